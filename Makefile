@@ -1,0 +1,94 @@
+# Every task of the project. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+RUN := $(UV) run --frozen --all-packages --all-groups
+export UV_PYTHON_DOWNLOADS := never
+export UV_PYTHON_PREFERENCE := only-system
+
+STUBS := libs/contracts/src
+PROTO_FILES = $(shell cd protos && find sluice -name '*.proto' | sort)
+SOURCES := libs/api libs/servicekit services cli tests bench tools
+
+##@ Use
+.PHONY: run
+run: setup ## Start everything here, ingest the project's own docs, answer a question, keep serving
+	$(RUN) sluice quickstart
+
+.PHONY: demo
+demo: setup ## The same, then stop
+	$(RUN) sluice quickstart --exit
+
+##@ Check
+.PHONY: test
+test: setup ## All tests that need no root
+	$(RUN) pytest -q $(ARGS)
+
+.PHONY: lint
+lint: setup ## Style, types, layers, spelling, protos
+	$(RUN) ruff format --check $(SOURCES)
+	$(RUN) ruff check $(SOURCES)
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(RUN) codespell --skip='*.lock,*.json,*.yaml,*.txt,.git,.venv,.tools,.sluice,*_pb2*,.*_cache' --ignore-words=.codespellignore .
+	$(RUN) buf lint protos
+	$(RUN) buf format --diff --exit-code protos
+	$(RUN) buf breaking protos --against protos/baseline.binpb
+
+.PHONY: drift
+drift: protos reference ## Fail where a generated file differs from its source
+	git diff --exit-code -- $(STUBS) docs/objects.md
+
+.PHONY: verify
+verify: lint drift test ## Everything that CI runs
+
+##@ Change
+.PHONY: setup
+setup: .venv/.stamp ## Install uv and the locked dependencies into this folder
+
+.tools/.uv-$(UV_VERSION):
+	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; this is $$(python3 --version)"; exit 1; }
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	python3 -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.stamp: .tools/.uv-$(UV_VERSION) uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
+	$(UV) sync --frozen --all-packages --all-groups
+	@touch $@
+
+.PHONY: fmt
+fmt: setup ## Format the code and fix what can be fixed
+	$(RUN) ruff format $(SOURCES)
+	$(RUN) ruff check --fix $(SOURCES)
+	$(RUN) buf format --write protos
+
+.PHONY: protos
+protos: setup ## Generate the stubs from protos/
+	find $(STUBS)/sluice -name '*_pb2*' -delete
+	$(RUN) python -m grpc_tools.protoc -Iprotos --python_out=$(STUBS) --grpc_python_out=$(STUBS) \
+	  --mypy_out=quiet:$(STUBS) --mypy_grpc_out=quiet:$(STUBS) $(PROTO_FILES)
+
+.PHONY: protos-baseline
+protos-baseline: setup ## Accept the present protos as what later ones must stay compatible with
+	$(RUN) buf build protos -o protos/baseline.binpb
+
+.PHONY: reference
+reference: setup ## Generate docs/objects.md from the models
+	$(RUN) python tools/generate_object_reference.py
+
+.PHONY: bench
+bench: setup ## Measure the whole loop on this machine
+	$(RUN) python bench/loop.py
+
+.PHONY: clean
+clean: ## Remove what make and the demo have made
+	rm -rf .venv .tools .sluice .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,1 @@
+"""Sluice's objects: models of the seven kinds, and their compilation into the runtime snapshot."""

@@ -1,0 +1,1 @@
+"""What every Sluice service is built on."""

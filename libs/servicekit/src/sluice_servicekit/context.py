@@ -1,0 +1,22 @@
+"""Which run, of which tenant, the current work belongs to; logs and outgoing calls carry both."""
+
+import contextvars
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+RUN_KEY = "x-sluice-run-id"
+TENANT_KEY = "x-sluice-tenant"
+
+run_id: contextvars.ContextVar[str] = contextvars.ContextVar("run_id", default="")
+tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="")
+
+
+@contextmanager
+def bound(run: str, of_tenant: str) -> Iterator[None]:
+    """Within the block, work belongs to this run and tenant."""
+    tokens = run_id.set(run), tenant.set(of_tenant)
+    try:
+        yield
+    finally:
+        run_id.reset(tokens[0])
+        tenant.reset(tokens[1])

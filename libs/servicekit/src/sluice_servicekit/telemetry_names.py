@@ -1,0 +1,50 @@
+"""Every name of a span, attribute or metric; nowhere else may one be spelled.
+
+Span names follow OpenTelemetry's GenAI conventions (semantic-conventions-genai 0.1.0) where they have one.
+"""
+
+# spans
+SPAN_RUN = "invoke_agent"
+SPAN_STEP = "sluice.step"
+SPAN_RETRIEVAL = "retrieval"
+SPAN_CHAT = "chat"
+SPAN_GUARD = "apply_guardrail"
+SPAN_EMBED = "embeddings"
+SPAN_INGEST = "sluice.ingest"
+
+# attributes
+RUN_ID = "sluice.run.id"
+TENANT = "sluice.tenant"
+PIPELINE = "gen_ai.agent.name"
+STEP = "sluice.step.name"
+ATTEMPT = "sluice.step.attempt"
+STATE = "sluice.state"
+DECISION = "sluice.guard.decision"
+POLICY = "sluice.guard.policy"
+OPERATION = "gen_ai.operation.name"
+REQUEST_MODEL = "gen_ai.request.model"
+PROVIDER = "gen_ai.provider.name"
+KNOWLEDGE_BASE = "gen_ai.data_source.id"
+TOP_K = "gen_ai.retrieval.top_k"
+RPC_METHOD = "rpc.method"
+RPC_SYSTEM = "rpc.system"
+RPC_STATUS = "rpc.grpc.status_code"
+ERROR_TYPE = "error.type"
+
+# metrics
+RPC_SECONDS = "sluice_rpc_server_seconds"
+RPC_IN_FLIGHT = "sluice_rpc_server_in_flight"
+SNAPSHOT_CHANGES = "sluice_snapshot_changes_total"
+RUNS_TOTAL = "sluice_gateway_runs_total"
+RUNS_IN_FLIGHT = "sluice_gateway_in_flight"
+STEP_SECONDS = "sluice_gateway_step_seconds"
+JOURNAL_QUEUE = "sluice_gateway_journal_queue"
+JOURNAL_COMMIT_SECONDS = "sluice_gateway_journal_commit_seconds"
+JOURNAL_DROPPED = "sluice_gateway_journal_dropped_total"
+GUARD_FINDINGS = "sluice_guardrail_findings_total"
+CHUNKS_STORED = "sluice_retriever_chunks_stored_total"
+SEARCH_SECONDS = "sluice_retriever_search_seconds"
+WORKER_RESTARTS = "sluice_retriever_worker_restarts_total"
+CANDIDATES_SCORED = "sluice_reranker_candidates_total"
+TOKENS_GENERATED = "sluice_inference_tokens_total"
+UPSTREAM_FAILURES = "sluice_inference_upstream_failures_total"

@@ -1,0 +1,1 @@
+"""The gateway: the run, its journal, and the OpenAI-compatible API."""

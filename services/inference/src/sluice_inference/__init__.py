@@ -1,0 +1,1 @@
+"""Generation by the extractive engine or an OpenAI-compatible server."""

@@ -1,0 +1,1 @@
+"""Knowledge bases: ingestion and the staged query."""
