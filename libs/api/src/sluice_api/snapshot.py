@@ -4,7 +4,7 @@ import hashlib
 import json
 from functools import cached_property
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from sluice_api.objects.base import Model
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
@@ -34,10 +34,10 @@ class Snapshot(Model):
 
     model_config = ConfigDict(ignored_types=(cached_property,))
 
-    pipelines: dict[str, CompiledPipeline] = {}
-    guardrail_policies: dict[str, CompiledPolicy] = {}
-    knowledge_bases: dict[str, KnowledgeBaseSpec] = {}
-    model_servers: dict[str, ModelServerSpec] = {}
+    pipelines: dict[str, CompiledPipeline] = Field(default={})
+    guardrail_policies: dict[str, CompiledPolicy] = Field(default={})
+    knowledge_bases: dict[str, KnowledgeBaseSpec] = Field(default={})
+    model_servers: dict[str, ModelServerSpec] = Field(default={})
 
     @cached_property
     def content(self) -> bytes:

@@ -14,7 +14,7 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def _parse_duration(value: object) -> object:
     if not isinstance(value, str):
-        raise ValueError("must be a duration such as 250ms, 1.5s or 24h")  # noqa: TRY004 - pydantic wants ValueError
+        raise ValueError("must be a duration such as 250ms, 1.5s or 24h")
     match = _DURATION.match(value)
     if match is None:
         raise ValueError(f"{value!r} is not a duration such as 250ms, 1.5s or 24h")
@@ -27,7 +27,9 @@ def _write_duration(seconds: float) -> str:
 
 
 #: Seconds in Python, `250ms`, `1.5s`, `24h` on the wire.
-Duration = Annotated[float, BeforeValidator(_parse_duration), PlainSerializer(_write_duration, return_type=str)]
+Duration = Annotated[
+    float, BeforeValidator(_parse_duration), PlainSerializer(_write_duration, return_type=str)
+]
 
 #: A Kubernetes object name (RFC 1123 subdomain).
 Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
@@ -37,7 +39,11 @@ class Model(BaseModel):
     """Base of every part of an object: strict about names, immutable once parsed."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, use_attribute_docstrings=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
 

@@ -54,7 +54,7 @@ class OutputDetectors(Model):
     citations: Detector = Detector()
     """`[n]` marks that name no passage."""
     groundedness: Detector = Detector(action=Action.FLAG, threshold=0.5)
-    """Claims that the cited passages do not carry. The score is the share of the answer that is unsupported."""
+    """Claims that the cited passages do not carry. The score is the share that is unsupported."""
     leakage: Detector = Detector()
     """Instructions or chat markup of the prompt appearing in the answer."""
 

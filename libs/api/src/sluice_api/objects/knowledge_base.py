@@ -1,11 +1,12 @@
 """`KnowledgeBase` (`kb`): where documents live and how they are found."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Model, SluiceObject
+from sluice_api.objects.rules import at_most_one
 
 
 class Quantization(StrEnum):
@@ -32,7 +33,7 @@ class DenseVectors(Model):
 
 
 class Fusion(Model):
-    """How the legs' ranks become one score: reciprocal rank fusion, `weight / (k + rank + 1)`, ranks from zero."""
+    """How the legs' ranks become one score: the sum of `weight / (k + rank)`, ranks from zero."""
 
     k: Annotated[int, Field(ge=1, le=1000)] = 2
     """Small values trust the first ranks; Qdrant's default is 2, the paper's 60 equals 61 here."""
@@ -63,10 +64,14 @@ class SelfHosted(Model):
 
 
 class Deployment(Model):
-    """Where the vectors live; exactly one. The embedded engine when nothing is said."""
+    """Where the vectors live. The embedded engine when nothing is said."""
 
     embedded: Embedded | None = None
     self_hosted: SelfHosted | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        return at_most_one(self, "embedded", "selfHosted")
 
 
 class KnowledgeBaseSpec(Model):

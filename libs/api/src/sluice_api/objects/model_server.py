@@ -1,10 +1,11 @@
 """`ModelServer` (`msrv`): what writes the answers."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Model, SluiceObject
+from sluice_api.objects.rules import exactly_one
 
 Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://")]
 
@@ -52,6 +53,13 @@ class ModelServerSpec(Model):
     extractive: Extractive | None = None
     external: External | None = None
     vllm: Vllm | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        exactly_one(self, "extractive", "external", "vllm")
+        if self.extractive is None and not self.base_model:
+            raise ValueError("baseModel must be set unless the engine is extractive")
+        return self
 
 
 class ModelServer(SluiceObject):

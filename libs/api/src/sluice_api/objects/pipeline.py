@@ -1,7 +1,7 @@
 """`Pipeline` (`pl`): the run, as data. Its name is the `model` that OpenAI clients send."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -48,12 +48,13 @@ class StepPolicy(Model):
 class GuardStep(StepPolicy):
     """A gate. A gate never degrades: what was not screened does not pass."""
 
-    on_fail: Annotated[OnFail, Field(json_schema_extra={"enum": ["abort"]})] = OnFail.ABORT
+    on_fail: Literal[OnFail.ABORT] = OnFail.ABORT
 
 
 class RetrieveStep(StepPolicy):
-    """Parameters of the staged query."""
+    """Parameters of the staged query. Without passages there is nothing to answer from: it never degrades."""
 
+    on_fail: Literal[OnFail.ABORT] = OnFail.ABORT
     top_k: Annotated[int, Field(ge=1, le=1000)] = 50
     """Candidates handed to the reranker."""
     leg_limit: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -71,6 +72,7 @@ class RerankStep(StepPolicy):
 class GenerateStep(StepPolicy):
     """Parameters of generation."""
 
+    on_fail: Literal[OnFail.ABORT] = OnFail.ABORT
     timeout: Duration = 30.0
     model_server_ref: Name
     """The `ModelServer` that writes the answer."""
