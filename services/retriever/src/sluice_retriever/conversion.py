@@ -1,0 +1,157 @@
+"""Between the retriever's protos and its domain. Converts only; decides nothing."""
+
+import numpy as np
+
+from sluice.common.v1 import common_pb2
+from sluice.retriever.v1 import retriever_pb2
+from sluice_retriever.domain.model import (
+    TOKEN_DIMENSION,
+    Condition,
+    Document,
+    Filter,
+    Ingested,
+    Match,
+    MediaType,
+    Outcome,
+    Passage,
+    QuestionVectors,
+    Range,
+    Reader,
+)
+from sluice_retriever.questions import Search
+from sluice_servicekit.errors import InvalidArgument
+
+_OUTCOMES = {
+    Outcome.STORED: retriever_pb2.INGEST_OUTCOME_STORED,
+    Outcome.UNCHANGED: retriever_pb2.INGEST_OUTCOME_UNCHANGED,
+    Outcome.REFUSED: retriever_pb2.INGEST_OUTCOME_REFUSED,
+}
+
+
+def reader(principal: common_pb2.Principal) -> Reader:
+    """Who asks.
+
+    Raises:
+        InvalidArgument: no tenant is named.
+    """
+    if not principal.tenant:
+        raise InvalidArgument("the principal names no tenant", field="principal.tenant")
+    return Reader(principal.tenant, tuple(principal.acl))
+
+
+def search(request: retriever_pb2.SearchRequest) -> Search:
+    """A search.
+
+    Raises:
+        InvalidArgument: a part of it has no meaning.
+    """
+    given = request.HasField("question_vectors")
+    return Search(
+        reader=reader(request.principal),
+        knowledge_base=request.knowledge_base,
+        query=request.query,
+        top_k=request.top_k,
+        vectors=_question_vectors(request.question_vectors) if given else None,
+        filter=filter_(request.filter) if request.HasField("filter") else None,
+        leg_limit=request.leg_limit,
+    )
+
+
+def document(message: retriever_pb2.Document) -> Document:
+    """A document; what is wrong with it is for the domain to say."""
+    return Document(
+        id=message.id,
+        text=message.text,
+        title=message.title,
+        metadata_json=message.metadata_json or "{}",
+        media_type=message.media_type or MediaType.PLAIN,
+        acl=tuple(message.acl),
+    )
+
+
+def _question_vectors(message: common_pb2.QuestionVectors) -> QuestionVectors:
+    tokens = np.array(message.tokens, np.float32)
+    shape = (message.token_count, TOKEN_DIMENSION)
+    if tokens.size != shape[0] * shape[1] or message.token_dimension not in (0, TOKEN_DIMENSION):
+        raise InvalidArgument("the question's vectors have another shape", field="question_vectors")
+    return QuestionVectors(message.model_digest, np.array(message.dense, np.float32), tokens.reshape(shape))
+
+
+def question_vectors_message(vectors: QuestionVectors) -> common_pb2.QuestionVectors:
+    """A question's vectors as a message."""
+    return common_pb2.QuestionVectors(
+        model_digest=vectors.model_digest,
+        dense=vectors.dense.tolist(),
+        tokens=vectors.tokens.ravel().tolist(),
+        token_count=vectors.tokens.shape[0],
+        token_dimension=vectors.tokens.shape[1],
+    )
+
+
+def filter_(message: retriever_pb2.Filter) -> Filter:
+    """A filter.
+
+    Raises:
+        InvalidArgument: a condition or a value is empty.
+    """
+    return Filter(
+        tuple(_condition(condition, "must") for condition in message.must),
+        tuple(_condition(condition, "should") for condition in message.should),
+        tuple(_condition(condition, "must_not") for condition in message.must_not),
+    )
+
+
+def _condition(message: retriever_pb2.Condition, part: str) -> Condition:
+    match message.WhichOneof("condition"):
+        case "match":
+            return Match(message.match.field, tuple(_value(value) for value in message.match.any_of))
+        case "range":
+            bounds = {
+                name: getattr(message.range, name)
+                for name in ("gt", "gte", "lt", "lte")
+                if message.range.HasField(name)
+            }
+            return Range(message.range.field, **bounds)
+        case "filter":
+            return filter_(message.filter)
+        case _:
+            raise InvalidArgument("a condition is empty", field=f"filter.{part}")
+
+
+def _value(message: retriever_pb2.Value) -> str | int | bool:
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        raise InvalidArgument("a value is empty", field="filter")
+    value: str | int | bool = getattr(message, kind)
+    return value
+
+
+def passage(found: Passage, knowledge_base: str) -> common_pb2.Passage:
+    """A chunk as found."""
+    return common_pb2.Passage(
+        document_id=found.document_id,
+        chunk_id=found.chunk_id,
+        knowledge_base=knowledge_base,
+        title=found.title,
+        text=found.text,
+        score=found.score,
+        metadata_json=found.metadata_json,
+        legs=[common_pb2.LegScore(leg=leg.leg, rank=leg.rank, score=leg.score) for leg in found.legs],
+        sentences=[
+            common_pb2.Sentence(
+                span=common_pb2.Span(start=sentence.span.start, end=sentence.span.end),
+                similarity=sentence.similarity,
+            )
+            for sentence in found.sentences
+        ],
+    )
+
+
+def ingested(result: Ingested) -> retriever_pb2.IngestResponse:
+    """What became of a document."""
+    return retriever_pb2.IngestResponse(
+        document_id=result.document_id,
+        outcome=_OUTCOMES[result.outcome],
+        reason=result.reason,
+        chunks=result.chunks,
+    )

@@ -1,0 +1,1 @@
+"""What a knowledge base is and does; knows no transport and no engine."""

@@ -1,0 +1,107 @@
+"""What a document must be to be stored, and what names its content."""
+
+import hashlib
+import itertools
+import json
+import math
+import uuid
+from collections.abc import Iterable, Mapping
+
+from sluice_retriever.domain.metadata import Json
+from sluice_retriever.domain.model import Chunk, Document, MediaType
+
+MAX_ID_CHARACTERS = 512
+MAX_TITLE_CHARACTERS = 1024
+MAX_TEXT_BYTES = 8 << 20
+MAX_METADATA_BYTES = 64 << 10
+MAX_METADATA_DEPTH = 16
+MAX_ACL = 256
+
+
+def refusal(document: Document) -> str:
+    """Why a document cannot be stored; empty where it can."""
+    if not document.id:
+        return "id is empty"
+    if len(document.id) > MAX_ID_CHARACTERS:
+        return f"id is longer than {MAX_ID_CHARACTERS} characters"
+    if len(document.title) > MAX_TITLE_CHARACTERS:
+        return f"title is longer than {MAX_TITLE_CHARACTERS} characters"
+    if not document.text.strip():
+        return "text is empty"
+    if len(document.text.encode()) > MAX_TEXT_BYTES:
+        return f"text is larger than {MAX_TEXT_BYTES >> 20} MiB; split the document"
+    if len(document.acl) > MAX_ACL:
+        return f"acl has more than {MAX_ACL} entries"
+    if document.media_type not in {*MediaType}:
+        return f"media_type {document.media_type!r} is not text/plain or text/markdown"
+    return _metadata_refusal(document.metadata_json)
+
+
+def _metadata_refusal(metadata_json: str) -> str:
+    if len(metadata_json.encode()) > MAX_METADATA_BYTES:
+        return f"metadata is larger than {MAX_METADATA_BYTES >> 10} KiB"
+    try:
+        metadata = json.loads(metadata_json)
+    except ValueError as error:
+        return f"metadata is not JSON: {error}"
+    except RecursionError:
+        return f"metadata is nested deeper than {MAX_METADATA_DEPTH}"
+    if not isinstance(metadata, dict):
+        return "metadata is not a JSON object"
+    return _value_refusal(metadata, 1)
+
+
+def _value_refusal(value: Json, depth: int) -> str:
+    """Why the engine could not hold a value as it is."""
+    if depth > MAX_METADATA_DEPTH:
+        return f"metadata is nested deeper than {MAX_METADATA_DEPTH}"
+    match value:
+        case str():
+            return "" if value.isascii() or _is_unicode(value) else "metadata holds half a surrogate pair"
+        case bool() | None:
+            return ""
+        case int():
+            return "" if -(2**63) <= value < 2**63 else "metadata holds a number beyond 64 bits"
+        case float():
+            return "" if math.isfinite(value) else "metadata holds a number that is not finite"
+        case Mapping():
+            parts: Iterable[Json] = itertools.chain(value.keys(), value.values())
+        case _:
+            parts = value
+    return next(filter(None, (_value_refusal(part, depth + 1) for part in parts)), "")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def digest(document: Document, encoding: str) -> str:
+    """Names a document's content and how it is encoded: the same digest means there is nothing to do.
+
+    Args:
+        document: The content.
+        encoding: What else changes the stored form: chunking parameters, the model's digest.
+    """
+    content = json.dumps(
+        [
+            document.id,
+            document.title,
+            document.text,
+            document.metadata_json,
+            document.media_type,
+            document.acl,
+            encoding,
+        ],
+        ensure_ascii=False,
+    )
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def chunk_id(tenant: str, knowledge_base: str, document_id: str, ordinal: int, chunk: Chunk) -> str:
+    """An id that a chunk keeps while its place and text stay."""
+    name = json.dumps([tenant, knowledge_base, document_id, ordinal, chunk.text])
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))

@@ -1,0 +1,180 @@
+"""The retriever's nouns, frozen."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+DENSE_DIMENSION = 384
+TOKEN_DIMENSION = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who looks: a tenant, and what it may see of its own."""
+
+    tenant: str
+    acl: tuple[str, ...] = ()
+
+
+class MediaType(StrEnum):
+    """How a document's text is written."""
+
+    PLAIN = "text/plain"
+    MARKDOWN = "text/markdown"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as its owner gave it."""
+
+    id: str
+    text: str
+    title: str = ""
+    metadata_json: str = "{}"
+    media_type: str = MediaType.PLAIN
+    acl: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open range of code points."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document that is encoded and found as one."""
+
+    text: str
+    section: tuple[str, ...]
+    """Headings above the piece, outermost first."""
+    sentences: tuple[Span, ...]
+    """The piece's sentences in `text`, in order; they do not overlap."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkVectors:
+    """A chunk's vectors; all rows are L2-normalised."""
+
+    dense: Floats
+    """Shape (384,)."""
+    tokens: Floats
+    """Shape (tokens, 128)."""
+    sentences: Floats
+    """Shape (sentences, 384)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionVectors:
+    """A question's vectors; all rows are L2-normalised."""
+
+    model_digest: str
+    dense: Floats
+    """Shape (384,)."""
+    tokens: Floats
+    """Shape (tokens, 128); no rows where only the dense vector was asked for."""
+
+
+class Leg(StrEnum):
+    """The legs of the staged query."""
+
+    DENSE = "dense"
+    SPARSE = "sparse"
+    TOKENS = "tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class LegScore:
+    """How one leg placed a candidate."""
+
+    leg: Leg
+    rank: int
+    """From zero."""
+    score: float
+    """Higher is better; not comparable between legs."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceScore:
+    """A sentence and its cosine similarity to the question."""
+
+    span: Span
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as found."""
+
+    document_id: str
+    chunk_id: str
+    title: str
+    """The document's title and the headings above the chunk."""
+    text: str
+    metadata_json: str
+    score: float
+    legs: tuple[LegScore, ...]
+    sentences: tuple[SentenceScore, ...]
+
+
+class Outcome(StrEnum):
+    """What became of a document."""
+
+    STORED = "stored"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of one document."""
+
+    document_id: str
+    outcome: Outcome
+    reason: str = ""
+    chunks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a tenant holds."""
+
+    documents: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Holds where the field has one of the values."""
+
+    field: str
+    any_of: tuple[str | int | bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Holds where the numeric field lies within the bounds that are given."""
+
+    field: str
+    gt: float | None = None
+    gte: float | None = None
+    lt: float | None = None
+    lte: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A boolean filter; empty parts are ignored."""
+
+    must: tuple["Condition", ...] = field(default=())
+    should: tuple["Condition", ...] = field(default=())
+    must_not: tuple["Condition", ...] = field(default=())
+
+
+Condition = Match | Range | Filter

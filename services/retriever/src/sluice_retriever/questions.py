@@ -1,0 +1,128 @@
+"""Questions: encoded once, then answered by the staged query."""
+
+import asyncio
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from prometheus_client import Histogram
+
+from sluice_retriever.domain import filters
+from sluice_retriever.domain.model import DENSE_DIMENSION, Filter, Passage, QuestionVectors, Reader
+from sluice_retriever.encoding.encoder import MAX_TOKENS, Encoder
+from sluice_retriever.store.knowledge_bases import KnowledgeBases
+from sluice_retriever.store.messages import Lookup
+from sluice_servicekit import metrics, tracing
+from sluice_servicekit import telemetry_names as names
+from sluice_servicekit.errors import InvalidArgument
+
+_SEARCH = Histogram(
+    names.SEARCH_SECONDS, "Time of the staged query", ("knowledge_base",), buckets=metrics.LATENCY_BUCKETS
+)
+
+#: Candidates that a leg contributes where the request names no number.
+_LEG_LIMIT = 100
+_MOST = 1000
+
+#: A longer query is a document; its words would scan most of the sparse index.
+_MAX_QUERY_CHARACTERS = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for, and where."""
+
+    reader: Reader
+    knowledge_base: str
+    query: str
+    top_k: int
+    vectors: QuestionVectors | None = None
+    """The query's; encoded when absent."""
+    filter: Filter | None = None
+    leg_limit: int = 0
+    """Candidates of each leg; a default when 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search found, and where its time went."""
+
+    passages: list[Passage]
+    vectors: QuestionVectors
+    timings_ms: dict[str, float]
+
+
+class Questions:
+    """The reading half of the retriever."""
+
+    def __init__(self, knowledge_bases: KnowledgeBases, encoder: Encoder, threads: Executor) -> None:
+        self._knowledge_bases = knowledge_bases
+        self._encoder = encoder
+        self._threads = threads
+
+    async def embed(self, text: str, *, dense_only: bool = False) -> QuestionVectors:
+        """A question's vectors.
+
+        Raises:
+            InvalidArgument: the text is empty.
+        """
+        if not text.strip():
+            raise InvalidArgument("the text is empty", field="text")
+        loop = asyncio.get_running_loop()
+        with tracing.span(names.SPAN_EMBED, {names.OPERATION: names.SPAN_EMBED}):
+            return await loop.run_in_executor(
+                self._threads, lambda: self._encoder.question(text, dense_only=dense_only)
+            )
+
+    async def search(self, search: Search) -> Answer:
+        """The staged query.
+
+        Raises:
+            InvalidArgument: a part of the search is wrong, or its vectors are of another model.
+            NotFound: there is no such knowledge base.
+        """
+        self._knowledge_bases.spec(search.knowledge_base)
+        _validate(search)
+        if search.vectors is not None:
+            self._validate_vectors(search.vectors)
+        started = time.perf_counter()
+        vectors = search.vectors or await self.embed(search.query)
+        embedded = time.perf_counter()
+        leg_limit = max(search.top_k, search.leg_limit or _LEG_LIMIT)
+        lookup = Lookup(search.reader, search.query, vectors, search.top_k, leg_limit, search.filter)
+        attributes: tracing.Attributes = {
+            names.KNOWLEDGE_BASE: search.knowledge_base,
+            names.TOP_K: search.top_k,
+        }
+        with tracing.span(names.SPAN_RETRIEVAL, attributes):
+            passages = await self._knowledge_bases.search(search.knowledge_base, lookup)
+        done = time.perf_counter()
+        _SEARCH.labels(search.knowledge_base).observe(done - embedded)
+        timings_ms = {"embed": (embedded - started) * 1000, "query": (done - embedded) * 1000}
+        return Answer(passages, vectors, timings_ms)
+
+    def _validate_vectors(self, vectors: QuestionVectors) -> None:
+        if vectors.model_digest != self._encoder.model_digest:
+            raise InvalidArgument(
+                "the question's vectors are of another model than this knowledge base's",
+                reason="MODEL_DIGEST_MISMATCH",
+                field="question_vectors.model_digest",
+            )
+        if vectors.dense.shape != (DENSE_DIMENSION,) or len(vectors.tokens) > MAX_TOKENS:
+            raise InvalidArgument("the question's vectors have another shape", field="question_vectors")
+        if not (np.isfinite(vectors.dense).all() and np.isfinite(vectors.tokens).all()):
+            raise InvalidArgument("the question's vectors are not finite", field="question_vectors")
+
+
+def _validate(search: Search) -> None:
+    if not search.query.strip():
+        raise InvalidArgument("the query is empty", field="query")
+    if len(search.query) > _MAX_QUERY_CHARACTERS:
+        raise InvalidArgument(f"the query is longer than {_MAX_QUERY_CHARACTERS} characters", field="query")
+    if not 1 <= search.top_k <= _MOST:
+        raise InvalidArgument(f"top_k is {search.top_k}; it must be 1 to {_MOST}", field="top_k")
+    if search.leg_limit > _MOST:
+        raise InvalidArgument(f"leg_limit is {search.leg_limit}; it must be 0 to {_MOST}", field="leg_limit")
+    if search.filter is not None:
+        filters.validate(search.filter)

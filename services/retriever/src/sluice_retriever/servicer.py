@@ -1,0 +1,124 @@
+"""The retriever over gRPC. Converts, and groups an ingestion's stream; decides nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from enum import Enum, auto
+from typing import Any
+
+from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
+from sluice_retriever import conversion
+from sluice_retriever.ingestion import Ingestion
+from sluice_retriever.questions import Questions
+
+#: Documents that are encoded together, and characters after which a group is full.
+_GROUP_DOCUMENTS = 32
+_GROUP_CHARACTERS = 64_000
+
+_Request = retriever_pb2.IngestRequest
+
+
+class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
+    """`sluice.retriever.v1.RetrieverService`."""
+
+    def __init__(self, questions: Questions, ingestion: Ingestion) -> None:
+        self._questions = questions
+        self._ingestion = ingestion
+
+    async def Embed(self, request: retriever_pb2.EmbedRequest, context: Any) -> retriever_pb2.EmbedResponse:
+        """Encodes a question."""
+        vectors = await self._questions.embed(request.text, dense_only=request.dense_only)
+        return retriever_pb2.EmbedResponse(question_vectors=conversion.question_vectors_message(vectors))
+
+    async def Search(
+        self, request: retriever_pb2.SearchRequest, context: Any
+    ) -> retriever_pb2.SearchResponse:
+        """Finds passages."""
+        answer = await self._questions.search(conversion.search(request))
+        return retriever_pb2.SearchResponse(
+            passages=[conversion.passage(found, request.knowledge_base) for found in answer.passages],
+            timings_ms=answer.timings_ms,
+            question_vectors=conversion.question_vectors_message(answer.vectors),
+        )
+
+    async def Ingest(
+        self, request_iterator: AsyncIterator[_Request], context: Any
+    ) -> AsyncIterator[retriever_pb2.IngestResponse]:
+        """Stores documents."""
+        async for group in _groups(request_iterator):
+            tenant = conversion.reader(group[0].principal).tenant
+            documents = [conversion.document(request.document) for request in group]
+            async with aclosing(
+                self._ingestion.ingest(tenant, group[0].knowledge_base, documents)
+            ) as results:
+                async for result in results:
+                    yield conversion.ingested(result)
+
+    async def DeleteDocuments(
+        self, request: retriever_pb2.DeleteDocumentsRequest, context: Any
+    ) -> retriever_pb2.DeleteDocumentsResponse:
+        """Removes documents."""
+        tenant = conversion.reader(request.principal).tenant
+        deleted = await self._ingestion.delete(tenant, request.knowledge_base, request.document_ids)
+        return retriever_pb2.DeleteDocumentsResponse(deleted=deleted)
+
+    async def GetUsage(
+        self, request: retriever_pb2.GetUsageRequest, context: Any
+    ) -> retriever_pb2.GetUsageResponse:
+        """Counts what a tenant holds."""
+        usage = await self._ingestion.usage(
+            conversion.reader(request.principal).tenant, request.knowledge_base
+        )
+        return retriever_pb2.GetUsageResponse(documents=usage.documents, chunks=usage.chunks)
+
+
+class _Mark(Enum):
+    """What else stands in the queue of arrived requests."""
+
+    NOTHING = auto()
+    END = auto()
+
+
+_Arrived = asyncio.Queue[_Request | Exception | _Mark]
+
+
+async def _groups(requests: AsyncIterator[_Request]) -> AsyncIterator[list[_Request]]:
+    """Groups what has already arrived, so that a slow sender's documents do not wait for later ones."""
+    arrived = _Arrived(maxsize=_GROUP_DOCUMENTS)
+    reading = asyncio.create_task(_read(requests, arrived))
+    try:
+        item = await arrived.get()
+        while isinstance(item, _Request):
+            group, item = _fill(item, arrived)
+            yield group
+            if item is _Mark.NOTHING:
+                item = await arrived.get()
+        if isinstance(item, Exception):
+            raise item
+    finally:
+        reading.cancel()
+
+
+async def _read(requests: AsyncIterator[_Request], arrived: _Arrived) -> None:
+    try:
+        async for request in requests:
+            await arrived.put(request)
+        await arrived.put(_Mark.END)
+    except Exception as error:  # raised again where the queue is read
+        await arrived.put(error)
+
+
+def _fill(first: _Request, arrived: _Arrived) -> tuple[list[_Request], _Request | Exception | _Mark]:
+    """A group that starts with `first`, and what was taken from the queue but does not belong to it."""
+    group, characters = [first], len(first.document.text)
+    while len(group) < _GROUP_DOCUMENTS and characters < _GROUP_CHARACTERS and not arrived.empty():
+        item = arrived.get_nowait()
+        if not isinstance(item, _Request) or _home(item) != _home(first):
+            return group, item
+        group.append(item)
+        characters += len(item.document.text)
+    return group, _Mark.NOTHING
+
+
+def _home(request: _Request) -> tuple[str, str]:
+    return request.principal.tenant, request.knowledge_base

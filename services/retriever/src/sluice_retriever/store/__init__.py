@@ -1,0 +1,1 @@
+"""Where vectors live: Qdrant Edge in a worker process."""

@@ -1,0 +1,41 @@
+"""Opens a shard's directory: made whole or not at all, and patient with the lock of a dying owner."""
+
+import shutil
+import time
+from pathlib import Path
+
+import qdrant_edge as edge
+
+from sluice_retriever.store import edge_filters as filters
+
+#: Seconds to wait for the lock of a worker that has just died.
+_LOCK_PATIENCE = 5.0
+
+
+def open_shard(directory: Path, config: edge.EdgeConfig) -> edge.EdgeShard:
+    """Opens the shard below `directory`, made first where there is none."""
+    shard = directory / "shard"
+    if not shard.exists():
+        unfinished = directory / "shard.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _create(unfinished, config)
+        unfinished.rename(shard)
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            return edge.EdgeShard.load(str(shard), config)
+        except Exception as error:
+            if "WouldBlock" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _create(directory: Path, config: edge.EdgeConfig) -> None:
+    directory.mkdir(parents=True)
+    shard = edge.EdgeShard.create(str(directory), config)
+    tenant = edge.KeywordIndexParams(is_tenant=True)
+    shard.update(edge.UpdateOperation.create_field_index(filters.TENANT, tenant))
+    for field in (filters.WRITE, filters.ACL):
+        shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+    shard.flush()
+    shard.close()

@@ -1,0 +1,73 @@
+"""What crosses the pipe to the worker process: plain, picklable, frozen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sluice_retriever.domain.model import Chunk, Filter, Floats, QuestionVectors, Reader
+
+
+class NotOpen(Exception):
+    """The worker does not hold the knowledge base open."""
+
+
+class WriteLost(Exception):
+    """The worker knows nothing of a write that is said to go on: it was replaced on the way."""
+
+
+class CannotOpen(Exception):
+    """A knowledge base cannot be opened as its spec says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk, encoded and its vectors coded as they are stored."""
+
+    chunk: Chunk
+    chunk_id: str
+    title: str
+    dense: Floats
+    """Shape (384,), L2-normalised."""
+    tokens: npt.NDArray[np.uint8]
+    """Shape (tokens, 128), see `coding`."""
+    sentences: npt.NDArray[np.int8]
+    """Shape (sentences, 384), see `coding`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A run of one document's chunks; a large document is written in several parts."""
+
+    write_id: str
+    """Unique to this write of the document, whatever its content."""
+    tenant: str
+    document_id: str
+    digest: str
+    metadata_json: str
+    acl: tuple[str, ...]
+    pieces: tuple[Piece, ...]
+    first: bool
+    """Nothing of this write was sent before."""
+    total: int | None
+    """Chunks of the whole document where this part ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored of a document."""
+
+    digest: str
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A staged query of one reader."""
+
+    reader: Reader
+    query: str
+    vectors: QuestionVectors
+    top_k: int
+    leg_limit: int
+    filter: Filter | None

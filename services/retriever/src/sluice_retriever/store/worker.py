@@ -1,0 +1,97 @@
+"""The worker process: its knowledge bases, and the functions that the retriever has it run."""
+
+import ctypes
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
+from sluice_retriever.domain.model import Passage
+from sluice_retriever.store.edge_store import EdgeStore
+from sluice_retriever.store.messages import CannotOpen, Lookup, NotOpen, Part, Stored
+
+_PR_SET_PDEATHSIG = 1
+
+# The one place with state of its own: a process pool's functions have no object to live on.
+_stores: dict[str, EdgeStore] = {}
+
+
+def start(parent: int) -> None:
+    """Ties the worker's life to its parent's: an orphan would hold the shards' locks for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+
+
+def _die_with(parent: int) -> None:
+    # prctl is Linux's alone, and misses a parent that died before it was called.
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def open_store(name: str, directory: Path, spec: KnowledgeBaseSpec, threads: int) -> None:
+    """Opens a knowledge base, or reopens it where its spec has changed.
+
+    Raises:
+        CannotOpen: the data there does not fit the spec, or cannot be read. The engine's own errors stay
+            here, since they may not survive the pipe.
+    """
+    close_store(name)
+    try:
+        _stores[name] = EdgeStore(directory, spec, threads)
+    except Exception as error:
+        raise CannotOpen(f"{type(error).__name__}: {error}") from None
+
+
+def close_store(name: str) -> None:
+    """Closes a knowledge base; its data stays."""
+    if name in _stores:
+        _stores.pop(name).close()
+
+
+def _store(name: str) -> EdgeStore:
+    try:
+        return _stores[name]
+    except KeyError:
+        raise NotOpen(name) from None
+
+
+def stored(name: str, tenant: str, document_ids: Sequence[str]) -> dict[str, Stored]:
+    """What is stored of those documents that are."""
+    store = _store(name)
+    found = ((document, store.stored(tenant, document)) for document in document_ids)
+    return {document: content for document, content in found if content is not None}
+
+
+def write(name: str, parts: Sequence[Part]) -> None:
+    """Writes parts of documents."""
+    _store(name).write(parts)
+
+
+def abandon(name: str, write_ids: Sequence[str]) -> None:
+    """Removes what was written of writes that will not go on."""
+    _store(name).abandon(write_ids)
+
+
+def delete(name: str, tenant: str, document_ids: Sequence[str]) -> int:
+    """Removes documents; gives how many there were."""
+    return _store(name).delete(tenant, document_ids)
+
+
+def search(name: str, lookup: Lookup) -> list[Passage]:
+    """Answers a staged query."""
+    return _store(name).search(lookup)
+
+
+def usage(name: str, tenant: str) -> tuple[int, int]:
+    """Documents and chunks of a tenant."""
+    return _store(name).usage(tenant)
+
+
+def pid() -> int:
+    """The worker's process id."""
+    return os.getpid()

@@ -1,0 +1,116 @@
+"""One worker process, replaced when it dies; each call bounded in time and in number."""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from prometheus_client import Counter
+
+from sluice_retriever.store import worker
+from sluice_servicekit import deadlines
+from sluice_servicekit import telemetry_names as names
+from sluice_servicekit.errors import DeadlineExceeded, ResourceExhausted, Unavailable
+
+_LOG = logging.getLogger(__name__)
+
+_RESTARTS = Counter(names.WORKER_RESTARTS, "Worker processes started in place of dead ones")
+
+T = TypeVar("T")
+
+#: Seconds for a call that has no deadline of its own.
+_LONGEST = 60.0
+
+#: Calls that may wait for the worker; more would only time out.
+_MAX_WAITING = 256
+
+
+class WorkerPool:
+    """Runs functions of `worker` in a process of its own, one after the other.
+
+    Args:
+        prepare: Called with each new process's `submit`, before any other call reaches it.
+    """
+
+    def __init__(self, prepare: Callable[[Callable[..., object]], None]) -> None:
+        self._prepare = prepare
+        self._pool: ProcessPoolExecutor | None = None
+        self._waiting = 0
+
+    async def run(self, function: Callable[..., T], *args: object, attempts: int = 1) -> T:
+        """The function's result.
+
+        Args:
+            function: A function of `worker`.
+            args: Its arguments.
+            attempts: How often to try where the worker dies; more than once only for what changes nothing.
+
+        Raises:
+            Unavailable: the worker died; another is on its way.
+            DeadlineExceeded: time ran out.
+            ResourceExhausted: too many calls wait.
+        """
+        if self._waiting >= _MAX_WAITING:
+            raise ResourceExhausted("too many calls wait for the knowledge bases", retry_after=0.5)
+        self._waiting += 1
+        try:
+            for _ in range(attempts - 1):
+                try:
+                    return await self._run_once(function, *args)
+                except Unavailable:
+                    _LOG.info("asking the new worker again")
+            return await self._run_once(function, *args)
+        finally:
+            self._waiting -= 1
+
+    def submit(self, function: Callable[..., object], *args: object) -> None:
+        """Has the function run when its turn comes; nobody waits, and a dead worker is no matter."""
+        if self._pool is None:
+            return
+        try:
+            self._pool.submit(function, *args)
+        except BrokenProcessPool:
+            self._discard(self._pool)
+
+    def close(self) -> None:
+        """Ends the worker after the call it is at."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    async def _run_once(self, function: Callable[..., T], *args: object) -> T:
+        pool = self._pool or self._start()
+        try:
+            # submit() raises too, when the pool is known to be broken
+            future = asyncio.wrap_future(pool.submit(function, *args))
+            return await asyncio.wait_for(future, deadlines.cap(_LONGEST))
+        except BrokenProcessPool as error:
+            self._discard(pool)
+            raise Unavailable(
+                "the knowledge bases' worker died; it is being replaced", retry_after=0.5
+            ) from error
+        except TimeoutError as error:
+            raise DeadlineExceeded("the knowledge base did not answer in time") from error
+
+    def _start(self) -> ProcessPoolExecutor:
+        # spawn: a fork would copy gRPC's threads in an undefined state
+        pool = ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=worker.start,
+            initargs=(os.getpid(),),
+        )
+        self._pool = pool
+        self._prepare(pool.submit)
+        return pool
+
+    def _discard(self, pool: ProcessPoolExecutor) -> None:
+        if self._pool is pool:
+            self._pool = None
+            _RESTARTS.inc()
+            _LOG.error("the worker died")
+        pool.shutdown(wait=False, cancel_futures=True)
