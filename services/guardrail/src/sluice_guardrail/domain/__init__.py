@@ -1,0 +1,1 @@
+"""What the gates decide, free of transport."""

@@ -1,0 +1,27 @@
+"""Passages and tool results that try to instruct the model that reads them."""
+
+from typing import ClassVar
+
+from sluice_guardrail.domain.detectors.prompt_injection import find
+from sluice_guardrail.domain.model import Finding
+from sluice_guardrail.domain.rules.rule import WEAK, Family
+from sluice_guardrail.domain.rules.rule_set import RuleSet
+
+_DOCUMENT_FAMILIES = (frozenset(Family) - WEAK) | {Family.EXFILTRATION}
+
+
+class DocumentInjectionDetector:
+    """Looks through text that nobody in the conversation wrote.
+
+    What a user may say to a model is suspicious in a document: it is addressed to the model all the same.
+    """
+
+    name: ClassVar[str] = "document-injection"
+    version: ClassVar[str] = "rules-1"
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._rules = rules
+
+    def detect(self, subject: str) -> list[Finding]:
+        """One finding for each family."""
+        return find(self._rules, subject, _DOCUMENT_FAMILIES)

@@ -1,0 +1,28 @@
+"""What a person reads when a gate did not simply allow."""
+
+from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
+from sluice_guardrail.domain.model import Reason
+
+_MESSAGES = {
+    Reason.PROMPT_INJECTION: (
+        "The request was not processed because it reads like an attempt to override or reveal the assistant's "
+        "instructions. Please ask your question without such instructions."
+    ),
+    Reason.DOCUMENT_INJECTION: (
+        "A retrieved document or a tool's result contains text that tries to instruct the assistant."
+    ),
+    Reason.INPUT_TOO_LONG: (
+        "The request is longer than the {limit} characters that can be checked. Please shorten it."
+    ),
+    Reason.UNRESOLVED_CITATION: "The answer was withheld because it cites a source that does not exist.",
+    Reason.UNGROUNDED: "Parts of the answer are not supported by the retrieved documents.",
+    Reason.PROMPT_LEAK: "The answer was withheld because it shows internal instructions.",
+    Reason.OUTPUT_TOO_LONG: (
+        "The answer was withheld because it is longer than the {limit} characters that can be checked."
+    ),
+}
+
+
+def message_for(reason: Reason, spec: GuardrailPolicySpec) -> str:
+    """The sentence for a reason."""
+    return _MESSAGES[reason].format(limit=f"{spec.max_input_characters:,}")
