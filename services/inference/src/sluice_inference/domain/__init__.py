@@ -1,0 +1,1 @@
+"""How answers are made from passages; knows no transport."""

@@ -1,0 +1,78 @@
+"""The nouns of generation, frozen."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a passage: half-open range of code points, cosine similarity to the question."""
+
+    start: int
+    end: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A retrieved piece of a document."""
+
+    document_id: str
+    title: str
+    text: str
+    score: float
+    sentences: tuple[Sentence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to sample; None leaves the engine's default."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A question and what to answer it from. Passage `i` is cited as `[i+1]`."""
+
+    messages: tuple[Message, ...]
+    passages: tuple[Passage, ...]
+    sampling: Sampling = field(default=Sampling())
+    instructions: str = ""
+    model_name: str = ""
+
+    @property
+    def question(self) -> str:
+        """The last user message; empty where there is none."""
+        return next((message.content for message in reversed(self.messages) if message.role == "user"), "")
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of an answer."""
+
+    reason: FinishReason
+    model: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    unanswerable: bool = False

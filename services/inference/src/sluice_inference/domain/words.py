@@ -1,0 +1,50 @@
+"""Words as the extractive engine compares them: content words, stemmed."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import Stemmer
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+
+#: Words that say nothing about what a question asks for.
+_STOP = frozenset(
+    """
+    a about an and any are as at be been but by can could did do does each for from had has have how
+    i if in into is it its let may me my no not of on or our shall she he should so some such than
+    that the their them then there these they this those to was we were what when where which who
+    whom whose why will with would you your please tell explain describe give show list happen
+    happens mean means use used using get got
+    """.split()
+)
+
+_STEMMER = Stemmer.Stemmer("english")
+
+
+def terms(text: str) -> list[str]:
+    """The stemmed content words of a text, in order."""
+    words = [word for word in _WORD.findall(text.lower()) if word not in _STOP]
+    stemmed: list[str] = _STEMMER.stemWords(words)
+    return stemmed
+
+
+def count(text: str) -> int:
+    """Words and signs, as a measure of length where there is no model's tokenizer."""
+    return len(re.findall(r"\w+|[^\w\s]", text))
+
+
+def rarity(wanted: Iterable[str], texts: Sequence[frozenset[str]]) -> dict[str, float]:
+    """How much each wanted term tells, from how few of the texts hold it (BM25's IDF, never negative)."""
+    total = len(texts)
+    return {
+        term: math.log(1 + (total - held + 0.5) / (held + 0.5))
+        for term in set(wanted)
+        for held in (sum(term in text for text in texts),)
+    }
+
+
+def coverage(wanted: Mapping[str, float], held: frozenset[str]) -> float:
+    """The share of what is wanted, by weight, that is held; 0 where nothing is wanted."""
+    total = sum(wanted.values())
+    return sum(weight for term, weight in wanted.items() if term in held) / total if total else 0.0

@@ -1,0 +1,1 @@
+"""What writes answers, behind one protocol."""

@@ -1,0 +1,48 @@
+"""Quotes the sentences that answer, with citations. Needs no model and no network."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from sluice_inference.domain import extractive
+from sluice_inference.domain.model import Finish, FinishReason, Task
+from sluice_inference.domain.words import count
+
+MODEL = "extractive"
+
+
+class ExtractiveEngine:
+    """The embedded engine."""
+
+    def __init__(self, max_sentences: int) -> None:
+        self._max_sentences = max_sentences
+
+    async def generate(self, task: Task) -> AsyncGenerator[str | Finish, None]:
+        """Streams sentence by sentence."""
+        quotes = await asyncio.to_thread(extractive.choose, task.question, task.passages, self._max_sentences)
+        pieces = [f"{quote.text} [{quote.number}]" for quote in quotes] or [extractive.UNANSWERABLE]
+        read = count(task.question) + sum(count(passage.text) for passage in task.passages)
+        written, reason = 0, FinishReason.STOP
+        text = ""
+        for piece in pieces:
+            length = count(piece)
+            if task.sampling.max_tokens is not None and written + length > task.sampling.max_tokens:
+                reason = FinishReason.LENGTH
+                break
+            spaced = f" {piece}" if text else piece
+            cut = _first_stop(text + spaced, task.sampling.stop)
+            if cut is not None:
+                if rest := (text + spaced)[len(text) : cut]:
+                    yield rest
+                break
+            yield spaced
+            text += spaced
+            written += length
+        yield Finish(reason, MODEL, read, written, unanswerable=not quotes)
+
+    async def close(self) -> None:
+        """Holds nothing."""
+
+
+def _first_stop(text: str, stops: tuple[str, ...]) -> int | None:
+    found = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
+    return min(found) if found else None
