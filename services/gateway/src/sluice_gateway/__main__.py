@@ -1,0 +1,194 @@
+"""Runs the gateway: HTTP and gRPC over one set of runs and one journal."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+import uvicorn
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from sluice.gateway.v1 import gateway_pb2_grpc
+from sluice.guardrail.v1 import guardrail_pb2_grpc
+from sluice.inference.v1 import inference_pb2_grpc
+from sluice.reranker.v1 import reranker_pb2_grpc
+from sluice.retriever.v1 import retriever_pb2_grpc
+from sluice_api.snapshot import Snapshot
+from sluice_gateway.clients import GeneratorClient, GuardClient, RerankerClient, RetrieverClient
+from sluice_gateway.domain.clock import SystemClock
+from sluice_gateway.domain.executor import Executor
+from sluice_gateway.domain.ports import Services
+from sluice_gateway.gateway import Gateway, new_run_id
+from sluice_gateway.grpc_api import GatewayServicer
+from sluice_gateway.http.app import make_app
+from sluice_gateway.http.state import HttpState
+from sluice_gateway.journal.sqlite import SqliteJournal
+from sluice_gateway.keys_file import KeysFileWatch
+from sluice_gateway.settings import GatewaySettings
+from sluice_servicekit.addresses import is_loopback, parse_address
+from sluice_servicekit.channels import open_channel
+from sluice_servicekit.errors import FailedPrecondition, ServiceError
+from sluice_servicekit.service import ServiceContext, Servicer, run_service
+from sluice_servicekit.snapshots import Snapshots
+
+#: Seconds between two looks at the keys file.
+_KEYS_REFRESH = 2.0
+
+#: Seconds a service has to answer a health check.
+_HEALTH_TIMEOUT = 1.0
+
+
+def main() -> None:
+    """The `sluice-gateway` command."""
+    run_service("gateway", GatewaySettings, build)
+
+
+@asynccontextmanager
+async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[Servicer]]:
+    """The gateway, for the length of the block; its HTTP server included."""
+    settings = context.settings
+    keys = KeysFileWatch(settings.api_keys_file)
+    _refuse_open_gateway(settings)
+    listening = _listen(settings.http_listen)  # before anything else: a taken port must not open a journal
+    async with AsyncExitStack() as stack:
+        stack.callback(listening.close)
+        journal = SqliteJournal(
+            settings.data_dir,
+            settings.instance,
+            key_file=settings.journal_key_file,
+            synchronous=settings.journal_synchronous,
+            capacity=settings.journal_capacity,
+        )
+        stack.callback(journal.close)
+        channels = {
+            name: await stack.enter_async_context(open_channel(address, peer=name))
+            for name, address in _addresses(settings).items()
+        }
+        retriever = RetrieverClient(retriever_pb2_grpc.RetrieverServiceStub(channels["retriever"]))
+        reranker = RerankerClient(reranker_pb2_grpc.RerankerServiceStub(channels["reranker"]))
+        services = Services(
+            GuardClient(guardrail_pb2_grpc.GuardrailServiceStub(channels["guardrail"])),
+            retriever,
+            reranker,
+            GeneratorClient(inference_pb2_grpc.InferenceServiceStub(channels["inference"])),
+        )
+
+        def snapshot() -> Snapshot:
+            return context.snapshots.current
+
+        executor = Executor(services, journal, SystemClock(), snapshot, new_run_id, settings.max_in_flight)
+        gateway = Gateway(executor, journal, retriever, reranker, snapshot, time.perf_counter)
+        state = HttpState(gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels))
+        await stack.enter_async_context(_http(state, listening, settings))
+        await stack.enter_async_context(_repeated(keys.refresh, _KEYS_REFRESH))
+        yield [
+            Servicer(
+                gateway_pb2_grpc.add_GatewayServiceServicer_to_server,
+                GatewayServicer(gateway, lambda: keys.current),
+                "sluice.gateway.v1.GatewayService",
+            )
+        ]
+
+
+def _addresses(settings: GatewaySettings) -> dict[str, str]:
+    return {
+        "guardrail": settings.guardrail_address,
+        "retriever": settings.retriever_address,
+        "reranker": settings.reranker_address,
+        "inference": settings.inference_address,
+    }
+
+
+def _refuse_open_gateway(settings: GatewaySettings) -> None:
+    for listen in (settings.http_listen, settings.listen):
+        host, _ = parse_address(listen)
+        if settings.api_keys_file is None and not is_loopback(host):
+            raise FailedPrecondition(
+                f"without API keys the gateway listens on loopback only, not on {listen}; "
+                "name a keys file in SLUICE_API_KEYS_FILE"
+            )
+
+
+def _listen(address: str) -> socket.socket:
+    host, port = parse_address(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise FailedPrecondition(
+            f"cannot listen on {address}: {error.strerror}; choose another port in SLUICE_HTTP_LISTEN",
+            reason="ADDRESS_IN_USE",
+        ) from error
+    return listening
+
+
+@asynccontextmanager
+async def _http(state: HttpState, listening: socket.socket, settings: GatewaySettings) -> AsyncIterator[None]:
+    config = uvicorn.Config(
+        make_app(state),
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=int(settings.drain_seconds),
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    # Signals are the service's, which drains this server in its turn.
+    serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 - serve() would take the signals
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _readiness(
+    snapshots: Snapshots, channels: Mapping[str, grpc.aio.Channel]
+) -> Callable[[], Awaitable[list[str]]]:
+    stubs = {name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()}
+
+    async def check(name: str) -> str:
+        try:
+            reply = await stubs[name].Check(  # type: ignore[attr-defined]  # missing in its stubs
+                health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT
+            )
+        except ServiceError as error:
+            return f"{name}: {error.message}"
+        serving = reply.status == health_pb2.HealthCheckResponse.SERVING
+        return "" if serving else f"{name}: starting or draining"
+
+    async def not_ready() -> list[str]:
+        found = await asyncio.gather(*(check(name) for name in stubs))
+        missing = [reason for reason in found if reason]
+        if not snapshots.ready:
+            missing.append("snapshot: none has arrived yet")
+        return missing
+
+    return not_ready
+
+
+@asynccontextmanager
+async def _repeated(work: Callable[[], None], seconds: float) -> AsyncIterator[None]:
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(work)
+
+    repeating = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        repeating.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await repeating
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""The four services as the run's ports: protos here, domain there."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import cast
+
+from sluice.common.v1 import common_pb2
+from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
+from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
+from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
+from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
+from sluice_gateway import conversion
+from sluice_gateway.domain.model import (
+    FilterExpression,
+    Finish,
+    Message,
+    Passage,
+    Principal,
+    Released,
+    Reranked,
+    Usage,
+    Vectors,
+    Verdict,
+)
+from sluice_gateway.domain.ports import Prompt
+
+_FINISH = {
+    inference_pb2.FINISH_REASON_STOP: "stop",
+    inference_pb2.FINISH_REASON_LENGTH: "length",
+    inference_pb2.FINISH_REASON_CONTENT_FILTER: "content_filter",
+}
+
+
+class GuardClient:
+    """`domain.ports.Guard` over gRPC."""
+
+    def __init__(self, stub: "guardrail_pb2_grpc.GuardrailServiceAsyncStub") -> None:
+        self._stub = stub
+
+    async def check_input(self, policy: str, principal: Principal, messages: Sequence[Message]) -> Verdict:
+        """The input gate's verdict."""
+        request = guardrail_pb2.CheckInputRequest(
+            policy=policy,
+            principal=conversion.principal(principal),
+            segments=[
+                guardrail_pb2.Segment(channel=_channel(message), role=message.role, text=message.content)
+                for message in messages
+            ],
+        )
+        return conversion.verdict((await self._stub.CheckInput(request)).verdict)
+
+    async def check_output(
+        self, policy: str, principal: Principal, question: str, text: str, passages: Sequence[Passage]
+    ) -> Verdict:
+        """The output gate's verdict on a whole answer."""
+        request = _output_request(policy, principal, question, passages)
+        request.text = text
+        return conversion.verdict((await self._stub.CheckOutput(request)).verdict)
+
+    async def check_output_stream(
+        self,
+        policy: str,
+        principal: Principal,
+        question: str,
+        deltas: AsyncIterator[str],
+        passages: Sequence[Passage],
+    ) -> AsyncGenerator[Released, None]:
+        """The output gate's verdicts on an answer that is being written."""
+
+        async def requests() -> AsyncIterator[guardrail_pb2.CheckOutputStreamRequest]:
+            start = _output_request(policy, principal, question, passages)
+            yield guardrail_pb2.CheckOutputStreamRequest(start=start)
+            async for delta in deltas:
+                yield guardrail_pb2.CheckOutputStreamRequest(delta=delta)
+            yield guardrail_pb2.CheckOutputStreamRequest(final=True)
+
+        async for response in self._stub.CheckOutputStream(requests()):
+            yield Released(response.released, conversion.verdict(response.verdict), response.final)
+
+
+class RetrieverClient:
+    """`domain.ports.Retriever` over gRPC, and the knowledge bases' own calls."""
+
+    def __init__(self, stub: "retriever_pb2_grpc.RetrieverServiceAsyncStub") -> None:
+        self._stub = stub
+
+    async def embed(self, text: str) -> Vectors:
+        """A question's vectors."""
+        response = await self._stub.Embed(retriever_pb2.EmbedRequest(text=text))
+        return Vectors(response.question_vectors)
+
+    async def search(
+        self,
+        principal: Principal,
+        knowledge_base: str,
+        query: str,
+        vectors: Vectors | None,
+        top_k: int,
+        leg_limit: int,
+        filter_: FilterExpression | None,
+    ) -> Sequence[Passage]:
+        """The passages that answer best."""
+        response = await self.search_whole(
+            principal, knowledge_base, query, vectors, top_k, leg_limit, filter_
+        )
+        return response.passages
+
+    async def search_whole(
+        self,
+        principal: Principal,
+        knowledge_base: str,
+        query: str,
+        vectors: Vectors | None,
+        top_k: int,
+        leg_limit: int,
+        filter_: FilterExpression | None,
+    ) -> retriever_pb2.SearchResponse:
+        """The passages that answer best, with timings."""
+        request = retriever_pb2.SearchRequest(
+            principal=conversion.principal(principal),
+            knowledge_base=knowledge_base,
+            query=query,
+            question_vectors=_vectors(vectors),
+            top_k=top_k,
+            leg_limit=leg_limit,
+            filter=cast("retriever_pb2.Filter | None", filter_),
+        )
+        return await self._stub.Search(request)
+
+    async def ingest(
+        self, principal: Principal, knowledge_base: str, documents: AsyncIterator[retriever_pb2.Document]
+    ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
+        """Stores documents; one reply for each, in order."""
+        who = conversion.principal(principal)
+
+        async def requests() -> AsyncIterator[retriever_pb2.IngestRequest]:
+            async for document in documents:
+                yield retriever_pb2.IngestRequest(
+                    principal=who, knowledge_base=knowledge_base, document=document
+                )
+
+        async for response in self._stub.Ingest(requests()):
+            yield response
+
+    async def delete(self, principal: Principal, knowledge_base: str, ids: Sequence[str]) -> int:
+        """Removes documents; gives how many there were."""
+        request = retriever_pb2.DeleteDocumentsRequest(
+            principal=conversion.principal(principal), knowledge_base=knowledge_base, document_ids=ids
+        )
+        return (await self._stub.DeleteDocuments(request)).deleted
+
+
+class RerankerClient:
+    """`domain.ports.Reranker` over gRPC."""
+
+    def __init__(self, stub: "reranker_pb2_grpc.RerankerServiceAsyncStub") -> None:
+        self._stub = stub
+
+    async def rerank(
+        self,
+        principal: Principal,
+        query: str,
+        vectors: Vectors | None,
+        passages: Sequence[Passage],
+        top_k: int,
+    ) -> Reranked:
+        """The best passages with their new scores."""
+        candidates = cast("Sequence[common_pb2.Passage]", passages)
+        response = await self._rerank(principal, query, _vectors(vectors), candidates, top_k)
+        return Reranked(_reordered(candidates, response), response.scored, response.model)
+
+    async def rerank_messages(
+        self,
+        principal: Principal,
+        query: str,
+        vectors: common_pb2.QuestionVectors,
+        passages: Sequence[common_pb2.Passage],
+        top_k: int,
+    ) -> Sequence[common_pb2.Passage]:
+        """The same on messages."""
+        return _reordered(passages, await self._rerank(principal, query, vectors, passages, top_k))
+
+    async def _rerank(
+        self,
+        principal: Principal,
+        query: str,
+        vectors: common_pb2.QuestionVectors | None,
+        passages: Sequence[common_pb2.Passage],
+        top_k: int,
+    ) -> reranker_pb2.RerankResponse:
+        request = reranker_pb2.RerankRequest(
+            principal=conversion.principal(principal),
+            query=query,
+            question_vectors=vectors,
+            candidates=passages,
+            top_k=top_k,
+        )
+        return await self._stub.Rerank(request)
+
+
+class GeneratorClient:
+    """`domain.ports.Generator` over gRPC."""
+
+    def __init__(self, stub: "inference_pb2_grpc.InferenceServiceAsyncStub") -> None:
+        self._stub = stub
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[str | Finish, None]:
+        """The answer's pieces, then its end."""
+        request = inference_pb2.GenerateRequest(
+            principal=conversion.principal(prompt.principal),
+            model_server=prompt.step.model_server_ref,
+            model_name=prompt.step.model_name,
+            messages=[inference_pb2.Message(role=m.role, content=m.content) for m in prompt.messages],
+            passages=cast("Sequence[common_pb2.Passage]", prompt.passages),
+            question_vectors=_vectors(prompt.vectors),
+            sampling=conversion.sampling(prompt.sampling),
+            instructions=prompt.step.instructions,
+        )
+        async for response in self._stub.Generate(request):
+            if response.WhichOneof("event") == "delta":
+                yield response.delta
+            else:
+                finish = response.finish
+                usage = Usage(finish.usage.prompt_tokens, finish.usage.completion_tokens)
+                yield Finish(_FINISH.get(finish.reason, "stop"), usage, finish.model, finish.unanswerable)
+
+
+def _reordered(
+    passages: Sequence[common_pb2.Passage], response: reranker_pb2.RerankResponse
+) -> list[common_pb2.Passage]:
+    ordered = []
+    for ranked in response.ranked:
+        passage = common_pb2.Passage()
+        passage.CopyFrom(passages[ranked.index])
+        passage.score = ranked.score
+        ordered.append(passage)
+    return ordered
+
+
+def _channel(message: Message) -> "guardrail_pb2.Channel.ValueType":
+    return guardrail_pb2.CHANNEL_TOOL if message.role == "tool" else guardrail_pb2.CHANNEL_USER
+
+
+def _vectors(vectors: Vectors | None) -> common_pb2.QuestionVectors | None:
+    return cast("common_pb2.QuestionVectors | None", vectors)
+
+
+def _output_request(
+    policy: str, principal: Principal, question: str, passages: Sequence[Passage]
+) -> guardrail_pb2.CheckOutputRequest:
+    return guardrail_pb2.CheckOutputRequest(
+        policy=policy,
+        principal=conversion.principal(principal),
+        question=question,
+        passages=cast("Sequence[common_pb2.Passage]", passages),
+    )

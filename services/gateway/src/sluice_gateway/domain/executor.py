@@ -1,0 +1,371 @@
+"""The Express executor: a run in process, every step journalled.
+
+guard_input ∥ retrieve → rerank → generate → guard_output
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+
+from prometheus_client import Counter, Gauge
+
+from sluice_api.objects.guardrail_policy import StreamingMode
+from sluice_api.objects.pipeline import OnFail
+from sluice_api.snapshot import CompiledPipeline, Snapshot
+from sluice_gateway.domain.answer import Citation, citations, sources
+from sluice_gateway.domain.clock import Clock
+from sluice_gateway.domain.model import Decision, Finish, Passage, RunRequest, Usage, Vectors, Verdict
+from sluice_gateway.domain.ports import Prompt, Services
+from sluice_gateway.domain.recording import Recorder, passages_detail, verdict_detail
+from sluice_gateway.domain.run import RunState, StepState
+from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
+from sluice_gateway.domain.streaming import Screened, detected, windowed
+from sluice_gateway.journal.port import Journal
+from sluice_servicekit import context, deadlines, tracing
+from sluice_servicekit import telemetry_names as names
+from sluice_servicekit.errors import InvalidArgument, NotFound, ResourceExhausted, ServiceError
+
+_LOG = logging.getLogger(__name__)
+
+_RUNS = Counter(names.RUNS_TOTAL, "Runs by how they ended", ("pipeline", "state"))
+_IN_FLIGHT = Gauge(names.RUNS_IN_FLIGHT, "Runs that are going on")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended."""
+
+    run_id: str
+    state: RunState
+    text: str
+    finish_reason: str
+    citations: tuple[Citation, ...] = ()
+    usage: Usage = field(default=Usage())
+    verdict: Verdict | None = None
+    """The verdict of the gate that blocked, or of the output gate."""
+    model: str = ""
+
+
+class RunFailedError(Exception):
+    """A run has failed; its journal is complete."""
+
+    def __init__(self, run_id: str, step: str, error: ServiceError) -> None:
+        super().__init__(error.message)
+        self.run_id = run_id
+        self.step = step
+        self.error = error
+
+
+class _BlockedError(Exception):
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
+class Executor:
+    """Runs questions through their pipelines.
+
+    Args:
+        snapshot: Gives the snapshot in force.
+        new_run_id: Gives a new, time-ordered id.
+        max_in_flight: Runs at the same time; more are refused at once.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        journal: Journal,
+        clock: Clock,
+        snapshot: Callable[[], Snapshot],
+        new_run_id: Callable[[], str],
+        max_in_flight: int,
+    ) -> None:
+        self._services = services
+        self._journal = journal
+        self._clock = clock
+        self._snapshot = snapshot
+        self._new_run_id = new_run_id
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+
+    def admit(self, request: RunRequest) -> "Run":
+        """A run that may start.
+
+        Raises:
+            NotFound: there is no such pipeline (`MODEL_NOT_FOUND`).
+            InvalidArgument: no user message asks anything.
+            ResourceExhausted: too many runs are going on.
+        """
+        snapshot = self._snapshot()
+        pipeline = snapshot.pipelines.get(request.pipeline)
+        if pipeline is None:
+            known = ", ".join(sorted(snapshot.pipelines)) or "none"
+            raise NotFound(
+                f"there is no model {request.pipeline!r}; there is: {known}", reason="MODEL_NOT_FOUND"
+            )
+        if not request.question.strip():
+            raise InvalidArgument("the messages hold no question from the user", field="messages")
+        if self._in_flight >= self._max_in_flight:
+            raise ResourceExhausted("too many runs are going on", reason="TOO_MANY_RUNS", retry_after=1.0)
+        policy = snapshot.guardrail_policies[pipeline.spec.guardrail_policy_ref].spec
+        recorder = Recorder(
+            self._journal,
+            self._clock,
+            self._new_run_id(),
+            request.principal.tenant,
+            request.pipeline,
+            pipeline.spec.audit,
+        )
+        return Run(self, self._services, recorder, pipeline, policy.streaming, request)
+
+    def enter(self) -> None:
+        """Counts a run that starts."""
+        self._in_flight += 1
+        _IN_FLIGHT.inc()
+
+    def leave(self) -> None:
+        """Counts a run that has ended."""
+        self._in_flight -= 1
+        _IN_FLIGHT.dec()
+
+
+class Run:
+    """One run. `events()` may be read once."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        services: Services,
+        recorder: Recorder,
+        pipeline: CompiledPipeline,
+        streaming: StreamingMode,
+        request: RunRequest,
+    ) -> None:
+        self.run_id = recorder.run_id
+        self._executor = executor
+        self._services = services
+        self._recorder = recorder
+        self._pipeline = pipeline
+        self._spec = pipeline.spec
+        self._streaming = streaming if request.stream else StreamingMode.WITHHOLD
+        self._request = request
+        self._stepper = Stepper(recorder)
+        self._degraded = ""
+        self._ended = False
+
+    async def events(self) -> AsyncGenerator[str | RunResult, None]:
+        """Pieces of text as they are released, then the result.
+
+        Raises:
+            RunFailedError: the run has failed, and the journal says so.
+        """
+        self._executor.enter()
+        attributes = {names.RUN_ID: self.run_id, names.PIPELINE: self._request.pipeline}
+        try:
+            with (
+                context.bound(self.run_id, self._request.principal.tenant),
+                deadlines.limit(self._spec.timeout),
+                tracing.span(names.SPAN_RUN, attributes),
+            ):
+                async with aclosing(self._guarded()) as events:
+                    async for event in events:
+                        yield event
+        finally:
+            self._executor.leave()
+
+    async def result(self) -> RunResult:
+        """Runs to the end and gives the result; raises as `events` does."""
+        results = [event async for event in self.events() if isinstance(event, RunResult)]
+        return results[-1]
+
+    async def _guarded(self) -> AsyncGenerator[str | RunResult, None]:
+        """Maps every way a run can end to its state."""
+        try:
+            detail = {"pipeline_version": self._pipeline.version}
+            self._recorder.run_started(self._request.question, detail)
+            async with aclosing(self._steps()) as events:
+                async for event in events:
+                    yield event
+        except _BlockedError as blocked:
+            yield await self._blocked(blocked.verdict)
+        except StepFailedError as failed:
+            await self._end(RunState.FAILED, f"{failed.step}: {failed.error.reason}")
+            raise RunFailedError(self.run_id, failed.step, failed.error) from failed
+        except ServiceError as error:  # the journal itself
+            _RUNS.labels(self._request.pipeline, RunState.FAILED).inc()
+            raise RunFailedError(self.run_id, "journal", error) from error
+        except (asyncio.CancelledError, GeneratorExit):
+            self._cancelled()
+            raise
+
+    async def _steps(self) -> AsyncGenerator[str | RunResult, None]:
+        vectors, candidates = await self._screen_and_retrieve()
+        passages = await self._rerank(vectors, candidates)
+        prompt = Prompt(
+            self._request.principal,
+            self._spec.steps.generate,
+            self._request.messages,
+            passages,
+            vectors,
+            self._request.sampling,
+        )
+        if self._streaming is StreamingMode.WITHHOLD:
+            text, finish = await self._generate(prompt)
+            verdict = await self._guard_output(text, passages)
+            result = await self._answered(text, finish, verdict, passages)
+            yield result.text
+            yield result
+            return
+        stream = windowed if self._streaming is StreamingMode.WINDOW else detected
+        screened = stream(self._stepper, self._services, self._spec, prompt, self._request.question)
+        async with aclosing(screened) as events:
+            async for event in events:
+                if isinstance(event, str):
+                    yield event
+                    continue
+                if event.verdict.decision is Decision.BLOCK and self._streaming is StreamingMode.WINDOW:
+                    raise _BlockedError(event.verdict)
+                result = await self._answered(event.text, event.finish, event.verdict, passages)
+                if rest := result.text[len(event.text) :]:
+                    yield rest
+                yield result
+
+    async def _screen_and_retrieve(self) -> tuple[Vectors, Sequence[Passage]]:
+        """Both at once; what was retrieved is dropped when the gate blocks."""
+        retrieving = asyncio.create_task(self._retrieve())
+        try:
+            verdict = await self._guard_input()
+            if verdict.decision is Decision.BLOCK:
+                self._stepper.on_cancel = (StepState.SKIPPED, "BLOCKED")
+                raise _BlockedError(verdict)
+            return await retrieving
+        finally:
+            if not retrieving.done():
+                retrieving.cancel()
+            with suppress(asyncio.CancelledError, StepFailedError):
+                await retrieving
+
+    async def _guard_input(self) -> Verdict:
+        async def work() -> Done[Verdict]:
+            with tracing.span(names.SPAN_GUARD, {names.POLICY: self._spec.guardrail_policy_ref}):
+                verdict = await self._services.guard.check_input(
+                    self._spec.guardrail_policy_ref, self._request.principal, self._request.messages
+                )
+            return _judged(verdict)
+
+        return await self._stepper.run("guard_input", self._spec.steps.guard_input, work)
+
+    async def _retrieve(self) -> tuple[Vectors, Sequence[Passage]]:
+        step = self._spec.steps.retrieve
+        retriever, question = self._services.retriever, self._request.question
+
+        async def work() -> Done[tuple[Vectors, Sequence[Passage]]]:
+            vectors = await retriever.embed(question)
+            passages = await retriever.search(
+                self._request.principal,
+                self._spec.knowledge_base_ref,
+                question,
+                vectors,
+                step.top_k,
+                step.leg_limit,
+                self._request.filter,
+            )
+            return Done((vectors, passages), detail=passages_detail(passages))
+
+        return await self._stepper.run("retrieve", step, work)
+
+    async def _rerank(self, vectors: Vectors, candidates: Sequence[Passage]) -> Sequence[Passage]:
+        step = self._spec.steps.rerank
+
+        async def work() -> Done[Sequence[Passage]]:
+            ranked = await self._services.reranker.rerank(
+                self._request.principal, self._request.question, vectors, candidates, step.top_k
+            )
+            detail = {**passages_detail(ranked.passages), "scored": ranked.scored, "model": ranked.model}
+            return Done(ranked.passages, detail=detail)
+
+        try:
+            return await self._stepper.run("rerank", step, work)
+        except StepFailedError as failed:
+            if step.on_fail is not OnFail.DEGRADE:
+                raise
+            self._degraded = f"{failed.step}: {failed.error.reason}"
+            return candidates[: step.top_k]
+
+    async def _generate(self, prompt: Prompt) -> tuple[str, Finish]:
+        async def work() -> Done[tuple[str, Finish]]:
+            pieces: list[str] = []
+            finish = Finish("stop")
+            async for event in self._services.generator.generate(prompt):
+                if isinstance(event, Finish):
+                    finish = event
+                else:
+                    pieces.append(event)
+            return Done(("".join(pieces), finish), detail=generation_detail(finish))
+
+        return await self._stepper.run("generate", self._spec.steps.generate, work)
+
+    async def _guard_output(self, text: str, passages: Sequence[Passage]) -> Verdict:
+        async def work() -> Done[Verdict]:
+            with tracing.span(names.SPAN_GUARD, {names.POLICY: self._spec.guardrail_policy_ref}):
+                verdict = await self._services.guard.check_output(
+                    self._spec.guardrail_policy_ref,
+                    self._request.principal,
+                    self._request.question,
+                    text,
+                    passages,
+                )
+            return _judged(verdict)
+
+        verdict = await self._stepper.run("guard_output", self._spec.steps.guard_output, work)
+        if verdict.decision is Decision.BLOCK:
+            raise _BlockedError(verdict)
+        return verdict
+
+    async def _answered(
+        self, text: str, finish: Finish, verdict: Verdict, passages: Sequence[Passage]
+    ) -> RunResult:
+        cited = () if finish.unanswerable else citations(text, passages)
+        whole = text + (sources(cited) if self._spec.steps.generate.sources else "")
+        state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
+        await self._end(state, self._degraded, whole)
+        return RunResult(self.run_id, state, whole, finish.reason, cited, finish.usage, verdict, finish.model)
+
+    async def _blocked(self, verdict: Verdict) -> RunResult:
+        await self._end(RunState.BLOCKED, verdict.reason)
+        return RunResult(self.run_id, RunState.BLOCKED, verdict.message, "content_filter", verdict=verdict)
+
+    async def _end(self, state: RunState, reason: str, text: str = "") -> None:
+        self._ended = True
+        self._recorder.run_ended(state, reason, text)
+        _RUNS.labels(self._request.pipeline, state).inc()
+        await self._recorder.commit()
+
+    def _cancelled(self) -> None:
+        if self._ended:  # the caller only stopped reading
+            return
+        _RUNS.labels(self._request.pipeline, RunState.CANCELLED).inc()
+        with suppress(ServiceError):
+            # Appended, not awaited: the caller is gone, and a cancelled task must not wait.
+            self._recorder.run_ended(RunState.CANCELLED, "the caller went away")
+        _LOG.info("the caller went away")
+
+
+def _judged(verdict: Verdict) -> Done[Verdict]:
+    return Done(verdict, str(verdict.decision), verdict.reason, verdict_detail(verdict))
+
+
+def generation_detail(finish: Finish) -> dict[str, object]:
+    """What the journal keeps of an answer's end."""
+    return {
+        "model": finish.model,
+        "finish_reason": finish.reason,
+        "prompt_tokens": finish.usage.prompt_tokens,
+        "completion_tokens": finish.usage.completion_tokens,
+        "unanswerable": finish.unanswerable,
+    }
+
+
+__all__ = ["Executor", "Run", "RunFailedError", "RunResult", "Screened", "generation_detail"]

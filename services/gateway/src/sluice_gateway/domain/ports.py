@@ -1,0 +1,103 @@
+"""What a run needs of the services, in its own words. Deadlines travel in `sluice_servicekit.deadlines`."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sluice_api.objects.pipeline import GenerateStep
+from sluice_gateway.domain.model import (
+    FilterExpression,
+    Finish,
+    Message,
+    Passage,
+    Principal,
+    Released,
+    Reranked,
+    Sampling,
+    Vectors,
+    Verdict,
+)
+
+
+class Guard(Protocol):
+    """The gates."""
+
+    async def check_input(self, policy: str, principal: Principal, messages: Sequence[Message]) -> Verdict:
+        """The input gate's verdict on all messages."""
+
+    async def check_output(
+        self, policy: str, principal: Principal, question: str, text: str, passages: Sequence[Passage]
+    ) -> Verdict:
+        """The output gate's verdict on a whole answer."""
+
+    def check_output_stream(
+        self,
+        policy: str,
+        principal: Principal,
+        question: str,
+        deltas: AsyncIterator[str],
+        passages: Sequence[Passage],
+    ) -> AsyncGenerator[Released, None]:
+        """The output gate's verdicts while an answer is written; the last one is final."""
+
+
+class Retriever(Protocol):
+    """The knowledge bases."""
+
+    async def embed(self, text: str) -> Vectors:
+        """A question's vectors."""
+
+    async def search(
+        self,
+        principal: Principal,
+        knowledge_base: str,
+        query: str,
+        vectors: Vectors | None,
+        top_k: int,
+        leg_limit: int,
+        filter_: FilterExpression | None,
+    ) -> Sequence[Passage]:
+        """The passages that answer best."""
+
+
+class Reranker(Protocol):
+    """The second-stage ranking."""
+
+    async def rerank(
+        self,
+        principal: Principal,
+        query: str,
+        vectors: Vectors | None,
+        passages: Sequence[Passage],
+        top_k: int,
+    ) -> Reranked:
+        """The best passages in their new order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an answer is made from."""
+
+    principal: Principal
+    step: GenerateStep
+    messages: Sequence[Message]
+    passages: Sequence[Passage]
+    vectors: Vectors
+    sampling: Sampling
+
+
+class Generator(Protocol):
+    """What writes answers."""
+
+    def generate(self, prompt: Prompt) -> AsyncGenerator[str | Finish, None]:
+        """The answer's pieces, then its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that a run calls."""
+
+    guard: Guard
+    retriever: Retriever
+    reranker: Reranker
+    generator: Generator

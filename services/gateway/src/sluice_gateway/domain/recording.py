@@ -1,0 +1,135 @@
+"""Writes a run's events: one place that knows what an event carries, and that it never carries content."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sluice_api.objects.pipeline import Audit
+from sluice_gateway.domain.clock import Clock
+from sluice_gateway.domain.model import Passage, Verdict
+from sluice_gateway.domain.run import Event, EventKind, RunState, StepState
+from sluice_gateway.journal.port import Journal
+from sluice_servicekit.errors import ServiceError
+
+Detail = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Records one run."""
+
+    journal: Journal
+    clock: Clock
+    run_id: str
+    tenant: str
+    pipeline: str
+    audit: Audit
+
+    def run_started(self, question: str, detail: Detail) -> None:
+        """Records the start; refuses the run where a required journal is full."""
+        self._append(
+            EventKind.RUN_STARTED, state=RunState.RUNNING, detail=detail, input_hash=digest(question)
+        )
+
+    def run_ended(self, state: RunState, reason: str = "", text: str = "") -> None:
+        """Records the end."""
+        self._append(
+            EventKind.RUN_ENDED, state=state, reason=reason, output_hash=digest(text) if text else ""
+        )
+
+    def step_started(self, step: str, attempt: int) -> None:
+        """Records that an attempt starts."""
+        self._append(EventKind.STEP_STARTED, step=step, attempt=attempt, state=StepState.RUNNING)
+
+    def step_ended(
+        self,
+        step: str,
+        attempt: int,
+        state: StepState,
+        *,
+        decision: str = "",
+        reason: str = "",
+        detail: Detail | None = None,
+    ) -> None:
+        """Records how an attempt ended."""
+        self._append(
+            EventKind.STEP_ENDED,
+            step=step,
+            attempt=attempt,
+            state=state,
+            decision=decision,
+            reason=reason,
+            detail=detail or {},
+        )
+
+    async def commit(self) -> None:
+        """Waits until the run's events are durable, where its audit requires it."""
+        if self.audit is Audit.REQUIRED:
+            await self.journal.commit()
+
+    def _append(
+        self,
+        kind: EventKind,
+        *,
+        state: str,
+        step: str = "",
+        attempt: int = 0,
+        decision: str = "",
+        reason: str = "",
+        detail: Detail | None = None,
+        input_hash: str = "",
+        output_hash: str = "",
+    ) -> None:
+        event = Event(
+            run_id=self.run_id,
+            tenant=self.tenant,
+            kind=kind,
+            at=self.clock.now(),
+            pipeline=self.pipeline,
+            step=step,
+            attempt=attempt,
+            state=str(state),
+            decision=decision,
+            reason=reason,
+            detail=json.dumps(detail, separators=(",", ":")) if detail else "",
+            input_hash=input_hash,
+            output_hash=output_hash,
+        )
+        try:
+            self.journal.append(event)
+        except ServiceError:
+            if self.audit is Audit.REQUIRED:
+                raise
+            self.clock.dropped()
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def verdict_detail(verdict: Verdict) -> Detail:
+    """What the journal keeps of a verdict."""
+    return {
+        "policy": verdict.policy,
+        "policy_version": verdict.policy_version,
+        "partial": verdict.partial,
+        "findings": [
+            {
+                "detector": finding.detector,
+                "category": finding.category,
+                "score": round(finding.score, 4),
+                "threshold": finding.threshold,
+                "decision": str(finding.decision),
+                "span": [finding.segment, finding.start, finding.end],
+                "view": finding.view,
+            }
+            for finding in verdict.findings
+        ],
+    }
+
+
+def passages_detail(passages: Sequence[Passage]) -> Detail:
+    """What the journal keeps of passages: how many, and the first of them."""
+    return {"passages": len(passages), "first": [[p.chunk_id, round(p.score, 4)] for p in passages[:5]]}

@@ -1,0 +1,134 @@
+"""Answers that leave while they are written: sentence by sentence after screening, or at once."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from sluice_api.objects.pipeline import PipelineSpec
+from sluice_gateway.domain.model import Finish, Released, Verdict
+from sluice_gateway.domain.ports import Prompt, Services
+from sluice_gateway.domain.recording import verdict_detail
+from sluice_gateway.domain.run import StepState
+from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
+from sluice_servicekit import deadlines
+from sluice_servicekit.errors import DeadlineExceeded, Internal, ServiceError
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """A streamed answer at its end."""
+
+    text: str
+    finish: Finish
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class _Written:
+    """What has been written so far."""
+
+    pieces: list[str] = field(default_factory=list)
+    finish: Finish | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+async def windowed(
+    stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, question: str
+) -> AsyncGenerator[str | Screened, None]:
+    """Releases what the output gate has screened; its steps `generate` and `guard_output` run together."""
+    written = _Written()
+    stepper.recorder.step_started("guard_output", 1)
+    deltas = _deltas(stepper, services, spec, prompt, written)
+    screening = services.guard.check_output_stream(
+        spec.guardrail_policy_ref, prompt.principal, question, deltas, prompt.passages
+    )
+    sent = 0
+    last: Released | None = None
+    try:
+        async with aclosing(deltas), aclosing(screening):
+            async for last in screening:
+                if last.characters > sent:
+                    yield written.text[sent : last.characters]
+                    sent = last.characters
+    except ServiceError as error:
+        stepper.recorder.step_ended("guard_output", 1, StepState.FAILED, reason=error.reason)
+        raise StepFailedError("guard_output", error) from error
+    except StepFailedError:
+        stepper.recorder.step_ended("guard_output", 1, StepState.SKIPPED, reason="GENERATE_FAILED")
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        stepper.recorder.step_ended("guard_output", 1, StepState.CANCELLED)
+        raise
+    if last is None or not last.final:
+        silent = Internal("the output gate ended without a verdict", reason="NO_VERDICT")
+        stepper.recorder.step_ended("guard_output", 1, StepState.FAILED, reason=silent.reason)
+        raise StepFailedError("guard_output", silent)
+    verdict = last.verdict
+    stepper.recorder.step_ended(
+        "guard_output",
+        1,
+        StepState.SUCCEEDED,
+        decision=verdict.decision,
+        reason=verdict.reason,
+        detail=verdict_detail(verdict),
+    )
+    yield Screened(written.text, written.finish or Finish("stop"), verdict)
+
+
+async def detected(
+    stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, question: str
+) -> AsyncGenerator[str | Screened, None]:
+    """Releases at once; the output gate's verdict on the whole is only recorded."""
+    written = _Written()
+    async with aclosing(_deltas(stepper, services, spec, prompt, written)) as deltas:
+        async for delta in deltas:
+            yield delta
+
+    async def work() -> Done[Verdict]:
+        verdict = await services.guard.check_output(
+            spec.guardrail_policy_ref, prompt.principal, question, written.text, prompt.passages
+        )
+        return Done(verdict, verdict.decision, verdict.reason, verdict_detail(verdict))
+
+    verdict = await stepper.run("guard_output", spec.steps.guard_output, work)
+    yield Screened(written.text, written.finish or Finish("stop"), verdict)
+
+
+async def _deltas(
+    stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, written: _Written
+) -> AsyncGenerator[str, None]:
+    """The answer's pieces as the step `generate`: retried up to the first piece, never after it."""
+    step = spec.steps.generate
+
+    async def first() -> Done[tuple[AsyncGenerator[str | Finish, None], str | Finish]]:
+        events = services.generator.generate(prompt)
+        return Done((events, await anext(events)), detail={"first": True})
+
+    events, event = await stepper.run("generate", step, first)
+    stepper.recorder.step_started("generate", 1)
+    try:
+        async with asyncio.timeout(deadlines.cap(step.timeout)):
+            while True:
+                if isinstance(event, Finish):
+                    written.finish = event
+                    break
+                written.pieces.append(event)
+                yield event
+                event = await anext(events)
+    except TimeoutError as error:
+        late = DeadlineExceeded(f"generate did not end within {step.timeout:g} s")
+        stepper.recorder.step_ended("generate", 1, StepState.FAILED, reason=late.reason)
+        raise StepFailedError("generate", late) from error
+    except ServiceError as error:
+        stepper.recorder.step_ended("generate", 1, StepState.FAILED, reason=error.reason)
+        raise StepFailedError("generate", error) from error
+    except (asyncio.CancelledError, GeneratorExit):
+        stepper.recorder.step_ended("generate", 1, StepState.CANCELLED)
+        raise
+    finish = written.finish
+    detail = {"model": finish.model, "finish_reason": finish.reason, "unanswerable": finish.unanswerable}
+    stepper.recorder.step_ended("generate", 1, StepState.SUCCEEDED, detail=detail)

@@ -1,0 +1,145 @@
+"""All that the APIs need, assembled once: the HTTP and the gRPC API are two faces of this."""
+
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+import uuid_utils
+
+from sluice.common.v1 import common_pb2
+from sluice.retriever.v1 import retriever_pb2
+from sluice_api.snapshot import Snapshot
+from sluice_gateway.clients import RerankerClient, RetrieverClient
+from sluice_gateway.domain.access import Role, require
+from sluice_gateway.domain.executor import Executor, Run
+from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
+from sluice_gateway.domain.run import RunRecord
+from sluice_gateway.journal.port import Journal
+from sluice_servicekit.errors import NotFound
+
+#: Candidates that a search hands to the reranker, at least.
+_RERANK_CANDIDATES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Passages and where the time went."""
+
+    passages: Sequence[common_pb2.Passage]
+    timings_ms: dict[str, float]
+
+
+class Gateway:
+    """Checks what a principal may do, then does it."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        journal: Journal,
+        retriever: RetrieverClient,
+        reranker: RerankerClient,
+        snapshot: Callable[[], Snapshot],
+        clock: Callable[[], float],
+    ) -> None:
+        self._executor = executor
+        self._journal = journal
+        self._retriever = retriever
+        self._reranker = reranker
+        self._snapshot = snapshot
+        self._clock = clock
+
+    def admit(self, request: RunRequest) -> Run:
+        """A run that may start; see `Executor.admit`."""
+        require(request.principal, Role.READER)
+        return self._executor.admit(request)
+
+    def models(self, principal: Principal) -> list[tuple[str, str]]:
+        """Names and descriptions of the pipelines."""
+        require(principal, Role.READER)
+        pipelines = self._snapshot().pipelines
+        return [(name, pipelines[name].spec.description) for name in sorted(pipelines)]
+
+    async def search(
+        self,
+        principal: Principal,
+        knowledge_base: str,
+        query: str,
+        top_k: int,
+        filter_: retriever_pb2.Filter | None,
+        *,
+        rerank: bool,
+    ) -> SearchResult:
+        """Passages without an answer, reordered on request."""
+        require(principal, Role.READER)
+        fetch = max(top_k, _RERANK_CANDIDATES) if rerank else top_k
+        expression = FilterExpression(filter_) if filter_ is not None else None
+        found = await self._retriever.search_whole(
+            principal, knowledge_base, query, None, fetch, 0, expression
+        )
+        timings = dict(found.timings_ms)
+        if not rerank or not found.passages:
+            return SearchResult(found.passages[:top_k], timings)
+        started = self._clock()
+        ranked = await self._reranker.rerank_messages(
+            principal, query, found.question_vectors, found.passages, top_k
+        )
+        timings["rerank"] = (self._clock() - started) * 1000
+        return SearchResult(ranked, timings)
+
+    async def ingest(
+        self, principal: Principal, knowledge_base: str, documents: AsyncIterator[retriever_pb2.Document]
+    ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
+        """Stores documents; one reply for each, in order."""
+        self._require_writer(principal, knowledge_base)
+        async for response in self._retriever.ingest(principal, knowledge_base, documents):
+            yield response
+
+    async def delete(self, principal: Principal, knowledge_base: str, document_id: str) -> None:
+        """Removes a document.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        self._require_writer(principal, knowledge_base)
+        if not await self._retriever.delete(principal, knowledge_base, [document_id]):
+            raise NotFound(f"there is no document {document_id!r}", reason="DOCUMENT_NOT_FOUND")
+
+    async def run(self, principal: Principal, run_id: str) -> RunRecord:
+        """A run of the principal's tenant.
+
+        Raises:
+            NotFound: there is none of that id, or it is another tenant's.
+        """
+        require(principal, Role.READER)
+        record = await self._journal.run(run_id) if _is_uuid(run_id) else None
+        if record is None or record.tenant != principal.tenant:
+            raise NotFound(f"there is no run {run_id!r}", reason="RUN_NOT_FOUND")
+        return record
+
+    async def runs(self, principal: Principal, limit: int, before: str | None) -> list[RunRecord]:
+        """The newest runs of the principal's tenant."""
+        require(principal, Role.READER)
+        return await self._journal.runs(principal.tenant, limit, before)
+
+    def _require_writer(self, principal: Principal, knowledge_base: str) -> None:
+        require(principal, Role.WRITER)
+        known = self._snapshot().knowledge_bases
+        if knowledge_base not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise NotFound(
+                f"there is no knowledge base {knowledge_base!r}; there is: {names}",
+                reason="KNOWLEDGE_BASE_NOT_FOUND",
+            )
+
+
+def new_run_id() -> str:
+    """A UUID of version 7: runs sort by their start."""
+    return str(uuid_utils.uuid7())
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,182 @@
+"""`sluice.gateway.v1`: the same runs over gRPC. Converts only."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sluice.inference.v1 import inference_pb2
+from sluice.retriever.v1 import retriever_pb2
+from sluice_gateway import conversion
+from sluice_gateway.domain.access import Access
+from sluice_gateway.domain.executor import Run, RunFailedError, RunResult
+from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest
+from sluice_gateway.domain.run import RunRecord, RunState, StepState
+from sluice_gateway.gateway import Gateway
+from sluice_servicekit.errors import InvalidArgument, ServiceError
+
+_RUN_STATES = {state: gateway_pb2.RunState.Value(f"RUN_STATE_{state.name}") for state in RunState}
+_STEP_STATES = {state: gateway_pb2.StepState.Value(f"STEP_STATE_{state.name}") for state in StepState}
+
+_ROLES = {"system", "developer", "user", "assistant", "tool"}
+_PAGE = 50
+_MAX_PAGE = 1000
+
+
+class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
+    """The gateway over gRPC."""
+
+    def __init__(self, gateway: Gateway, access: Callable[[], Access]) -> None:
+        self._gateway = gateway
+        self._access = access
+
+    async def Answer(self, request: gateway_pb2.AnswerRequest, context: Any) -> gateway_pb2.AnswerResponse:
+        """Answers a question."""
+        run = self._run(request, context, stream=False)
+        try:
+            return _answer(await run.result())
+        except RunFailedError as failed:
+            raise _named(failed) from failed
+
+    async def AnswerStream(
+        self, request: gateway_pb2.AnswerStreamRequest, context: Any
+    ) -> AsyncIterator[gateway_pb2.AnswerStreamResponse]:
+        """Answers a question piece by piece."""
+        run = self._run(request.request, context, stream=True)
+        try:
+            async for event in run.events():
+                if isinstance(event, RunResult):
+                    yield gateway_pb2.AnswerStreamResponse(answer=_answer(event))
+                else:
+                    yield gateway_pb2.AnswerStreamResponse(delta=event)
+        except RunFailedError as failed:
+            raise _named(failed) from failed
+
+    async def Search(self, request: gateway_pb2.SearchRequest, context: Any) -> gateway_pb2.SearchResponse:
+        """Finds passages."""
+        found = await self._gateway.search(
+            self._principal(context),
+            request.knowledge_base,
+            request.query,
+            request.top_k,
+            request.filter if request.HasField("filter") else None,
+            rerank=request.rerank,
+        )
+        return gateway_pb2.SearchResponse(passages=found.passages, timings_ms=found.timings_ms)
+
+    async def Ingest(
+        self, request_iterator: AsyncIterator[gateway_pb2.IngestRequest], context: Any
+    ) -> AsyncIterator[gateway_pb2.IngestResponse]:
+        """Stores documents, all into the knowledge base that the first names."""
+        principal = self._principal(context)
+        first = await anext(request_iterator, None)
+        if first is None:
+            return
+
+        async def documents() -> AsyncIterator[retriever_pb2.Document]:
+            yield first.document
+            async for request in request_iterator:
+                if request.knowledge_base != first.knowledge_base:
+                    raise InvalidArgument("one stream fills one knowledge base", field="knowledge_base")
+                yield request.document
+
+        async for result in self._gateway.ingest(principal, first.knowledge_base, documents()):
+            yield gateway_pb2.IngestResponse(result=result)
+
+    async def GetRun(self, request: gateway_pb2.GetRunRequest, context: Any) -> gateway_pb2.GetRunResponse:
+        """Reads a run."""
+        record = await self._gateway.run(self._principal(context), request.run_id)
+        return gateway_pb2.GetRunResponse(run=_run(record))
+
+    async def ListRuns(
+        self, request: gateway_pb2.ListRunsRequest, context: Any
+    ) -> gateway_pb2.ListRunsResponse:
+        """Lists runs."""
+        limit = min(request.page_size or _PAGE, _MAX_PAGE)
+        records = await self._gateway.runs(self._principal(context), limit, request.page_token or None)
+        following = records[-1].run_id if len(records) == limit else ""
+        return gateway_pb2.ListRunsResponse(
+            runs=[_run(record) for record in records], next_page_token=following
+        )
+
+    def _principal(self, context: Any) -> Principal:
+        metadata = {
+            key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)
+        }
+        return self._access().principal(metadata.get("authorization"), metadata.get("x-sluice-tenant"))
+
+    def _run(self, request: gateway_pb2.AnswerRequest, context: Any, *, stream: bool) -> Run:
+        for index, message in enumerate(request.messages):
+            if message.role not in _ROLES:
+                raise InvalidArgument(f"{message.role!r} is not a role", field=f"messages[{index}].role")
+        return self._gateway.admit(
+            RunRequest(
+                pipeline=request.model,
+                principal=self._principal(context),
+                messages=tuple(Message(message.role, message.content) for message in request.messages),
+                sampling=conversion.sampling_from(request.sampling),
+                filter=FilterExpression(request.filter) if request.HasField("filter") else None,
+                stream=stream,
+            )
+        )
+
+
+def _named(failed: RunFailedError) -> ServiceError:
+    """The error with the run and the step that failed, for programs and for people."""
+    error = failed.error
+    metadata = {**error.metadata, "run_id": failed.run_id, "step": failed.step}
+    return type(error)(f"{failed.step}: {error.message}", reason=error.reason, metadata=metadata)
+
+
+def _answer(result: RunResult) -> gateway_pb2.AnswerResponse:
+    return gateway_pb2.AnswerResponse(
+        run_id=result.run_id,
+        state=_RUN_STATES[result.state],
+        text=result.text,
+        citations=[
+            gateway_pb2.Citation(
+                number=citation.number,
+                document_id=citation.document_id,
+                chunk_id=citation.chunk_id,
+                title=citation.title,
+                score=citation.score,
+            )
+            for citation in result.citations
+        ],
+        usage=inference_pb2.Usage(
+            prompt_tokens=result.usage.prompt_tokens, completion_tokens=result.usage.completion_tokens
+        ),
+        verdict=None if result.verdict is None else conversion.verdict_message(result.verdict),
+    )
+
+
+def _run(record: RunRecord) -> gateway_pb2.Run:
+    return gateway_pb2.Run(
+        run_id=record.run_id,
+        model=record.pipeline,
+        state=_RUN_STATES[record.state],
+        reason=record.reason,
+        started=_timestamp(record.started),
+        ended=_timestamp(record.ended),
+        steps=[
+            gateway_pb2.Step(
+                name=step.name,
+                state=_STEP_STATES[step.state],
+                attempt=step.attempt,
+                decision=step.decision,
+                reason=step.reason,
+                started=_timestamp(step.started),
+                ended=_timestamp(step.ended),
+            )
+            for step in record.steps
+        ],
+    )
+
+
+def _timestamp(at: float | None) -> Timestamp | None:
+    if at is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromMicroseconds(int(at * 1_000_000))
+    return timestamp

@@ -1,0 +1,1 @@
+"""The gateway over HTTP, one module for each resource."""

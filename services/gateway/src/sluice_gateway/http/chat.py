@@ -1,0 +1,147 @@
+"""`POST /v1/chat/completions`, whole and streamed."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Protocol
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from sluice_gateway.domain.executor import Run, RunFailedError, RunResult
+from sluice_gateway.http import completions, sse
+from sluice_gateway.http.bodies import read
+from sluice_gateway.http.chat_schema import ChatRequest
+from sluice_gateway.http.errors import error_body, error_response
+from sluice_gateway.http.state import RUN_HEADER, of, principal
+from sluice_servicekit.errors import Cancelled
+
+router = APIRouter()
+
+#: Words in one chunk of text that was withheld until now.
+_PIECES = re.compile(r"\s*\S+(?:\s+\S+){0,3}|\s+")
+
+
+_BODY = {"requestBody": {"content": {"application/json": {"schema": ChatRequest.model_json_schema()}}}}
+
+
+class ChunkOf(Protocol):
+    """Makes one chunk's frame."""
+
+    def __call__(
+        self, delta: completions.Json, finish_reason: str | None = None, **extra: object
+    ) -> bytes: ...
+
+
+@router.post("/v1/chat/completions", openapi_extra=_BODY)
+async def chat_completions(request: Request) -> Response:
+    """Answers a question through a pipeline; OpenAI's chat completion."""
+    state = of(request)
+    who = principal(request)
+    body = await read(request, ChatRequest, state.settings.max_body_bytes)
+    run = state.gateway.admit(body.run_request(who))
+    if body.stream:
+        include_usage = body.stream_options is not None and body.stream_options.include_usage
+        return await _streamed(run, body.model, state.settings.heartbeat_seconds, include_usage=include_usage)
+    return await _whole(request, run, body.model)
+
+
+async def _whole(request: Request, run: Run, model: str) -> Response:
+    started = time.perf_counter()
+    running = asyncio.create_task(run.result())
+    leaving = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            running.cancel()
+            with suppress(asyncio.CancelledError, RunFailedError):
+                await running
+            return error_response(Cancelled("the caller went away"))
+        result = running.result()
+    except RunFailedError as failed:
+        response: Response = error_response(failed.error, step=failed.step)
+    else:
+        response = JSONResponse(completions.completion(result, model, int(time.time())))
+    finally:
+        leaving.cancel()
+        if not running.done():  # the server itself is stopping
+            running.cancel()
+    response.headers[RUN_HEADER] = run.run_id
+    response.headers["server-timing"] = f"run;dur={(time.perf_counter() - started) * 1000:.1f}"
+    return response
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _streamed(run: Run, model: str, heartbeat: float, *, include_usage: bool) -> Response:
+    """Holds the status until there is something to send: a failure before that is a plain error."""
+    events = run.events()
+    try:
+        first = await anext(events)
+    except RunFailedError as failed:
+        response: Response = error_response(failed.error, step=failed.step)
+    else:
+        frames = _frames(first, events, run.run_id, model, include_usage=include_usage)
+        response = StreamingResponse(
+            sse.with_heartbeat(frames, heartbeat), media_type="text/event-stream", headers=sse.HEADERS
+        )
+    response.headers[RUN_HEADER] = run.run_id
+    return response
+
+
+async def _frames(
+    first: str | RunResult,
+    events: AsyncGenerator[str | RunResult, None],
+    run_id: str,
+    model: str,
+    *,
+    include_usage: bool,
+) -> AsyncGenerator[bytes, None]:
+    base: completions.Json = {
+        "id": completions.completion_id(run_id),
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model,
+    }
+    if include_usage:
+        base["usage"] = None
+
+    def chunk(delta: completions.Json, finish_reason: str | None = None, **extra: object) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return sse.frame({**base, "choices": [choice], **extra})
+
+    yield chunk({"role": "assistant", "content": ""})
+    try:
+        async with aclosing(events):
+            event: str | RunResult | None = first
+            while event is not None:
+                if isinstance(event, RunResult):
+                    for frame in _ending(event, chunk_of=chunk):
+                        yield frame
+                    if include_usage:
+                        yield sse.frame({**base, "choices": [], "usage": completions.usage(event)})
+                else:
+                    for piece in _PIECES.findall(event):
+                        yield chunk({"content": piece})
+                event = await anext(events, None)
+    except RunFailedError as failed:
+        # The status has left already: an error frame, and no [DONE] that would make it look whole.
+        yield sse.frame(error_body(failed.error, step=failed.step))
+        return
+    yield sse.DONE
+
+
+def _ending(result: RunResult, chunk_of: ChunkOf) -> list[bytes]:
+    frames = []
+    if result.finish_reason == "content_filter" and result.text:
+        frames.append(chunk_of({"content": result.text}))
+    delta: completions.Json = {}
+    if result.citations:
+        delta["annotations"] = completions.annotations(result.citations)
+    frames.append(chunk_of(delta, result.finish_reason, sluice=completions.extension(result)))
+    return frames

@@ -1,0 +1,110 @@
+"""The body of `/v1/chat/completions`: what this gateway reads of OpenAI's, and what it says no to."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from sluice_gateway.conversion import filter_message
+from sluice_gateway.domain import filters
+from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest, Sampling
+from sluice_gateway.http.bodies import RequestModel
+from sluice_servicekit.errors import InvalidArgument
+
+
+class ContentPart(RequestModel):
+    """One part of a message; only text can be read here."""
+
+    type: str
+    text: str = ""
+
+
+class ChatMessage(RequestModel):
+    """One message."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[ContentPart] | None = None
+
+
+class StreamOptions(RequestModel):
+    """Options of a stream."""
+
+    include_usage: bool = False
+
+
+class ResponseFormat(RequestModel):
+    """The answer's form."""
+
+    type: str
+
+
+class ChatRequest(RequestModel):
+    """A question in OpenAI's form; `filter` is Sluice's own."""
+
+    model: str
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=2048)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    seed: int | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    tools: list[Any] | None = None
+    functions: list[Any] | None = None
+    response_format: ResponseFormat | None = None
+    filter: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options is only allowed where stream is true")
+        return self
+
+    def run_request(self, principal: Principal) -> RunRequest:
+        """The question.
+
+        Raises:
+            InvalidArgument: something is asked for that this version does not do.
+        """
+        self._refuse_unsupported()
+        content = None if self.filter is None else filter_message(filters.read(self.filter))
+        return RunRequest(
+            pipeline=self.model,
+            principal=principal,
+            messages=tuple(_message(message, index) for index, message in enumerate(self.messages)),
+            sampling=Sampling(
+                temperature=self.temperature,
+                top_p=self.top_p,
+                max_tokens=self.max_completion_tokens or self.max_tokens,
+                stop=tuple([self.stop] if isinstance(self.stop, str) else self.stop or ()),
+                seed=self.seed,
+            ),
+            filter=None if content is None else FilterExpression(content),
+            stream=bool(self.stream),
+        )
+
+    def _refuse_unsupported(self) -> None:
+        plain = self.response_format is None or self.response_format.type == "text"
+        unsupported = (
+            ("n", self.n not in (None, 1), "one answer at a time: n must be 1"),
+            ("logprobs", bool(self.logprobs), "logprobs are not supported"),
+            ("tools", bool(self.tools), "tools are not supported"),
+            ("functions", bool(self.functions), "functions are not supported"),
+            ("response_format", not plain, "response_format must be text"),
+        )
+        for field, asked, message in unsupported:
+            if asked:
+                raise InvalidArgument(message, reason="UNSUPPORTED_VALUE", field=field)
+
+
+def _message(message: ChatMessage, index: int) -> Message:
+    if not isinstance(message.content, list):
+        return Message(message.role, message.content or "")
+    for position, part in enumerate(message.content):
+        if part.type != "text":
+            field = f"messages[{index}].content[{position}].type"
+            raise InvalidArgument(f"{part.type} cannot be read here; send text", field=field)
+    return Message(message.role, "\n".join(part.text for part in message.content))

@@ -1,0 +1,44 @@
+"""Errors in OpenAI's shape, everywhere under `/v1`: `{"error": {"message", "type", "param", "code"}}`."""
+
+import math
+
+from fastapi.responses import JSONResponse
+
+from sluice_servicekit.errors import InvalidArgument, ServiceError
+from sluice_servicekit.status_mapping import http_status
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+    503: "service_unavailable_error",
+    504: "timeout_error",
+}
+
+
+def error_body(error: ServiceError, *, step: str = "") -> dict[str, object]:
+    """The body; `step` names the step of a run that failed."""
+    status = http_status(error)
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+    message = f"{step}: {error.message}" if step else error.message
+    body: dict[str, object] = {
+        "message": message,
+        "type": kind,
+        "param": error.field or None if isinstance(error, InvalidArgument) else None,
+        "code": error.reason.lower(),
+    }
+    if step:
+        body["step"] = step
+    return {"error": body}
+
+
+def error_response(error: ServiceError, *, step: str = "") -> JSONResponse:
+    """The whole response, with `Retry-After` where it pays to try again."""
+    headers: dict[str, str] = {}
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        headers["retry-after"] = str(max(1, math.ceil(retry_after)))
+    status = http_status(error)
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(error_body(error, step=step), status, headers)

@@ -1,0 +1,77 @@
+"""`/v1/runs`: what the journal has of the caller's runs."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from sluice_gateway.domain.run import RunRecord, StepRecord
+from sluice_gateway.http.state import of, principal
+from sluice_servicekit.errors import InvalidArgument
+
+router = APIRouter()
+
+Json = dict[str, Any]
+
+_MAX_LIMIT = 1000
+
+
+@router.get("/v1/runs")
+async def list_runs(request: Request) -> Json:
+    """The newest runs; `next` is the `before` of the following page."""
+    limit = _limit(request.query_params.get("limit", "50"))
+    before = request.query_params.get("before")
+    records = await of(request).gateway.runs(principal(request), limit, before)
+    return {
+        "runs": [_run(record) for record in records],
+        "next": records[-1].run_id if len(records) == limit else None,
+    }
+
+
+@router.get("/v1/runs/{run_id}")
+async def get_run(request: Request, run_id: str) -> Json:
+    """One run with its steps."""
+    record = await of(request).gateway.run(principal(request), run_id)
+    return {**_run(record), "steps": [_step(step) for step in record.steps]}
+
+
+def _limit(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= _MAX_LIMIT:
+        raise InvalidArgument(f"limit must be 1 to {_MAX_LIMIT}", field="limit")
+    return int(text)
+
+
+def _run(record: RunRecord) -> Json:
+    return {
+        "run_id": record.run_id,
+        "model": record.pipeline,
+        "tenant": record.tenant,
+        "state": str(record.state),
+        "reason": record.reason,
+        "started": _time(record.started),
+        "ended": _time(record.ended),
+        "duration_ms": _milliseconds(record.started, record.ended),
+    }
+
+
+def _step(step: StepRecord) -> Json:
+    return {
+        "name": step.name,
+        "state": str(step.state),
+        "attempt": step.attempt,
+        "decision": step.decision or None,
+        "reason": step.reason,
+        "started": _time(step.started),
+        "ended": _time(step.ended),
+        "duration_ms": _milliseconds(step.started, step.ended),
+        "detail": json.loads(step.detail) if step.detail else {},
+    }
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
+
+
+def _milliseconds(started: float, ended: float | None) -> float | None:
+    return None if ended is None else round((ended - started) * 1000, 3)

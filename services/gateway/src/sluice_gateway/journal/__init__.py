@@ -1,0 +1,1 @@
+"""The journal: every step and every gate's decision, in a keyed chain that shows tampering."""

@@ -1,0 +1,77 @@
+"""The journal's table, and rows to and from it."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, fields
+from pathlib import Path
+
+from sluice_gateway.domain.run import Event, EventKind
+from sluice_gateway.journal.chain import Row
+
+_COLUMNS = ", ".join(f'"{field.name}"' for field in fields(Row))
+_MARKS = ", ".join("?" for _ in fields(Row))
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS journal (
+    writer TEXT NOT NULL, seq INTEGER NOT NULL,
+    run_id TEXT NOT NULL, tenant TEXT NOT NULL, kind TEXT NOT NULL, at REAL NOT NULL,
+    pipeline TEXT NOT NULL, step TEXT NOT NULL, attempt INTEGER NOT NULL, state TEXT NOT NULL,
+    decision TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+    input_hash TEXT NOT NULL, output_hash TEXT NOT NULL,
+    previous_hash TEXT NOT NULL, hash TEXT NOT NULL,
+    PRIMARY KEY (writer, seq)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS of_run ON journal (run_id);
+CREATE INDEX IF NOT EXISTS of_tenant ON journal (tenant, run_id) WHERE kind = 'run_started';
+"""
+
+
+def connect(path: Path, *, synchronous: str = "NORMAL") -> sqlite3.Connection:
+    """A connection that may write."""
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA synchronous={synchronous}")
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that only reads."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30, check_same_thread=False
+    )
+
+
+def insert(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    """Appends rows in one transaction."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(
+            f"INSERT INTO journal ({_COLUMNS}) VALUES ({_MARKS})",  # noqa: S608 - names of our own fields
+            (astuple(row) for row in rows),
+        )
+
+
+def rows(connection: sqlite3.Connection, where: str, *values: object) -> Iterator[Row]:
+    """Rows that meet a condition of our own words."""
+    query = f"SELECT {_COLUMNS} FROM journal WHERE {where}"  # noqa: S608 - values are bound
+    return (Row(*row) for row in connection.execute(query, values))
+
+
+def event(row: Row) -> Event:
+    """What a row records."""
+    return Event(
+        run_id=row.run_id,
+        tenant=row.tenant,
+        kind=EventKind(row.kind),
+        at=row.at,
+        pipeline=row.pipeline,
+        step=row.step,
+        attempt=row.attempt,
+        state=row.state,
+        decision=row.decision,
+        reason=row.reason,
+        detail=row.detail,
+        input_hash=row.input_hash,
+        output_hash=row.output_hash,
+    )

@@ -1,0 +1,35 @@
+"""What the gateway can be told."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sluice_servicekit.settings import ServiceSettings
+
+
+class GatewaySettings(ServiceSettings):
+    """Settings of the gateway."""
+
+    http_listen: str = "127.0.0.1:8080"
+    """Where the HTTP API listens."""
+    guardrail_address: str = "127.0.0.1:7101"
+    retriever_address: str = "127.0.0.1:7102"
+    reranker_address: str = "127.0.0.1:7103"
+    inference_address: str = "127.0.0.1:7104"
+    api_keys_file: Path | None = None
+    """Keys to principals; without it the gateway is open and listens on loopback only."""
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """Runs at the same time; more are refused with 429."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 28)] = 1 << 20
+    """The largest body of a question or search."""
+    max_ingest_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 64 << 20
+    """The largest body of an ingestion."""
+    heartbeat_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Silence on a stream after which a comment is sent, so that proxies keep it open."""
+    journal_key_file: Path | None = None
+    """The journal's secret, where it is to be kept apart from the journal."""
+    journal_synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
+    """NORMAL survives the death of the process; FULL the loss of power too, at a sync for each commit."""
+    journal_capacity: Annotated[int, Field(ge=1024, le=10_000_000)] = 65_536
+    """Events that may wait to be written."""
