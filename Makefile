@@ -11,7 +11,7 @@ export UV_PYTHON_PREFERENCE := only-system
 
 STUBS := libs/contracts/src
 PROTO_FILES = $(shell cd protos && find sluice -name '*.proto' | sort)
-SOURCES := libs/api libs/servicekit services cli tests bench tools
+SOURCES := libs/api libs/lexical libs/servicekit services cli tests bench tools
 
 ##@ Use
 .PHONY: run

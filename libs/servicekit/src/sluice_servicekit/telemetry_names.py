@@ -10,6 +10,7 @@ SPAN_RETRIEVAL = "retrieval"
 SPAN_CHAT = "chat"
 SPAN_GUARD = "apply_guardrail"
 SPAN_EMBED = "embeddings"
+SPAN_RERANK = "rerank"
 SPAN_INGEST = "sluice.ingest"
 
 # attributes

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sluice_inference.domain.cleaning import readable
 from sluice_inference.domain.model import Passage
-from sluice_inference.domain.words import coverage, rarity, terms
+from sluice_lexical.words import coverage, rarity, terms
 
 UNANSWERABLE = "The documents do not answer this question."
 

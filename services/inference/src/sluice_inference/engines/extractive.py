@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 from sluice_inference.domain import extractive
 from sluice_inference.domain.model import Finish, FinishReason, Task
-from sluice_inference.domain.words import count
+from sluice_lexical.words import count
 
 MODEL = "extractive"
 

@@ -1,4 +1,4 @@
-"""Words as the extractive engine compares them: content words, stemmed."""
+"""Content words, stemmed, and how much each of them tells. Not thread-safe: the stemmer keeps a cache."""
 
 import math
 import re

@@ -1,0 +1,1 @@
+"""Ranking, free of transport."""

@@ -1,0 +1,55 @@
+"""The reranker's nouns, frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a leg of retrieval placed a candidate."""
+
+    rank: int
+    """From 0."""
+    score: float
+    """The leg's own; higher is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a candidate: its place in the text, and its cosine with the question."""
+
+    start: int
+    end: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage to be ranked."""
+
+    title: str
+    text: str
+    score: float
+    """Of the retriever's fusion."""
+    legs: Mapping[str, Placed] = field(default_factory=dict)
+    """By the leg's name; one that did not find it is absent."""
+    sentences: tuple[Sentence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate's place in the new order."""
+
+    index: int
+    """In the order given."""
+    score: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The new order."""
+
+    best: tuple[Ranked, ...]
+    scored: int
+    """Candidates that were scored before time ran out; the others follow them in the order given."""
