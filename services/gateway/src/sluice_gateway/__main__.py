@@ -51,8 +51,8 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
     """The gateway, for the length of the block; its HTTP server included."""
     settings = context.settings
     keys = KeysFileWatch(settings.api_keys_file)
-    _refuse_open_gateway(settings)
     listening = _listen(settings.http_listen)  # before anything else: a taken port must not open a journal
+    _refuse_open_gateway(settings, listening)
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
         journal = SqliteJournal(
@@ -102,17 +102,18 @@ def _addresses(settings: GatewaySettings) -> dict[str, str]:
     }
 
 
-def _refuse_open_gateway(settings: GatewaySettings) -> None:
-    for listen in (settings.http_listen, settings.listen):
-        host, _ = parse_address(listen)
+def _refuse_open_gateway(settings: GatewaySettings, http: socket.socket) -> None:
+    for host in (http.getsockname()[0], parse_address(settings.listen)[0]):
         if settings.api_keys_file is None and not is_loopback(host):
             raise FailedPrecondition(
-                f"without API keys the gateway listens on loopback only, not on {listen}; "
+                f"without API keys the gateway listens on loopback only, not on {host}; "
                 "name a keys file in SLUICE_API_KEYS_FILE"
             )
 
 
 def _listen(address: str) -> socket.socket:
+    if address.startswith("fd:"):
+        return socket.socket(fileno=int(address.removeprefix("fd:")))
     host, port = parse_address(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)

@@ -12,7 +12,8 @@ class GatewaySettings(ServiceSettings):
     """Settings of the gateway."""
 
     http_listen: str = "127.0.0.1:8080"
-    """Where the HTTP API listens."""
+    """Where the HTTP API listens: `host:port`, or `fd:<number>` of a socket that the parent process holds, so that
+    callers wait rather than fail while the gateway is started again."""
     guardrail_address: str = "127.0.0.1:7101"
     retriever_address: str = "127.0.0.1:7102"
     reranker_address: str = "127.0.0.1:7103"
