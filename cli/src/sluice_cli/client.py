@@ -65,9 +65,7 @@ class Api:
         """
         with (
             self._reporting(),
-            connect_sse(
-                self._http, "POST", "/v1/chat/completions", json={**body, "stream": True}
-            ) as source,
+            connect_sse(self._http, "POST", "/v1/chat/completions", json={**body, "stream": True}) as source,
         ):
             if source.response.is_error:
                 source.response.read()
@@ -87,7 +85,8 @@ class Api:
             yield
         except httpx.ConnectError as error:
             raise CommandError(
-                f"nothing answers at {self._url}", "start Sluice with `sluice up`, or name its address in --url"
+                f"nothing answers at {self._url}",
+                "start Sluice with `sluice up`, or name its address in --url",
             ) from error
         except httpx.TimeoutException as error:
             raise CommandError(f"{self._url} did not answer in time") from error

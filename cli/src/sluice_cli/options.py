@@ -7,7 +7,9 @@ import typer
 
 from sluice_cli.client import DEFAULT_URL
 
-Url = Annotated[str, typer.Option(envvar="SLUICE_URL", help="The gateway's address.", show_default=DEFAULT_URL)]
+Url = Annotated[
+    str, typer.Option(envvar="SLUICE_URL", help="The gateway's address.", show_default=DEFAULT_URL)
+]
 ApiKey = Annotated[
     str, typer.Option(envvar="SLUICE_API_KEY", help="The API key, where keys are on.", show_default=False)
 ]
@@ -15,6 +17,7 @@ Tenant = Annotated[
     str,
     typer.Option(envvar="SLUICE_TENANT", help="The tenant, where keys are off.", show_default=False),
 ]
+KnowledgeBase = Annotated[str, typer.Option("--kb", help="The knowledge base.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Data = Annotated[
     Path, typer.Option(envvar="SLUICE_DATA_DIR", help="The folder that holds everything Sluice keeps.")

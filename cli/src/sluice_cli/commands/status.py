@@ -69,7 +69,7 @@ async def _snapshots(record: UpRecord) -> dict[str, str]:
     async with open_channel(record.snapshot_address, peer="snapshot server") as channel:
         stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
         try:
-            reply = await stub.ListWatchers(snapshot_pb2.ListWatchersRequest(), timeout=5.0)  # type: ignore[misc]
+            reply = await stub.ListWatchers(snapshot_pb2.ListWatchersRequest(), timeout=5.0)
         except ServiceError:
             return {}
     return {entry.watcher.service: entry.accepted_digest for entry in reply.watchers}

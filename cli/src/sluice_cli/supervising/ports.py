@@ -2,7 +2,7 @@
 
 import socket
 
-from sluice_cli.errors import usage
+from sluice_cli.errors import CommandError, usage
 from sluice_servicekit.addresses import parse_address
 
 
@@ -11,6 +11,15 @@ def free_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def is_taken(address: str) -> bool:
+    """True where a socket of ours could not listen on the address now."""
+    try:
+        listening(address, "").close()
+    except CommandError:
+        return True
+    return False
 
 
 def listening(address: str, option: str) -> socket.socket:
@@ -32,6 +41,7 @@ def listening(address: str, option: str) -> socket.socket:
         bound.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise usage(
-            f"cannot listen on {address}: {reason}", f"choose another address, for example {option} 127.0.0.1:8090"
+            f"cannot listen on {address}: {reason}",
+            f"choose another address, for example {option} 127.0.0.1:8090",
         ) from error
     return bound

@@ -93,9 +93,7 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
             ],
         )
 
-    async def _listen(
-        self, watching: _Watching, requests: AsyncIterator[snapshot_pb2.WatchRequest]
-    ) -> None:
+    async def _listen(self, watching: _Watching, requests: AsyncIterator[snapshot_pb2.WatchRequest]) -> None:
         async for request in requests:
             watching.accepted = request.accepted_digest
             watching.refused, watching.reason = request.refused_digest, request.reason

@@ -1,0 +1,76 @@
+"""Runs and passages as a person reads them."""
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from sluice_cli.terminal import state
+
+Json = dict[str, Any]
+
+
+def steps_table(run: Json) -> Table:
+    """The steps of a run, in the order in which they started."""
+    table = Table("step", "state", "attempt", "decision", "ms", "note")
+    for column in (2, 4):
+        table.columns[column].justify = "right"
+    for step in run["steps"]:
+        table.add_row(
+            step["name"],
+            state(step["state"]),
+            str(step["attempt"]),
+            step["decision"] or "",
+            _milliseconds(step["duration_ms"]),
+            escape(step["reason"] or ""),
+        )
+    return table
+
+
+def run_line(run: Json) -> str:
+    """A run in one line."""
+    reason = f"  {escape(run['reason'])}" if run["reason"] else ""
+    return f"run {run['run_id']}  {state(run['state'])}  {_milliseconds(run['duration_ms'])} ms{reason}"
+
+
+def runs_table(runs: list[Json]) -> Table:
+    """Runs, newest first."""
+    table = Table("run", "model", "state", "started", "ms", "reason")
+    table.columns[4].justify = "right"
+    for run in runs:
+        started = run["started"][:19].replace("T", " ")
+        table.add_row(
+            run["run_id"],
+            escape(run["model"]),
+            state(run["state"]),
+            started,
+            _milliseconds(run["duration_ms"]),
+            escape(run["reason"]),
+        )
+    return table
+
+
+def verdict_lines(verdict: Json) -> list[str]:
+    """Why a gate decided: one line for each finding."""
+    lines = [f"policy {escape(verdict['policy'])} (version {escape(verdict['policy_version'])})"]
+    for finding in verdict["findings"]:
+        start, end = finding["span"]
+        lines.append(
+            f"{finding['decision']}: {finding['detector']}"
+            + (f" · {escape(finding['category'])}" if finding["category"] else "")
+            + f"  score {finding['score']:.2f}, threshold {finding['threshold']:.2f}, characters {start}–{end}"
+        )
+    return lines
+
+
+def hit_lines(number: int, hit: Json) -> str:
+    """A passage: where it is from, its score and its beginning."""
+    text = " ".join(hit["text"].split())
+    beginning = text if len(text) <= 240 else text[:239] + "…"
+    return (
+        f"[bold]{number}. {escape(hit['document_id'])}[/]  [dim]{hit['score']:.4f}[/]\n   {escape(beginning)}"
+    )
+
+
+def _milliseconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
