@@ -14,6 +14,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _STATE_STYLES = {
     "succeeded": "green",
+    "answered": "green",
     "degraded": "yellow",
     "blocked": "magenta",
     "failed": "red",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from rich.console import Console
 
 from sluice_cli import exits
 from sluice_cli.client import DEFAULT_URL, Api, Json, Target
@@ -48,7 +48,7 @@ def ask(
             }
         )
     else:
-        explain(answer, run)
+        explain(answer, run, err)
     if answer.finish_reason == "content_filter":
         raise typer.Exit(exits.BLOCKED)
 
@@ -69,14 +69,12 @@ def converse(api: Api, question: str, model: str, *, quiet: bool) -> Answer:
     return answer
 
 
-def explain(answer: Answer, run: Json) -> None:
+def explain(answer: Answer, run: Json, console: Console) -> None:
     """How the answer came about: the verdict where a gate had something to say, then the steps."""
     if verdict := answer.sluice.get("verdict"):
-        err.print()
+        console.print()
         for line in verdict_lines(verdict):
-            err.print(line)
-    err.print()
-    err.print(steps_table(run))
-    err.print(run_line(run))
-    if run["state"] == "degraded":
-        err.print(f"[yellow]degraded:[/] {escape(run['reason'])}")
+            console.print(line)
+    console.print()
+    console.print(steps_table(run))
+    console.print(run_line(run))

@@ -62,5 +62,5 @@ def _tour(url: str, question: str) -> Answer:
             raise CommandError("the documentation was not ingested")
         out.print(f"\n[bold]{escape(question)}[/]\n")
         answer = converse(api, question, "default", quiet=False)
-        explain(answer, api.get(f"/v1/runs/{answer.sluice['run_id']}"))
+        explain(answer, api.get(f"/v1/runs/{answer.sluice['run_id']}"), out)
     return answer

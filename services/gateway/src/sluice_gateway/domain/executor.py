@@ -22,6 +22,7 @@ from sluice_gateway.domain.recording import Recorder, passages_detail, verdict_d
 from sluice_gateway.domain.run import RunState, StepState
 from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
 from sluice_gateway.domain.streaming import Screened, detected, windowed
+from sluice_gateway.domain.tasks import in_own_task
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit import context, deadlines, tracing
 from sluice_servicekit import telemetry_names as names
@@ -155,12 +156,20 @@ class Run:
         self._degraded = ""
         self._ended = False
 
-    async def events(self) -> AsyncGenerator[str | RunResult, None]:
+    def events(self) -> AsyncGenerator[str | RunResult, None]:
         """Pieces of text as they are released, then the result.
 
         Raises:
             RunFailedError: the run has failed, and the journal says so.
         """
+        return in_own_task(self._bound())
+
+    async def result(self) -> RunResult:
+        """Runs to the end and gives the result; raises as `events` does."""
+        results = [event async for event in self.events() if isinstance(event, RunResult)]
+        return results[-1]
+
+    async def _bound(self) -> AsyncGenerator[str | RunResult, None]:
         self._executor.enter()
         attributes = {names.RUN_ID: self.run_id, names.PIPELINE: self._request.pipeline}
         try:
@@ -174,11 +183,6 @@ class Run:
                         yield event
         finally:
             self._executor.leave()
-
-    async def result(self) -> RunResult:
-        """Runs to the end and gives the result; raises as `events` does."""
-        results = [event async for event in self.events() if isinstance(event, RunResult)]
-        return results[-1]
 
     async def _guarded(self) -> AsyncGenerator[str | RunResult, None]:
         """Maps every way a run can end to its state."""

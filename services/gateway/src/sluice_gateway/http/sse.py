@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import orjson
@@ -19,8 +19,14 @@ def frame(content: Any) -> bytes:
     return b"data: " + orjson.dumps(content) + b"\n\n"
 
 
-async def with_heartbeat(frames: AsyncIterator[bytes], seconds: float) -> AsyncGenerator[bytes, None]:
+async def with_heartbeat(frames: AsyncGenerator[bytes, None], seconds: float) -> AsyncGenerator[bytes, None]:
     """The frames, with a comment after each `seconds` of silence."""
+    async with aclosing(frames), aclosing(_beating(frames, seconds)) as beating:
+        async for each in beating:
+            yield each
+
+
+async def _beating(frames: AsyncIterator[bytes], seconds: float) -> AsyncGenerator[bytes, None]:
     waiting: asyncio.Future[bytes] = asyncio.ensure_future(_next(frames))
     try:
         while True:
