@@ -36,6 +36,7 @@ def run_line(run: Json) -> str:
 def runs_table(runs: list[Json]) -> Table:
     """Runs, newest first."""
     table = Table("run", "model", "state", "started", "ms", "reason")
+    table.columns[0].min_width = 36  # an id that is cut is of no use
     table.columns[4].justify = "right"
     for run in runs:
         started = run["started"][:19].replace("T", " ")

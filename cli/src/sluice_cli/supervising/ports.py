@@ -1,6 +1,8 @@
 """Ports on this machine."""
 
 import socket
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from sluice_cli.errors import CommandError, usage
 from sluice_servicekit.addresses import parse_address
@@ -8,9 +10,30 @@ from sluice_servicekit.addresses import parse_address
 
 def free_address() -> str:
     """An address on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    with _bound() as probe:
+        return _name(probe)
+
+
+@contextmanager
+def reserved(names: Iterable[str]) -> Iterator[dict[str, str]]:
+    """An address on loopback for each name, kept for the length of the block.
+
+    A socket that is bound and does not listen holds each port: nobody is given it, as the near end of a connection
+    for one, while a process that sets SO_REUSEADDR can listen on it, and again after it was restarted.
+    """
+    with ExitStack() as stack:
+        yield {name: _name(stack.enter_context(_bound())) for name in names}
+
+
+def _bound() -> socket.socket:
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
+
+
+def _name(bound: socket.socket) -> str:
+    return f"127.0.0.1:{bound.getsockname()[1]}"
 
 
 def is_taken(address: str) -> bool:

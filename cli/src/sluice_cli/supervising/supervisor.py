@@ -18,7 +18,7 @@ from sluice_cli.supervising import objects
 from sluice_cli.supervising.child import EXIT_CONFIGURATION, Child, ChildSpec
 from sluice_cli.supervising.layout import Layout, ProcessRecord, UpRecord, locked, write_record
 from sluice_cli.supervising.plan import GATEWAY, SERVICES, Wiring, plan
-from sluice_cli.supervising.ports import free_address, listening
+from sluice_cli.supervising.ports import listening, reserved
 from sluice_cli.supervising.snapshot_server import Publisher, SnapshotServicer
 from sluice_cli.terminal import err
 from sluice_servicekit.grpc_server import Servicer, serving
@@ -145,9 +145,16 @@ async def supervising(options: UpOptions) -> AsyncIterator[Supervisor]:
         SnapshotServicer(publisher),
         "sluice.snapshot.v1.SnapshotService",
     )
-    with locked(layout), listening(options.listen, "--listen") as http:
+    with (
+        locked(layout),
+        listening(options.listen, "--listen") as http,
+        reserved((*SERVICES, GATEWAY)) as services,
+        reserved((*SERVICES, GATEWAY)) as metrics,
+    ):
+        if options.grpc_listen:
+            services[GATEWAY] = options.grpc_listen
         async with serving([servicer]) as snapshot_address:
-            wiring = _wiring(options, snapshot_address, http)
+            wiring = Wiring(services, metrics, snapshot_address, http.fileno())
             supervisor = Supervisor(layout, _url(http), wiring.services[GATEWAY], snapshot_address)
             specs = plan(layout, wiring, os.environ, options.api_keys, options.traces)
             supervisor.start(specs, compilation.snapshot.digest)
@@ -178,17 +185,6 @@ async def _follow(paths: Sequence[Path], publisher: Publisher, supervisor: Super
             await publisher.publish(outcome.snapshot)
             supervisor.snapshot_changed(outcome.snapshot.digest)
             err.print("objects changed: the new snapshot is out")
-
-
-def _wiring(options: UpOptions, snapshot_address: str, http: socket.socket) -> Wiring:
-    addresses = {name: free_address() for name in SERVICES}
-    addresses[GATEWAY] = options.grpc_listen or free_address()
-    return Wiring(
-        services=addresses,
-        metrics={name: free_address() for name in (*SERVICES, GATEWAY)},
-        snapshot=snapshot_address,
-        http_fd=http.fileno(),
-    )
 
 
 def _url(http: socket.socket) -> str:

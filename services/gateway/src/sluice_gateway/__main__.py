@@ -30,7 +30,7 @@ from sluice_gateway.keys_file import KeysFileWatch
 from sluice_gateway.settings import GatewaySettings
 from sluice_servicekit.addresses import is_loopback, parse_address
 from sluice_servicekit.channels import open_channel
-from sluice_servicekit.errors import FailedPrecondition, ServiceError
+from sluice_servicekit.errors import FailedPrecondition, ServiceError, Unavailable
 from sluice_servicekit.service import ServiceContext, Servicer, run_service
 from sluice_servicekit.snapshots import Snapshots
 
@@ -77,6 +77,8 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
         )
 
         def snapshot() -> Snapshot:
+            if not context.snapshots.ready:
+                raise Unavailable("the gateway is starting: no snapshot has arrived yet", retry_after=1.0)
             return context.snapshots.current
 
         executor = Executor(services, journal, SystemClock(), snapshot, new_run_id, settings.max_in_flight)

@@ -11,11 +11,11 @@ from sluice.retriever.v1 import retriever_pb2
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
-from sluice_gateway.domain.executor import Executor, Run
+from sluice_gateway.domain.executor import Executor, Run, RunFailedError
 from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
 from sluice_gateway.domain.run import RunRecord
 from sluice_gateway.journal.port import Journal
-from sluice_servicekit.errors import NotFound
+from sluice_servicekit.errors import NotFound, ServiceError
 
 #: Candidates that a search hands to the reranker, at least.
 _RERANK_CANDIDATES = 50
@@ -48,10 +48,24 @@ class Gateway:
         self._snapshot = snapshot
         self._clock = clock
 
-    def admit(self, request: RunRequest) -> Run:
-        """A run that may start; see `Executor.admit`."""
-        require(request.principal, Role.READER)
-        return self._executor.admit(request)
+    def admit(self, principal: Principal, model: str, read: Callable[[], RunRequest]) -> Run:
+        """A run that may start.
+
+        Args:
+            read: Gives the request, and raises where it is wrong.
+
+        Raises:
+            RunFailedError: it may not; the journal holds it as a run that failed at `admit`.
+        """
+        try:
+            require(principal, Role.READER)
+            return self._executor.admit(read())
+        except ServiceError as error:
+            raise self.refuse(principal, model, error) from error
+
+    def refuse(self, principal: Principal, model: str, error: ServiceError) -> RunFailedError:
+        """The error for a question that cannot even be read."""
+        return self._executor.refuse(principal, model, error)
 
     def models(self, principal: Principal) -> list[tuple[str, str]]:
         """Names and descriptions of the pipelines."""

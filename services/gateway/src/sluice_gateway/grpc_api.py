@@ -1,6 +1,7 @@
 """`sluice.gateway.v1`: the same runs over gRPC. Converts only."""
 
 from collections.abc import AsyncIterator, Callable
+from copy import copy
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,7 +11,7 @@ from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_gateway import conversion
 from sluice_gateway.domain.access import Access
-from sluice_gateway.domain.executor import Run, RunFailedError, RunResult
+from sluice_gateway.domain.executor import ADMIT, Run, RunFailedError, RunResult
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
 from sluice_gateway.gateway import Gateway
@@ -33,8 +34,8 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
     async def Answer(self, request: gateway_pb2.AnswerRequest, context: Any) -> gateway_pb2.AnswerResponse:
         """Answers a question."""
-        run = self._run(request, context, stream=False)
         try:
+            run = self._run(request, context, stream=False)
             return _answer(await run.result())
         except RunFailedError as failed:
             raise _named(failed) from failed
@@ -43,8 +44,8 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.AnswerStreamRequest, context: Any
     ) -> AsyncIterator[gateway_pb2.AnswerStreamResponse]:
         """Answers a question piece by piece."""
-        run = self._run(request.request, context, stream=True)
         try:
+            run = self._run(request.request, context, stream=True)
             async for event in run.events():
                 if isinstance(event, RunResult):
                     yield gateway_pb2.AnswerStreamResponse(answer=_answer(event))
@@ -107,26 +108,33 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         return self._access().principal(metadata.get("authorization"), metadata.get("x-sluice-tenant"))
 
     def _run(self, request: gateway_pb2.AnswerRequest, context: Any, *, stream: bool) -> Run:
-        for index, message in enumerate(request.messages):
-            if message.role not in _ROLES:
-                raise InvalidArgument(f"{message.role!r} is not a role", field=f"messages[{index}].role")
+        principal = self._principal(context)
         return self._gateway.admit(
-            RunRequest(
-                pipeline=request.model,
-                principal=self._principal(context),
-                messages=tuple(Message(message.role, message.content) for message in request.messages),
-                sampling=conversion.sampling_from(request.sampling),
-                filter=FilterExpression(request.filter) if request.HasField("filter") else None,
-                stream=stream,
-            )
+            principal, request.model, lambda: _run_request(request, principal, stream=stream)
         )
+
+
+def _run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, stream: bool) -> RunRequest:
+    for index, message in enumerate(request.messages):
+        if message.role not in _ROLES:
+            raise InvalidArgument(f"{message.role!r} is not a role", field=f"messages[{index}].role")
+    return RunRequest(
+        pipeline=request.model,
+        principal=principal,
+        messages=tuple(Message(message.role, message.content) for message in request.messages),
+        sampling=conversion.sampling_from(request.sampling),
+        filter=FilterExpression(request.filter) if request.HasField("filter") else None,
+        stream=stream,
+    )
 
 
 def _named(failed: RunFailedError) -> ServiceError:
     """The error with the run and the step that failed, for programs and for people."""
-    error = failed.error
-    metadata = {**error.metadata, "run_id": failed.run_id, "step": failed.step}
-    return type(error)(f"{failed.step}: {error.message}", reason=error.reason, metadata=metadata)
+    error = copy(failed.error)
+    error.metadata = {**error.metadata, "run_id": failed.run_id, "step": failed.step}
+    if failed.step != ADMIT:
+        error.message = f"{failed.step}: {error.message}"
+    return error
 
 
 def _answer(result: RunResult) -> gateway_pb2.AnswerResponse:

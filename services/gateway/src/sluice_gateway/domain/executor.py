@@ -12,11 +12,20 @@ from dataclasses import dataclass, field
 from prometheus_client import Counter, Gauge
 
 from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_api.objects.pipeline import OnFail
+from sluice_api.objects.pipeline import Audit, OnFail
 from sluice_api.snapshot import CompiledPipeline, Snapshot
 from sluice_gateway.domain.answer import Citation, citations, sources
 from sluice_gateway.domain.clock import Clock
-from sluice_gateway.domain.model import Decision, Finish, Passage, RunRequest, Usage, Vectors, Verdict
+from sluice_gateway.domain.model import (
+    Decision,
+    Finish,
+    Passage,
+    Principal,
+    RunRequest,
+    Usage,
+    Vectors,
+    Verdict,
+)
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder, passages_detail, verdict_detail
 from sluice_gateway.domain.run import RunState, StepState
@@ -47,6 +56,10 @@ class RunResult:
     verdict: Verdict | None = None
     """The verdict of the gate that blocked, or of the output gate."""
     model: str = ""
+
+
+#: The step that a question fails at which cannot become a run.
+ADMIT = "admit"
 
 
 class RunFailedError(Exception):
@@ -95,6 +108,7 @@ class Executor:
         """A run that may start.
 
         Raises:
+            Unavailable: no snapshot has arrived yet.
             NotFound: there is no such pipeline (`MODEL_NOT_FOUND`).
             InvalidArgument: no user message asks anything.
             ResourceExhausted: too many runs are going on.
@@ -120,6 +134,21 @@ class Executor:
             pipeline.spec.audit,
         )
         return Run(self, self._services, recorder, pipeline, policy.streaming, request)
+
+    def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
+        """A question that was not admitted, as a failed run of the one step `admit`."""
+        named = ""  # for a name that is no pipeline's: the journal holds no free text
+        with suppress(ServiceError):
+            named = pipeline if pipeline in self._snapshot().pipelines else ""
+        recorder = Recorder(
+            self._journal, self._clock, self._new_run_id(), principal.tenant, named, Audit.BEST_EFFORT
+        )
+        recorder.run_started("", {})
+        recorder.step_started(ADMIT, 1)
+        recorder.step_ended(ADMIT, 1, StepState.FAILED, reason=error.reason)
+        recorder.run_ended(RunState.FAILED, f"{ADMIT}: {error.reason}")
+        _RUNS.labels(named, RunState.FAILED).inc()
+        return RunFailedError(recorder.run_id, ADMIT, error)
 
     def enter(self) -> None:
         """Counts a run that starts."""
@@ -372,4 +401,4 @@ def generation_detail(finish: Finish) -> dict[str, object]:
     }
 
 
-__all__ = ["Executor", "Run", "RunFailedError", "RunResult", "Screened", "generation_detail"]
+__all__ = ["ADMIT", "Executor", "Run", "RunFailedError", "RunResult", "Screened", "generation_detail"]

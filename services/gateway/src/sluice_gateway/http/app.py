@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sluice_gateway.domain.executor import RunFailedError
 from sluice_gateway.http import chat, health, knowledge, models, runs, search
-from sluice_gateway.http.bodies import BodyTooLarge
 from sluice_gateway.http.errors import error_response
-from sluice_gateway.http.state import HttpState
+from sluice_gateway.http.state import RUN_HEADER, HttpState
 from sluice_servicekit.errors import Internal, InvalidArgument, NotFound, ServiceError
 
 _LOG = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ def make_app(state: HttpState) -> FastAPI:
     for module in (chat, models, search, knowledge, runs, health):
         app.include_router(module.router)
     app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RunFailedError, _run_failed)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(Exception, _unforeseen)
@@ -59,9 +60,14 @@ class RequestId:
 async def _service_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, ServiceError):
         raise error
-    response = error_response(error)
-    if isinstance(error, BodyTooLarge):
-        response.status_code = 413
+    return error_response(error)
+
+
+async def _run_failed(_: Request, failed: Exception) -> Response:
+    if not isinstance(failed, RunFailedError):
+        raise failed
+    response = error_response(failed.error, step=failed.step)
+    response.headers[RUN_HEADER] = failed.run_id
     return response
 
 

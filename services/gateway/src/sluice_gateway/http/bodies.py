@@ -5,6 +5,7 @@ from typing import TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sluice_gateway.http.errors import BodyTooLarge
 from sluice_servicekit.errors import InvalidArgument
 
 M = TypeVar("M", bound="RequestModel")
@@ -14,12 +15,6 @@ class RequestModel(BaseModel):
     """A body: known fields are read strictly, unknown ones ignored, since OpenAI's clients send many."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-
-class BodyTooLarge(InvalidArgument):
-    """The body is larger than the gateway takes."""
-
-    default_reason = "BODY_TOO_LARGE"
 
 
 async def read(request: Request, model: type[M], limit: int) -> M:

@@ -16,7 +16,7 @@ from sluice_gateway.http.bodies import read
 from sluice_gateway.http.chat_schema import ChatRequest
 from sluice_gateway.http.errors import error_body, error_response
 from sluice_gateway.http.state import RUN_HEADER, of, principal
-from sluice_servicekit.errors import Cancelled
+from sluice_servicekit.errors import Cancelled, ServiceError
 
 router = APIRouter()
 
@@ -40,8 +40,11 @@ async def chat_completions(request: Request) -> Response:
     """Answers a question through a pipeline; OpenAI's chat completion."""
     state = of(request)
     who = principal(request)
-    body = await read(request, ChatRequest, state.settings.max_body_bytes)
-    run = state.gateway.admit(body.run_request(who))
+    try:
+        body = await read(request, ChatRequest, state.settings.max_body_bytes)
+    except ServiceError as error:
+        raise state.gateway.refuse(who, "", error) from error
+    run = state.gateway.admit(who, body.model, lambda: body.run_request(who))
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         return await _streamed(run, body.model, state.settings.heartbeat_seconds, include_usage=include_usage)
@@ -60,14 +63,11 @@ async def _whole(request: Request, run: Run, model: str) -> Response:
                 await running
             return error_response(Cancelled("the caller went away"))
         result = running.result()
-    except RunFailedError as failed:
-        response: Response = error_response(failed.error, step=failed.step)
-    else:
-        response = JSONResponse(completions.completion(result, model, int(time.time())))
     finally:
         leaving.cancel()
         if not running.done():  # the server itself is stopping
             running.cancel()
+    response = JSONResponse(completions.completion(result, model, int(time.time())))
     response.headers[RUN_HEADER] = run.run_id
     response.headers["server-timing"] = f"run;dur={(time.perf_counter() - started) * 1000:.1f}"
     return response
@@ -81,17 +81,13 @@ async def _disconnected(request: Request) -> None:
 async def _streamed(run: Run, model: str, heartbeat: float, *, include_usage: bool) -> Response:
     """Holds the status until there is something to send: a failure before that is a plain error."""
     events = run.events()
-    try:
-        first = await anext(events)
-    except RunFailedError as failed:
-        response: Response = error_response(failed.error, step=failed.step)
-    else:
-        frames = _frames(first, events, run.run_id, model, include_usage=include_usage)
-        response = StreamingResponse(
-            sse.with_heartbeat(frames, heartbeat), media_type="text/event-stream", headers=sse.HEADERS
-        )
-    response.headers[RUN_HEADER] = run.run_id
-    return response
+    first = await anext(events)
+    frames = _frames(first, events, run.run_id, model, include_usage=include_usage)
+    return StreamingResponse(
+        sse.with_heartbeat(frames, heartbeat),
+        media_type="text/event-stream",
+        headers={**sse.HEADERS, RUN_HEADER: run.run_id},
+    )
 
 
 async def _frames(

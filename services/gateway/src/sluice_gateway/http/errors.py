@@ -4,6 +4,7 @@ import math
 
 from fastapi.responses import JSONResponse
 
+from sluice_gateway.domain.executor import ADMIT
 from sluice_servicekit.errors import InvalidArgument, ServiceError
 from sluice_servicekit.status_mapping import http_status
 
@@ -16,11 +17,17 @@ _TYPES = {
 }
 
 
+class BodyTooLarge(InvalidArgument):
+    """The body is larger than the gateway takes; 413, which gRPC does not know."""
+
+    default_reason = "BODY_TOO_LARGE"
+
+
 def error_body(error: ServiceError, *, step: str = "") -> dict[str, object]:
     """The body; `step` names the step of a run that failed."""
-    status = http_status(error)
+    status = _status(error)
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
-    message = f"{step}: {error.message}" if step else error.message
+    message = f"{step}: {error.message}" if step and step != ADMIT else error.message
     body: dict[str, object] = {
         "message": message,
         "type": kind,
@@ -38,7 +45,11 @@ def error_response(error: ServiceError, *, step: str = "") -> JSONResponse:
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(retry_after)))
-    status = http_status(error)
+    status = _status(error)
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     return JSONResponse(error_body(error, step=step), status, headers)
+
+
+def _status(error: ServiceError) -> int:
+    return 413 if isinstance(error, BodyTooLarge) else http_status(error)
