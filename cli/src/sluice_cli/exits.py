@@ -8,3 +8,5 @@ USAGE = 2
 """What was given is wrong: an option, a file, an object, a configuration."""
 BLOCKED = 3
 """A gate ended the run."""
+INTERRUPTED = 130
+"""Ctrl-C, as shells say it."""

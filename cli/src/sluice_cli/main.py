@@ -52,7 +52,7 @@ def main() -> None:
         print_error(error)
         sys.exit(error.code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(exits.INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone
         sys.stderr.close()
         sys.exit(exits.FAILED)

@@ -50,9 +50,7 @@ def test_two_hundred_questions_while_each_process_is_killed_once(tmp_path: Path)
             for name in (*SERVICES, "gateway"):
                 time.sleep(1.0)
                 before = up.kill(name)
-                back[name] = until(
-                    lambda n=name, b=before: _is_back(up, n, b), 3.0, f"{name} is back"
-                )
+                back[name] = until(lambda n=name, b=before: _is_back(up, n, b), 20.0, f"{name} is back")
 
         killer = threading.Thread(target=killing)
         killer.start()

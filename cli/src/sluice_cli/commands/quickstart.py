@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sluice_cli import documents
+from sluice_cli import documents, exits
 from sluice_cli.client import Api, Target
 from sluice_cli.commands.ask import Answer, converse, explain
 from sluice_cli.commands.ingest import report
-from sluice_cli.commands.up import until_stopped
 from sluice_cli.errors import CommandError, usage
 from sluice_cli.ingesting import ingest_files
 from sluice_cli.options import DEFAULT_DATA, Data
+from sluice_cli.supervising import interrupting
 from sluice_cli.supervising.ports import free_address, is_taken
 from sluice_cli.supervising.supervisor import UpOptions, supervising
 from sluice_cli.terminal import err, out
@@ -33,7 +33,8 @@ def quickstart(
     """Start everything, ingest README and docs, answer a question, keep serving. Run it in the project's folder."""
     if not _OBJECTS.is_dir():
         raise usage(f"there is no {_OBJECTS} here", "run this in the folder of the project")
-    asyncio.run(_quickstart(data, question, exit_after=exit_after))
+    if interrupting.run(_quickstart(data, question, exit_after=exit_after)) and exit_after:
+        raise typer.Exit(exits.INTERRUPTED)
 
 
 async def _quickstart(data: Path, question: str, *, exit_after: bool) -> None:
@@ -51,7 +52,7 @@ async def _quickstart(data: Path, question: str, *, exit_after: bool) -> None:
             out.print(f"Serving on [bold]{supervisor.url}/v1[/] until Ctrl-C. In another terminal:")
             url = "" if listen == _LISTEN else f" --url {supervisor.url}"
             out.print(f'  .venv/bin/sluice ask "How does the journal detect an edited row?"{url}')
-            await until_stopped(supervisor)
+            await supervisor.given_up()
 
 
 def _tour(url: str, question: str) -> Answer:

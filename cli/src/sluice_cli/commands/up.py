@@ -1,8 +1,5 @@
 """`sluice up`: everything on this machine."""
 
-import asyncio
-import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +9,9 @@ from rich.table import Table
 from sluice_cli.commands.status import process_table
 from sluice_cli.errors import usage
 from sluice_cli.options import DEFAULT_DATA, Data, Objects
+from sluice_cli.supervising import interrupting
 from sluice_cli.supervising.layout import Layout, read_record
-from sluice_cli.supervising.supervisor import Supervisor, UpOptions, supervising
+from sluice_cli.supervising.supervisor import UpOptions, supervising
 from sluice_cli.terminal import err, out
 
 Listen = Annotated[str, typer.Option(help="Where the HTTP API listens.")]
@@ -34,43 +32,15 @@ def up(
     Exits 2 where an object, a port or an option is wrong.
     """
     options = UpOptions(_objects(file), data, listen, grpc_listen, api_keys, traces)
-    asyncio.run(_up(options))
+    interrupting.run(_up(options))
 
 
 async def _up(options: UpOptions) -> None:
-    with err.status("starting"):
-        context = supervising(options)
-        supervisor = await context.__aenter__()
-    try:
+    err.print("starting the services …")
+    async with supervising(options) as supervisor:
         out.print(_overview(options.data))
         out.print(f"HTTP API  [bold]{supervisor.url}/v1[/]   (Ctrl-C stops)")
-        await until_stopped(supervisor)
-    finally:
-        with err.status("stopping"):
-            await context.__aexit__(None, None, None)
-
-
-async def until_stopped(supervisor: Supervisor) -> None:
-    """Returns on SIGINT or SIGTERM.
-
-    Raises:
-        CommandError: a process has given up.
-    """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, stop.set)
-    stopping = asyncio.create_task(stop.wait())
-    failing = asyncio.create_task(supervisor.given_up())
-    try:
-        await asyncio.wait({stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
-        if failing.done() and not stop.is_set():
-            failing.result()
-    finally:
-        for task in (stopping, failing):
-            task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        await supervisor.given_up()
 
 
 def _objects(given: list[Path]) -> list[Path]:

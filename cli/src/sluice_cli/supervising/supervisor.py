@@ -66,13 +66,14 @@ class Supervisor:
         Raises:
             CommandError: a process gave up, or it takes too long.
         """
-        not_ready = ["gateway: starting"]
-        async with httpx.AsyncClient(base_url=self.url, timeout=5.0) as http, asyncio.timeout(_START_SECONDS):
-            while not_ready:
-                self._raise_if_given_up()
-                with suppress(httpx.HTTPError, ValueError):
-                    not_ready = (await http.get("/readyz")).json().get("not_ready", [])
-                await asyncio.sleep(0.05)
+        answering = asyncio.create_task(self._answering())
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await asyncio.wait({answering, *self._keeping}, return_when=asyncio.FIRST_COMPLETED)
+            self._raise_if_given_up()
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
 
     async def given_up(self) -> None:
         """Raises once a process has given up; else waits for ever.
@@ -97,6 +98,14 @@ class Supervisor:
         """Notes the snapshot in force."""
         self._digest = digest
         self._note()
+
+    async def _answering(self) -> None:
+        not_ready = ["gateway: starting"]
+        async with httpx.AsyncClient(base_url=self.url, timeout=5.0) as http:
+            while not_ready:
+                with suppress(httpx.HTTPError, ValueError):
+                    not_ready = (await http.get("/readyz")).json().get("not_ready", [])
+                await asyncio.sleep(0.05)
 
     def _raise_if_given_up(self) -> None:
         for task, child in self._keeping.items():

@@ -20,6 +20,7 @@ async def build(context: ServiceContext[RetrieverSettings]) -> AsyncIterator[lis
     """The retriever and its worker, for the length of the block."""
     settings = context.settings
     knowledge_bases = KnowledgeBases(settings.data_dir / "knowledge", settings.search_threads)
+    knowledge_bases.start()
 
     async def apply(snapshot: Snapshot) -> None:
         await knowledge_bases.apply(snapshot.knowledge_bases)

@@ -28,6 +28,18 @@ _LOCKS = "writers"
 _COMMIT_PATIENCE = 10.0
 
 
+#: Rows at the end of a dead writer's chain in which the starts of its open runs are looked for. More than are
+#: written in the time that a run may take, and few enough to be read while callers wait for the new gateway.
+_LOOK_BACK = 500_000
+
+_LEFT_OPEN = """
+SELECT run_id FROM journal AS started
+WHERE writer = ? AND kind = 'run_started'
+  AND seq > (SELECT MAX(seq) FROM journal WHERE writer = ?) - ?
+  AND NOT EXISTS (SELECT 1 FROM journal AS ended WHERE ended.run_id = started.run_id AND ended.kind = 'run_ended')
+"""
+
+
 class SqliteJournal:
     """`Journal` in `<data_dir>/journal.sqlite`. Several processes may write, each its own chain."""
 
@@ -145,14 +157,9 @@ def _ends_of_dead_writers(connection: sqlite3.Connection, locks: Path) -> Iterat
     """Ends for the runs that writers which no longer live have left open."""
     dead = [file.stem for file in locks.glob("*.lock") if _is_dead(file)]
     for writer in dead:
-        open_runs = connection.execute(
-            "SELECT run_id FROM journal WHERE writer = ? AND run_id != '' GROUP BY run_id", (writer,)
-        ).fetchall()
-        for (run_id,) in open_runs:
-            rows = list(schema.rows(connection, "run_id = ? ORDER BY at, writer, seq", run_id))
-            record = fold(schema.event(row) for row in rows)
-            if record.state is RunState.RUNNING:
-                yield from _interrupted(record)
+        for (run_id,) in connection.execute(_LEFT_OPEN, (writer, writer, _LOOK_BACK)).fetchall():
+            rows = schema.rows(connection, "run_id = ? ORDER BY at, writer, seq", run_id)
+            yield from _interrupted(fold(schema.event(row) for row in rows))
         (locks / f"{writer}.lock").unlink(missing_ok=True)
 
 

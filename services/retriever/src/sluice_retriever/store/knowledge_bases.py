@@ -25,6 +25,10 @@ class KnowledgeBases:
         self._pool = WorkerPool(self._reopen)
         self._changing = asyncio.Lock()
 
+    def start(self) -> None:
+        """Starts the worker, which then loads while the rest of the retriever does."""
+        self._pool.start()
+
     async def apply(self, specs: Mapping[str, KnowledgeBaseSpec]) -> None:
         """Opens what is new or changed, closes what is gone. A removed knowledge base's data stays.
 

@@ -41,6 +41,11 @@ class WorkerPool:
         self._pool: ProcessPoolExecutor | None = None
         self._waiting = 0
 
+    def start(self) -> None:
+        """Starts the process now rather than with the first call."""
+        if self._pool is None:
+            self._start().submit(worker.pid)
+
     async def run(self, function: Callable[..., T], *args: object, attempts: int = 1) -> T:
         """The function's result.
 
