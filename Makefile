@@ -33,7 +33,7 @@ lint: setup ## Style, types, layers, spelling, protos
 	$(RUN) ruff check $(SOURCES)
 	$(RUN) mypy
 	$(RUN) lint-imports
-	$(RUN) codespell --skip='*.lock,*.json,*.yaml,*.txt,.git,.venv,.tools,.sluice,*_pb2*,.*_cache' --ignore-words=.codespellignore .
+	$(RUN) codespell
 	$(RUN) buf lint protos
 	$(RUN) buf format --diff --exit-code protos
 	$(RUN) buf breaking protos --against protos/baseline.binpb

@@ -126,7 +126,7 @@ def test_bad_documents_are_named_and_the_good_one_is_stored(up: Running):
         7,
         {"id": "", "text": "empty id"},
         {"id": "empty", "text": ""},
-        {"id": "good", "text": "The Fane anvil weighs 88 kilograms."},
+        {"id": "good", "text": "The Farran anvil weighs 88 kilograms."},
         {"id": "bad-metadata", "text": "x", "metadata": {"n": 2**70}},
     ]
     with up.http("bad-documents") as http:
@@ -135,7 +135,7 @@ def test_bad_documents_are_named_and_the_good_one_is_stored(up: Running):
         assert {failure["id"] for failure in reply["failed"]} == {"bad-type", "", "empty", "bad-metadata"}
         assert len(reply["failed"]) == 6
         assert all(failure["reason"] for failure in reply["failed"])
-        hits = http.post("/v1/search", json={"query": "How heavy is the Fane anvil?"}).json()["hits"]
+        hits = http.post("/v1/search", json={"query": "How heavy is the Farran anvil?"}).json()["hits"]
         assert [hit["document_id"] for hit in hits] == ["good"]
 
 

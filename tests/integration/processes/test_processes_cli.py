@@ -22,7 +22,7 @@ def _folder(root: Path) -> Path:
         file = root / document["id"]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(document["text"])
-    (root / "handbook" / "notes.txt").write_text("The Fane anvil weighs 88 kilograms.")
+    (root / "handbook" / "notes.txt").write_text("The Farran anvil weighs 88 kilograms.")
     line = {"id": "line", "text": "The Gweebarra saw has 24 teeth.", "metadata": {"page": 3}}
     (root / "handbook" / "lines.jsonl").write_text(json.dumps(line) + "\n")
     (root / "handbook" / ".hidden.md").write_text("hidden")
@@ -40,7 +40,7 @@ def test_ingest_ask_search_runs(up: Running, tmp_path: Path):
     assert answer.returncode == OK, answer.stderr
     assert "24 teeth" in answer.stdout
     assert "guard_output" in answer.stderr
-    whole = json.loads(sluice("ask", "How heavy is the Fane anvil?", *whom, "--json").stdout)
+    whole = json.loads(sluice("ask", "How heavy is the Farran anvil?", *whom, "--json").stdout)
     assert whole["citations"][0]["document_id"] == "handbook/notes.txt"
     assert len(whole["steps"]) == 5
 
@@ -61,7 +61,7 @@ def test_ingest_ask_search_runs(up: Running, tmp_path: Path):
 
 def test_unreadable_documents_are_named_and_the_rest_goes_in(up: Running, tmp_path: Path):
     (tmp_path / "good.md").write_text("# Good\n\nThe Helvick winch pulls 3 tonnes.")
-    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "latin.txt").write_bytes(b"na\xefve")
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "lines.jsonl").write_text('{"id": "a", "text": "Fine."}\n{bad\n[1]\n\n{"text": "No id."}\n')
     done = sluice("ingest", tmp_path, "--url", up.url, "--tenant", "unreadable", "--json", cwd=tmp_path)

@@ -17,7 +17,7 @@ class Tier(StrEnum):
 
 
 class Thresholds(Model):
-    """When `Auto` moves a tenant. The gap between the two keeps it from moving to and fro."""
+    """When `Auto` moves a tenant. The gap between the two keeps it from moving back and forth."""
 
     promote_above_points: Annotated[int, Field(ge=1)] = 20_000
     demote_below_points: Annotated[int, Field(ge=0)] = 8_000
