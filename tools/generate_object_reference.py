@@ -27,6 +27,9 @@ This page is generated from the models in `libs/api/src/sluice_api/objects`; `ma
 """
 
 
+_PLAIN = {"str": "text", "int": "number", "float": "number", "bool": "yes or no"}
+
+
 def main() -> None:
     """Writes the page."""
     OUTPUT.write_text(page(), encoding="utf-8")
@@ -93,7 +96,7 @@ def _type(field: FieldInfo) -> str:
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
             names.append("object")
         elif isinstance(kind, type):
-            names.append({"str": "text", "int": "number", "float": "number", "bool": "yes or no"}.get(kind.__name__, kind.__name__))  # fmt: skip
+            names.append(_PLAIN.get(kind.__name__, kind.__name__))
     text = ", ".join(dict.fromkeys(names))
     return f"list of {text}" if _is_list(field) else text
 
