@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import aiohttp
@@ -62,9 +63,10 @@ class OpenAiCompatibleEngine:
             url = self._urls[(first + attempt) % len(self._urls)]
             begun = False
             try:
-                async for event in self._stream(url, task):
-                    begun = True
-                    yield event
+                async with aclosing(self._stream(url, task)) as events:
+                    async for event in events:
+                        begun = True
+                        yield event
             except Unavailable as error:
                 _FAILURES.labels(error.reason).inc()
                 if begun or attempt == len(self._urls) - 1:
