@@ -35,7 +35,7 @@ from sluice_gateway.domain.tasks import in_own_task
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit import context, deadlines, tracing
 from sluice_servicekit import telemetry_names as names
-from sluice_servicekit.errors import InvalidArgument, NotFound, ResourceExhausted, ServiceError
+from sluice_servicekit.errors import Internal, InvalidArgument, NotFound, ResourceExhausted, ServiceError
 
 _LOG = logging.getLogger(__name__)
 
@@ -232,6 +232,11 @@ class Run:
         except (asyncio.CancelledError, GeneratorExit):
             self._cancelled()
             raise
+        except Exception as error:  # a fault of ours: the run ends all the same
+            _LOG.exception("a run failed unexpectedly")
+            await self._end(RunState.FAILED, f"run: {Internal.default_reason}")
+            unexpected = Internal("the run failed unexpectedly; the gateway's log has the details")
+            raise RunFailedError(self.run_id, "run", unexpected) from error
 
     async def _steps(self) -> AsyncGenerator[str | RunResult, None]:
         vectors, candidates = await self._screen_and_retrieve()

@@ -2,6 +2,7 @@
 recorded."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ _SECONDS = Histogram(
     ("step", "state"),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
+
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -93,7 +96,9 @@ class Stepper:
 
         return AsyncRetrying(
             stop=exhausted,
-            wait=wait_exponential_jitter(policy.backoff, policy.max_backoff, jitter=policy.backoff / 2),
+            wait=wait_exponential_jitter(
+                multiplier=policy.backoff, max=policy.max_backoff, jitter=policy.backoff / 2
+            ),
             retry=retry_if_exception(lambda error: isinstance(error, retried)),
             reraise=True,
         )
@@ -118,6 +123,7 @@ class Stepper:
             self.recorder.step_ended(name, number, StepState.FAILED, reason=error.reason)
             raise
         except Exception as error:
+            _LOG.exception("the step %s failed unexpectedly", name)
             self.recorder.step_ended(name, number, StepState.FAILED, reason=Internal.default_reason)
             raise Internal(f"{name} failed unexpectedly: {type(error).__name__}") from error
         self.recorder.step_ended(

@@ -1,0 +1,458 @@
+"""A run as a state machine, over doubles of the four services and a journal in memory."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMode
+from sluice_api.objects.pipeline import (
+    Audit,
+    GenerateStep,
+    GuardStep,
+    PipelineSpec,
+    RerankStep,
+    RetrieveStep,
+    Steps,
+)
+from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_gateway.domain.executor import Executor, RunFailedError, RunResult
+from sluice_gateway.domain.model import (
+    Decision,
+    Finish,
+    Message,
+    Principal,
+    Released,
+    Reranked,
+    RunRequest,
+    Sampling,
+    Vectors,
+    Verdict,
+)
+from sluice_gateway.domain.ports import Services
+from sluice_gateway.domain.run import Event, RunState, StepState, fold
+from sluice_servicekit.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    ServiceError,
+    Unavailable,
+)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What `domain.model.Passage` asks for."""
+
+    document_id: str = "a.md"
+    chunk_id: str = "c1"
+    knowledge_base: str = "default"
+    title: str = "A"
+    text: str = "It is forty."
+    score: float = 1.0
+    metadata_json: str = "{}"
+
+
+def _verdict(decision: Decision = Decision.ALLOW) -> Verdict:
+    reason = "" if decision is Decision.ALLOW else "PROMPT_INJECTION"
+    return Verdict(decision, reason, "No." if reason else "", "default", "1")
+
+
+@dataclass
+class World:
+    """The services and what they do. `fail[name]` are errors to raise, one for each call; `wait[name]` seconds."""
+
+    fail: dict[str, list[ServiceError]] = field(default_factory=lambda: defaultdict(list))
+    wait: dict[str, float] = field(default_factory=dict)
+    input_verdict: Verdict = field(default_factory=_verdict)
+    output_verdict: Verdict = field(default_factory=_verdict)
+    pieces: tuple[str, ...] = ("It is ", "forty [1].")
+    fail_after_piece: ServiceError | None = None
+    calls: list[str] = field(default_factory=list)
+    called: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+
+    async def step(self, name: str) -> None:
+        self.calls.append(name)
+        self.called[name].set()
+        await asyncio.sleep(self.wait.get(name, 0))
+        if self.fail[name]:
+            raise self.fail[name].pop(0)
+
+    async def check_input(self, policy: str, principal: Principal, messages: Sequence[Message]) -> Verdict:
+        await self.step("guard_input")
+        return self.input_verdict
+
+    async def check_output(self, *_: object) -> Verdict:
+        await self.step("guard_output")
+        return self.output_verdict
+
+    async def check_output_stream(
+        self, policy: str, principal: Principal, question: str, deltas: AsyncIterator[str], passages: object
+    ) -> AsyncGenerator[Released, None]:
+        self.calls.append("guard_output")
+        size = 0
+        async for delta in deltas:
+            size += len(delta)
+            yield Released(size, _verdict(), final=False)
+        yield Released(size, self.output_verdict, final=True)
+
+    async def embed(self, text: str) -> Vectors:
+        return Vectors(object())
+
+    async def search(self, *_: object) -> Sequence[Passage]:
+        await self.step("retrieve")
+        return [Passage(), Passage("b.md", "c2")]
+
+    async def rerank(self, *arguments: object) -> Reranked:
+        await self.step("rerank")
+        return Reranked([Passage()], 2, "double")
+
+    async def generate(self, prompt: object) -> AsyncGenerator[str | Finish, None]:
+        await self.step("generate")
+        for index, piece in enumerate(self.pieces):
+            if index == 1 and self.fail_after_piece:
+                raise self.fail_after_piece
+            yield piece
+        yield Finish("stop", model="double")
+
+
+class Memory:
+    """A journal in memory; `full` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.full = False
+        self.commits = 0
+
+    def append(self, event: Event) -> None:
+        if self.full:
+            raise ResourceExhausted("full", reason="JOURNAL_FULL")
+        self.events.append(event)
+
+    async def commit(self) -> None:
+        self.commits += 1
+
+    async def run(self, run_id: str):
+        raise NotImplementedError
+
+    async def runs(self, tenant: str, limit: int, before: str | None):
+        raise NotImplementedError
+
+
+class Clock:
+    """Counts."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.drops = 0
+
+    def now(self) -> float:
+        self.time += 1.0
+        return self.time
+
+    def dropped(self) -> None:
+        self.drops += 1
+
+
+QUICK = {"timeout": 1.0, "backoff": 0.001, "max_backoff": 0.002}
+
+
+@dataclass
+class Bench:
+    """An executor over a world."""
+
+    world: World = field(default_factory=World)
+    journal: Memory = field(default_factory=Memory)
+    clock: Clock = field(default_factory=Clock)
+    streaming: StreamingMode = StreamingMode.WITHHOLD
+    audit: Audit = Audit.REQUIRED
+    max_in_flight: int = 8
+    timeout: float = 5.0
+    retries: int = 2
+    ready: bool = True
+
+    def executor(self) -> Executor:
+        policy = {**QUICK, "retries": self.retries}
+        spec = PipelineSpec(
+            knowledge_base_ref="default",
+            guardrail_policy_ref="default",
+            timeout=f"{self.timeout}s",
+            audit=self.audit,
+            steps=Steps.model_construct(
+                guard_input=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
+                retrieve=RetrieveStep.model_construct(**{**RetrieveStep().__dict__, **policy}),
+                rerank=RerankStep.model_construct(**{**RerankStep().__dict__, **policy}),
+                generate=GenerateStep.model_construct(
+                    **{**GenerateStep(model_server_ref="m").__dict__, **policy}
+                ),
+                guard_output=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
+            ),
+        )
+        snapshot = Snapshot(
+            pipelines={"default": CompiledPipeline(version="1", spec=spec)},
+            guardrail_policies={
+                "default": CompiledPolicy(version="1", spec=GuardrailPolicySpec(streaming=self.streaming))
+            },
+        )
+        ids = (f"run-{number}" for number in range(1000))
+        services = Services(self.world, self.world, self.world, self.world)
+        return Executor(
+            services, self.journal, self.clock, lambda: snapshot, lambda: next(ids), self.max_in_flight
+        )
+
+    @property
+    def record(self):
+        return fold(self.journal.events)
+
+    @property
+    def states(self) -> dict[str, StepState]:
+        return {step.name: step.state for step in self.record.steps}
+
+
+def _request(stream: bool = False, text: str = "How long?", model: str = "default") -> RunRequest:
+    return RunRequest(
+        pipeline=model,
+        principal=Principal("acme"),
+        messages=(Message("user", text),),
+        sampling=Sampling(),
+        filter=None,
+        stream=stream,
+    )
+
+
+ALL = ("guard_input", "retrieve", "rerank", "generate", "guard_output")
+
+
+async def test_answers_in_five_steps_and_waits_for_the_journal():
+    bench = Bench()
+    result = await bench.executor().admit(_request()).result()
+    assert result.text == "It is forty [1].\n\nSources:\n[1] A (a.md)"
+    assert (result.state, result.finish_reason) == (RunState.ANSWERED, "stop")
+    assert [citation.document_id for citation in result.citations] == ["a.md"]
+    assert bench.states == dict.fromkeys(ALL, StepState.SUCCEEDED)
+    assert bench.record.state is RunState.ANSWERED
+    assert bench.journal.commits == 1
+
+
+async def test_best_effort_audit_does_not_wait():
+    bench = Bench(audit=Audit.BEST_EFFORT)
+    await bench.executor().admit(_request()).result()
+    assert bench.journal.commits == 0
+
+
+@pytest.mark.parametrize("step", ALL)
+async def test_unavailable_step_is_tried_again(step: str):
+    bench = Bench()
+    bench.world.fail[step] = [Unavailable("gone"), Unavailable("gone")]
+    result = await bench.executor().admit(_request()).result()
+    assert result.state is RunState.ANSWERED
+    assert {s.name: s.attempt for s in bench.record.steps}[step] == 3
+
+
+@pytest.mark.parametrize("step", ["guard_input", "retrieve", "generate", "guard_output"])
+async def test_step_that_fails_for_good_fails_the_run_and_is_named(step: str):
+    bench = Bench(retries=1)
+    bench.world.fail[step] = [Unavailable("gone")] * 9
+    with pytest.raises(RunFailedError) as raised:
+        await bench.executor().admit(_request()).result()
+    assert (raised.value.step, raised.value.error.message) == (step, "gone")
+    assert bench.record.state is RunState.FAILED
+    assert bench.record.reason == f"{step}: UNAVAILABLE"
+    assert bench.states[step] is StepState.FAILED
+    assert bench.world.calls.count(step) == 2
+
+
+async def test_what_is_wrong_is_not_tried_again():
+    bench = Bench()
+    bench.world.fail["retrieve"] = [NotFound("no such base")] * 3
+    with pytest.raises(RunFailedError):
+        await bench.executor().admit(_request()).result()
+    assert bench.world.calls.count("retrieve") == 1
+
+
+async def test_reranker_that_fails_degrades():
+    bench = Bench()
+    bench.world.fail["rerank"] = [Unavailable("gone")] * 9
+    result = await bench.executor().admit(_request()).result()
+    assert result.state is RunState.DEGRADED
+    assert "forty" in result.text
+    assert bench.record.reason == "rerank: UNAVAILABLE"
+
+
+async def test_slow_step_fails_by_its_timeout():
+    bench = Bench(retries=0)
+    bench.world.wait["retrieve"] = 30
+    with pytest.raises(RunFailedError) as raised:
+        await bench.executor().admit(_request()).result()
+    assert isinstance(raised.value.error, DeadlineExceeded)
+    assert bench.record.reason == "retrieve: DEADLINE_EXCEEDED"
+
+
+async def test_run_never_outlives_its_timeout():
+    bench = Bench(retries=9, timeout=0.2)
+    bench.world.wait["generate"] = 30
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(RunFailedError):
+        await bench.executor().admit(_request()).result()
+    assert asyncio.get_running_loop().time() - started < 0.9
+
+
+async def test_input_block_discards_what_was_retrieved():
+    bench = Bench()
+    bench.world.input_verdict = _verdict(Decision.BLOCK)
+    bench.world.wait["retrieve"] = 30
+    result = await bench.executor().admit(_request()).result()
+    assert (result.state, result.finish_reason, result.text) == (RunState.BLOCKED, "content_filter", "No.")
+    assert bench.states == {"guard_input": StepState.SUCCEEDED, "retrieve": StepState.SKIPPED}
+    assert "generate" not in bench.world.calls
+
+
+async def test_output_block_withholds_the_answer():
+    bench = Bench()
+    bench.world.output_verdict = _verdict(Decision.BLOCK)
+    events = [event async for event in bench.executor().admit(_request(stream=True)).events()]
+    assert [type(event) for event in events] == [RunResult]
+    assert events[0].text == "No."
+
+
+@pytest.mark.parametrize("mode", list(StreamingMode))
+async def test_streamed_pieces_add_up_to_the_result(mode: StreamingMode):
+    bench = Bench(streaming=mode)
+    events = [event async for event in bench.executor().admit(_request(stream=True)).events()]
+    result = events[-1]
+    assert isinstance(result, RunResult)
+    assert "".join(event for event in events[:-1]) == result.text
+    assert bench.states == dict.fromkeys(ALL, StepState.SUCCEEDED)
+    if mode is not StreamingMode.WITHHOLD:
+        assert len(events) > 2
+
+
+async def test_window_block_ends_the_stream():
+    bench = Bench(streaming=StreamingMode.WINDOW)
+    bench.world.output_verdict = _verdict(Decision.BLOCK)
+    events = [event async for event in bench.executor().admit(_request(stream=True)).events()]
+    assert events[-1].state is RunState.BLOCKED
+    assert bench.record.state is RunState.BLOCKED
+
+
+@pytest.mark.parametrize("mode", [StreamingMode.WINDOW, StreamingMode.DETECT])
+async def test_stream_that_breaks_off_fails_and_is_not_tried_again(mode: StreamingMode):
+    bench = Bench(streaming=mode)
+    bench.world.fail_after_piece = Unavailable("broke off")
+    received = []
+
+    async def read() -> None:
+        async for event in bench.executor().admit(_request(stream=True)).events():
+            received.append(event)  # noqa: PERF401 - what came before the failure counts
+
+    with pytest.raises(RunFailedError) as raised:
+        await read()
+    assert raised.value.step == "generate"
+    assert received == ["It is "]
+    assert bench.world.calls.count("generate") == 1
+    assert bench.record.state is RunState.FAILED
+
+
+async def test_caller_who_leaves_cancels_the_run():
+    bench = Bench()
+    bench.world.wait["generate"] = 30
+    executor = bench.executor()
+    running = asyncio.create_task(executor.admit(_request()).result())
+    async with asyncio.timeout(5):
+        await bench.world.called["generate"].wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert bench.record.state is RunState.CANCELLED
+    assert bench.states["generate"] is StepState.CANCELLED
+
+
+async def test_stream_that_is_closed_half_way_cancels_the_run():
+    bench = Bench(streaming=StreamingMode.DETECT)
+    events = bench.executor().admit(_request(stream=True)).events()
+    assert await anext(events) == "It is "
+    await events.aclose()
+    assert bench.record.state is RunState.CANCELLED
+
+
+async def test_stream_read_by_several_tasks_keeps_its_context():
+    bench = Bench(streaming=StreamingMode.DETECT)
+    events = bench.executor().admit(_request(stream=True)).events()
+
+    async def following() -> str | RunResult | None:
+        return await anext(events, None)
+
+    received = []
+    while (event := await asyncio.create_task(following())) is not None:  # as a heartbeat reads it
+        received.append(event)
+    assert received[-1].state is RunState.ANSWERED
+
+
+async def test_fault_of_ours_still_ends_the_run():
+    bench = Bench()
+    bench.world.input_verdict = None
+    with pytest.raises(RunFailedError) as raised:
+        await bench.executor().admit(_request()).result()
+    assert raised.value.error.reason == "INTERNAL"
+    assert bench.record.state is RunState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (_request(model="nope"), NotFound),
+        (_request(text="   "), InvalidArgument),
+    ],
+)
+async def test_admission_refuses(request_: RunRequest, error: type[ServiceError]):
+    with pytest.raises(error):
+        Bench().executor().admit(request_)
+
+
+async def test_too_many_runs_are_refused_and_counted_down():
+    bench = Bench(max_in_flight=1)
+    bench.world.wait["generate"] = 0.05
+    executor = bench.executor()
+    running = asyncio.create_task(executor.admit(_request()).result())
+    await asyncio.sleep(0.01)
+    with pytest.raises(ResourceExhausted) as raised:
+        executor.admit(_request())
+    assert raised.value.reason == "TOO_MANY_RUNS"
+    await running
+    executor.admit(_request())
+
+
+async def test_refused_question_is_a_failed_run_of_one_step():
+    bench = Bench()
+    failed = bench.executor().refuse(Principal("acme"), "free text", InvalidArgument("bad"))
+    assert (failed.run_id, failed.step) == ("run-0", "admit")
+    record = bench.record
+    assert (record.state, record.reason, record.pipeline) == (RunState.FAILED, "admit: INVALID_ARGUMENT", "")
+
+
+async def test_required_journal_that_is_full_refuses_the_run():
+    bench = Bench()
+    bench.journal.full = True
+    with pytest.raises(RunFailedError) as raised:
+        await bench.executor().admit(_request()).result()
+    assert raised.value.error.reason == "JOURNAL_FULL"
+    assert bench.world.calls == []
+
+
+async def test_best_effort_journal_that_is_full_drops_and_counts():
+    bench = Bench(audit=Audit.BEST_EFFORT)
+    bench.journal.full = True
+    result = await bench.executor().admit(_request()).result()
+    assert result.state is RunState.ANSWERED
+    assert bench.clock.drops > 0
+
+
+async def test_journal_holds_no_content():
+    bench = Bench()
+    await bench.executor().admit(_request(text="A very private question?")).result()
+    written = str(bench.journal.events)
+    assert "private" not in written
+    assert "forty" not in written
