@@ -93,7 +93,7 @@ class Judged:
     decision: Decision
     reason: Reason
     segment: int = 0
-    """Which segment of the input; 0 for outputs."""
+    """Which segment of the input, or which passage; 0 for the answer itself."""
 
 
 @dataclass(frozen=True, slots=True)

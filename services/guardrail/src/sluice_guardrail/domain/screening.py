@@ -79,9 +79,13 @@ class Screener:
         """Screens a whole answer."""
         if len(answer.text) > self.spec.max_input_characters:
             return self._too_long(Reason.OUTPUT_TOO_LONG, len(answer.text))
-        judged = [*self._surface(answer)]
+        judged = [*self._surface(answer), *self._in_passages(answer.passages)]
         judged += _run(self._groundedness, self.spec.output.groundedness, answer, Reason.UNGROUNDED)
         return self._verdict(judged)
+
+    def screen_passages(self, passages: Sequence[str]) -> Verdict:
+        """Screens what an answer is made from."""
+        return self._verdict([*self._in_passages(passages)])
 
     def screen_part(self, answer: Answer) -> Verdict:
         """Screens a part of an answer by what a part can show: citations and leakage."""
@@ -95,6 +99,10 @@ class Screener:
         output = self.spec.output
         yield from _run(self._citations, output.citations, answer, Reason.UNRESOLVED_CITATION)
         yield from _run(self._leakage, output.leakage, answer, Reason.PROMPT_LEAK)
+
+    def _in_passages(self, passages: Sequence[str]) -> Iterator[Judged]:
+        for index, passage in enumerate(passages):
+            yield from _run(self._documents, self.spec.documents, passage, Reason.DOCUMENT_INJECTION, index)
 
     def _verdict(self, judged: Iterable[Judged], *, partial: bool = False) -> Verdict:
         findings = tuple(sorted(judged, key=lambda found: (-found.decision, -found.finding.score)))

@@ -38,7 +38,7 @@ class OutputStream:
         self._tail_start = 0
         self._released = 0
         self._searched = 0
-        self._verdict = screener.screen_part(self._answer(""))
+        self._verdict = screener.screen_passages(passages)
 
     def feed(self, delta: str) -> Progress:
         """Takes the next piece. After a block nothing more is released."""

@@ -142,7 +142,7 @@ class Finding(_message.Message):
     decision: Global___Decision.ValueType
     """What the policy makes of it."""
     segment: _builtins.int
-    """Which segment of the request; 0 for outputs."""
+    """Which segment of the request, or for a finding in a passage which passage; 0 for the answer itself."""
     view: _builtins.str
     """Which view of the text fired: `raw`, `folded`, `base64` and so on."""
     @_builtins.property

@@ -1,0 +1,65 @@
+"""Files as documents."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sluice_cli.documents import Document, Unreadable, batches, document_id, find, read
+from sluice_cli.errors import CommandError
+
+
+def test_folders_are_searched_and_order_is_stable(tmp_path: Path):
+    for name in ("b.md", "a.txt", "sub/c.rst", ".git/d.md", "e.png", ".f.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    found = [file.relative_to(tmp_path).as_posix() for file in find([tmp_path, tmp_path / "b.md"])]
+    assert found == ["a.txt", "b.md", "sub/c.rst"]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "picture.png", "empty"])
+def test_nothing_to_read_is_an_error(tmp_path: Path, name: str):
+    (tmp_path / "picture.png").write_bytes(b"x")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CommandError) as raised:
+        find([tmp_path / name])
+    assert raised.value.code == 2
+
+
+def test_id_is_the_path_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert document_id(Path("docs/../docs/a.md")) == "docs/a.md"
+    assert document_id(tmp_path / "docs" / "a.md") == "docs/a.md"
+    assert document_id(Path("/elsewhere/a.md")) == "/elsewhere/a.md"
+
+
+def test_byte_order_mark_is_not_text(tmp_path: Path):
+    file = tmp_path / "a.md"
+    file.write_bytes(b"\xef\xbb\xbfHello")
+    (document,) = read(file)
+    assert isinstance(document, Document)
+    assert (document.body["text"], document.body["media_type"]) == ("Hello", "text/markdown")
+
+
+def test_what_is_not_utf8_is_named(tmp_path: Path):
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"ok \xff")
+    (document,) = read(file)
+    assert isinstance(document, Unreadable)
+    assert "byte 3" in document.reason
+
+
+def test_json_lines_one_by_one(tmp_path: Path):
+    file = tmp_path / "a.jsonl"
+    long = json.dumps({"text": "x" * (17 << 20)})
+    file.write_text('{"id": "one", "text": "t"}\n\n{"text": "t"}\nnope\n' + long + '\n{"id": 5, "text": "t"}')
+    found = list(read(file))
+    ids = [document.id.rsplit("/", 1)[-1] for document in found]
+    assert ids == ["one", "a.jsonl:3", "a.jsonl:4", "a.jsonl:5", "5"]
+    assert [type(document) for document in found] == [Document, Document, Unreadable, Unreadable, Document]
+
+
+def test_batches_are_bounded_by_count_and_bytes():
+    documents = [Document(str(n), {}, size) for n, size in enumerate([1, 1, 1, 50, 5, 5, 1])]
+    groups = [[document.size for document in group] for group in batches(documents, 3, 10)]
+    assert groups == [[1, 1, 1], [50], [5, 5], [1]]

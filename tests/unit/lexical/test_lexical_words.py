@@ -1,0 +1,25 @@
+"""Words as services compare them."""
+
+from sluice_lexical.words import count, coverage, rarity, terms
+
+
+def test_terms_are_stemmed_and_without_stop_words():
+    assert terms("What happens to the changed gates?") == terms("changing GATE")
+
+
+def test_rare_words_tell_more():
+    texts = [frozenset(terms(text)) for text in ("gate and press", "gate and kiln", "gate")]
+    weights = rarity(terms("gate press"), texts)
+    gate, press = terms("gate press")
+    assert weights[press] > weights[gate] >= 0
+
+
+def test_coverage_is_a_share():
+    wanted = {"a": 1.0, "b": 3.0}
+    assert coverage(wanted, frozenset("b")) == 0.75
+    assert coverage(wanted, frozenset("ab")) == 1.0
+    assert coverage({}, frozenset("a")) == 0.0
+
+
+def test_count_counts_words_and_signs():
+    assert count("Hello, world!") == 4
