@@ -2,8 +2,6 @@
 
 from typing import TypeVar
 
-from pydantic.alias_generators import to_snake
-
 from sluice_api.objects.base import Model
 
 M = TypeVar("M", bound=Model)
@@ -24,7 +22,8 @@ def at_most_one(model: M, *fields: str, at_least: int = 0) -> M:
     Raises:
         ValueError: several are set, or fewer than `at_least`.
     """
-    present = [field for field in fields if getattr(model, to_snake(field)) is not None]
+    names = {field.alias: name for name, field in type(model).model_fields.items()}
+    present = [field for field in fields if getattr(model, names[field]) is not None]
     if len(present) > 1:
         raise ValueError(f"only one of {', '.join(fields)} may be set, not {' and '.join(present)}")
     if len(present) < at_least:
