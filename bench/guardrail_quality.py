@@ -5,7 +5,7 @@
 FOLDER holds one folder for each set, as its authors publish it: gptfuzz (GPTFuzzer.csv), self_reminder
 (jailbreak_prompts.csv), neuralchemy (neuralchemy_normalized.csv), notinject (NotInject_*.json), xstest
 (xstest_prompts.csv), oasst_prompts (oa_questions.jsonl), mtbench (question.jsonl), pubmedqa (ori_pqal.json). Sets
-that are not there are left out. No rule was written from notinject, xstest, oasst_prompts or mtbench.
+that are not there are left out. No rule was written from notinject or xstest.
 """
 
 import argparse
@@ -31,10 +31,14 @@ def _column(path: Path, column: str, keep: Callable[[dict[str, str]], bool] = la
         yield from (row[column] for row in csv.DictReader(file) if keep(row))
 
 
-def _json_lines(path: Path, *fields: str) -> Texts:
+def _json_lines(path: Path, field: str) -> Texts:
     for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        yield next(str(row[field][0] if isinstance(row[field], list) else row[field]) for field in fields if field in row)  # fmt: skip
+        value = json.loads(line)[field]
+        yield value[0] if isinstance(value, list) else value
+
+
+def _labelled(folder: Path, label: str) -> Texts:
+    return _column(folder / "neuralchemy_normalized.csv", "text", lambda row: row["label"] == label)
 
 
 def _notinject(folder: Path) -> Texts:
@@ -43,20 +47,18 @@ def _notinject(folder: Path) -> Texts:
 
 
 ATTACKS: dict[str, Callable[[Path], Texts]] = {
-    "gptfuzz": lambda f: _column(f / "GPTFuzzer.csv", "text"),
-    "self_reminder": lambda f: _column(f / "jailbreak_prompts.csv", "prompt"),
-    "neuralchemy": lambda f: _column(
-        f / "neuralchemy_normalized.csv", "text", lambda row: row["label"] in ("1", "attack")
-    ),  # fmt: skip
+    "gptfuzz": lambda folder: _column(folder / "GPTFuzzer.csv", "text"),
+    "self_reminder": lambda folder: _column(folder / "jailbreak_prompts.csv", "prompt"),
+    "neuralchemy": lambda folder: _labelled(folder, "1"),
 }
 HARMLESS: dict[str, Callable[[Path], Texts]] = {
-    "neuralchemy": lambda f: _column(
-        f / "neuralchemy_normalized.csv", "text", lambda row: row["label"] in ("0", "benign")
-    ),  # fmt: skip
+    "neuralchemy": lambda folder: _labelled(folder, "0"),
     "notinject": _notinject,
-    "xstest": lambda f: _column(f / "xstest_prompts.csv", "prompt", lambda row: row["label"] == "safe"),
-    "oasst_prompts": lambda f: _json_lines(f / "oa_questions.jsonl", "input"),
-    "mtbench": lambda f: _json_lines(f / "question.jsonl", "turns"),
+    "xstest": lambda folder: _column(
+        folder / "xstest_prompts.csv", "prompt", lambda row: row["label"] == "safe"
+    ),
+    "oasst_prompts": lambda folder: _json_lines(folder / "oa_questions.jsonl", "input"),
+    "mtbench": lambda folder: _json_lines(folder / "question.jsonl", "turns"),
 }
 
 
@@ -100,7 +102,9 @@ def _groundedness(screener: Screener, path: Path) -> None:
             started = time.perf_counter()
             verdict = screener.screen_output(Answer(question, f"{conclusion} [1]", (passage,)))
             times.append(time.perf_counter() - started)
-            found[name] += any(judged.detector == "groundedness" and judged.decision > Decision.ALLOW for judged in verdict.findings)  # fmt: skip
+            found[name] += any(
+                judged.detector == "groundedness" for judged in verdict.findings if judged.decision
+            )
     print("conclusions called ungrounded (pubmedqa)")
     for name, count in found.items():
         print(f"  {name:20} {count:5} of {len(rows):5}  {count / len(rows):6.1%}")

@@ -136,7 +136,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, object], parts
         ("just words", "not an object"),
         ("kind: Pipeline", "apiVersion"),
         (
-            "apiVersion: sluice.dev/v1alpha1\nkind: Pipelin\nmetadata: {name: a}\nspec: {}",
+            "apiVersion: sluice.dev/v1alpha1\nkind: Pipelines\nmetadata: {name: a}\nspec: {}",
             "did you mean Pipeline?",
         ),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {}", "must be 'sluice.dev/v1alpha1'"),
