@@ -18,7 +18,7 @@ from sluice_api.objects.pipeline import (
     Steps,
 )
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
-from sluice_gateway.domain.executor import Executor, RunFailedError, RunResult
+from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (
     Decision,
     Finish,
@@ -31,6 +31,7 @@ from sluice_gateway.domain.model import (
     Vectors,
     Verdict,
 )
+from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.run import Event, RunState, StepState, fold
 from sluice_servicekit.errors import (

@@ -11,8 +11,9 @@ from sluice.retriever.v1 import retriever_pb2
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
-from sluice_gateway.domain.executor import Executor, Run, RunFailedError
+from sluice_gateway.domain.executor import Executor, Run
 from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
+from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.domain.run import RunRecord
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit.errors import NotFound, ServiceError

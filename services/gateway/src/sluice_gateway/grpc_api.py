@@ -11,8 +11,9 @@ from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_gateway import conversion
 from sluice_gateway.domain.access import Access
-from sluice_gateway.domain.executor import ADMIT, Run, RunFailedError, RunResult
+from sluice_gateway.domain.executor import Run
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest
+from sluice_gateway.domain.outcome import ADMIT, RunFailedError, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
 from sluice_gateway.gateway import Gateway
 from sluice_servicekit.errors import InvalidArgument, ServiceError

@@ -7,14 +7,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_api.objects.pipeline import Audit, OnFail
+from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import CompiledPipeline, Snapshot
-from sluice_gateway.domain.answer import Citation, citations, sources
+from sluice_gateway.domain.answer import citations, sources
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.model import (
     Decision,
@@ -22,15 +21,15 @@ from sluice_gateway.domain.model import (
     Passage,
     Principal,
     RunRequest,
-    Usage,
-    Vectors,
     Verdict,
 )
+from sluice_gateway.domain.outcome import ADMIT, RUNS, BlockedError, RunFailedError, RunResult
 from sluice_gateway.domain.ports import Prompt, Services
-from sluice_gateway.domain.recording import Recorder, passages_detail, verdict_detail
+from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState, StepState
-from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
-from sluice_gateway.domain.streaming import Screened, detected, windowed
+from sluice_gateway.domain.stepping import StepFailedError, Stepper
+from sluice_gateway.domain.steps import Steps
+from sluice_gateway.domain.streaming import detected, windowed
 from sluice_gateway.domain.tasks import in_own_task
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit import context, deadlines, tracing
@@ -39,43 +38,7 @@ from sluice_servicekit.errors import Internal, InvalidArgument, NotFound, Resour
 
 _LOG = logging.getLogger(__name__)
 
-_RUNS = Counter(names.RUNS_TOTAL, "Runs by how they ended", ("pipeline", "state"))
 _IN_FLIGHT = Gauge(names.RUNS_IN_FLIGHT, "Runs that are going on")
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """How a run ended."""
-
-    run_id: str
-    state: RunState
-    text: str
-    finish_reason: str
-    citations: tuple[Citation, ...] = ()
-    usage: Usage = field(default=Usage())
-    verdict: Verdict | None = None
-    """The verdict of the gate that blocked, or of the output gate."""
-    model: str = ""
-
-
-#: The step that a question fails at which cannot become a run.
-ADMIT = "admit"
-
-
-class RunFailedError(Exception):
-    """A run has failed; its journal is complete."""
-
-    def __init__(self, run_id: str, step: str, error: ServiceError) -> None:
-        super().__init__(error.message)
-        self.run_id = run_id
-        self.step = step
-        self.error = error
-
-
-class _BlockedError(Exception):
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.reason)
-        self.verdict = verdict
 
 
 class Executor:
@@ -147,7 +110,7 @@ class Executor:
         recorder.step_started(ADMIT, 1)
         recorder.step_ended(ADMIT, 1, StepState.FAILED, reason=error.reason)
         recorder.run_ended(RunState.FAILED, f"{ADMIT}: {error.reason}")
-        _RUNS.labels(named, RunState.FAILED).inc()
+        RUNS.labels(named, RunState.FAILED).inc()
         return RunFailedError(recorder.run_id, ADMIT, error)
 
     def enter(self) -> None:
@@ -182,6 +145,7 @@ class Run:
         self._streaming = streaming if request.stream else StreamingMode.WITHHOLD
         self._request = request
         self._stepper = Stepper(recorder)
+        self._steps = Steps(self._stepper, services, pipeline.spec, request)
         self._degraded = ""
         self._ended = False
 
@@ -218,16 +182,16 @@ class Run:
         try:
             detail = {"pipeline_version": self._pipeline.version}
             self._recorder.run_started(self._request.question, detail)
-            async with aclosing(self._steps()) as events:
+            async with aclosing(self._answering()) as events:
                 async for event in events:
                     yield event
-        except _BlockedError as blocked:
+        except BlockedError as blocked:
             yield await self._blocked(blocked.verdict)
         except StepFailedError as failed:
             await self._end(RunState.FAILED, f"{failed.step}: {failed.error.reason}")
             raise RunFailedError(self.run_id, failed.step, failed.error) from failed
         except ServiceError as error:  # the journal itself
-            _RUNS.labels(self._request.pipeline, RunState.FAILED).inc()
+            RUNS.labels(self._request.pipeline, RunState.FAILED).inc()
             raise RunFailedError(self.run_id, "journal", error) from error
         except (asyncio.CancelledError, GeneratorExit):
             self._cancelled()
@@ -238,9 +202,9 @@ class Run:
             unexpected = Internal("the run failed unexpectedly; the gateway's log has the details")
             raise RunFailedError(self.run_id, "run", unexpected) from error
 
-    async def _steps(self) -> AsyncGenerator[str | RunResult, None]:
-        vectors, candidates = await self._screen_and_retrieve()
-        passages = await self._rerank(vectors, candidates)
+    async def _answering(self) -> AsyncGenerator[str | RunResult, None]:
+        vectors, candidates = await self._steps.screen_and_retrieve()
+        passages, self._degraded = await self._steps.rerank(vectors, candidates)
         prompt = Prompt(
             self._request.principal,
             self._spec.steps.generate,
@@ -250,8 +214,8 @@ class Run:
             self._request.sampling,
         )
         if self._streaming is StreamingMode.WITHHOLD:
-            text, finish = await self._generate(prompt)
-            verdict = await self._guard_output(text, passages)
+            text, finish = await self._steps.generate(prompt)
+            verdict = await self._steps.guard_output(text, passages)
             result = await self._answered(text, finish, verdict, passages)
             yield result.text
             yield result
@@ -264,103 +228,11 @@ class Run:
                     yield event
                     continue
                 if event.verdict.decision is Decision.BLOCK and self._streaming is StreamingMode.WINDOW:
-                    raise _BlockedError(event.verdict)
+                    raise BlockedError(event.verdict)
                 result = await self._answered(event.text, event.finish, event.verdict, passages)
                 if rest := result.text[len(event.text) :]:
                     yield rest
                 yield result
-
-    async def _screen_and_retrieve(self) -> tuple[Vectors, Sequence[Passage]]:
-        """Both at once; what was retrieved is dropped when the gate blocks."""
-        retrieving = asyncio.create_task(self._retrieve())
-        try:
-            verdict = await self._guard_input()
-            if verdict.decision is Decision.BLOCK:
-                self._stepper.on_cancel = (StepState.SKIPPED, "BLOCKED")
-                raise _BlockedError(verdict)
-            return await retrieving
-        finally:
-            if not retrieving.done():
-                retrieving.cancel()
-            with suppress(asyncio.CancelledError, StepFailedError):
-                await retrieving
-
-    async def _guard_input(self) -> Verdict:
-        async def work() -> Done[Verdict]:
-            with tracing.span(names.SPAN_GUARD, {names.POLICY: self._spec.guardrail_policy_ref}):
-                verdict = await self._services.guard.check_input(
-                    self._spec.guardrail_policy_ref, self._request.principal, self._request.messages
-                )
-            return _judged(verdict)
-
-        return await self._stepper.run("guard_input", self._spec.steps.guard_input, work)
-
-    async def _retrieve(self) -> tuple[Vectors, Sequence[Passage]]:
-        step = self._spec.steps.retrieve
-        retriever, question = self._services.retriever, self._request.question
-
-        async def work() -> Done[tuple[Vectors, Sequence[Passage]]]:
-            vectors = await retriever.embed(question)
-            passages = await retriever.search(
-                self._request.principal,
-                self._spec.knowledge_base_ref,
-                question,
-                vectors,
-                step.top_k,
-                step.leg_limit,
-                self._request.filter,
-            )
-            return Done((vectors, passages), detail=passages_detail(passages))
-
-        return await self._stepper.run("retrieve", step, work)
-
-    async def _rerank(self, vectors: Vectors, candidates: Sequence[Passage]) -> Sequence[Passage]:
-        step = self._spec.steps.rerank
-
-        async def work() -> Done[Sequence[Passage]]:
-            ranked = await self._services.reranker.rerank(
-                self._request.principal, self._request.question, vectors, candidates, step.top_k
-            )
-            detail = {**passages_detail(ranked.passages), "scored": ranked.scored, "model": ranked.model}
-            return Done(ranked.passages, detail=detail)
-
-        try:
-            return await self._stepper.run("rerank", step, work)
-        except StepFailedError as failed:
-            if step.on_fail is not OnFail.DEGRADE:
-                raise
-            self._degraded = f"{failed.step}: {failed.error.reason}"
-            return candidates[: step.top_k]
-
-    async def _generate(self, prompt: Prompt) -> tuple[str, Finish]:
-        async def work() -> Done[tuple[str, Finish]]:
-            pieces: list[str] = []
-            finish = Finish("stop")
-            async for event in self._services.generator.generate(prompt):
-                if isinstance(event, Finish):
-                    finish = event
-                else:
-                    pieces.append(event)
-            return Done(("".join(pieces), finish), detail=generation_detail(finish))
-
-        return await self._stepper.run("generate", self._spec.steps.generate, work)
-
-    async def _guard_output(self, text: str, passages: Sequence[Passage]) -> Verdict:
-        async def work() -> Done[Verdict]:
-            with tracing.span(names.SPAN_GUARD, {names.POLICY: self._spec.guardrail_policy_ref}):
-                verdict = await self._services.guard.check_output(
-                    self._spec.guardrail_policy_ref,
-                    self._request.principal,
-                    self._request.question,
-                    text,
-                    passages,
-                )
-            return _judged(verdict)
-
-        verdict = await self._stepper.run("guard_output", self._spec.steps.guard_output, work)
-        if verdict.decision is Decision.BLOCK:
-            raise _BlockedError(verdict)
-        return verdict
 
     async def _answered(
         self, text: str, finish: Finish, verdict: Verdict, passages: Sequence[Passage]
@@ -378,32 +250,14 @@ class Run:
     async def _end(self, state: RunState, reason: str, text: str = "") -> None:
         self._ended = True
         self._recorder.run_ended(state, reason, text)
-        _RUNS.labels(self._request.pipeline, state).inc()
+        RUNS.labels(self._request.pipeline, state).inc()
         await self._recorder.commit()
 
     def _cancelled(self) -> None:
         if self._ended:  # the caller only stopped reading
             return
-        _RUNS.labels(self._request.pipeline, RunState.CANCELLED).inc()
+        RUNS.labels(self._request.pipeline, RunState.CANCELLED).inc()
         with suppress(ServiceError):
             # Appended, not awaited: the caller is gone, and a cancelled task must not wait.
             self._recorder.run_ended(RunState.CANCELLED, "the caller went away")
         _LOG.info("the caller went away")
-
-
-def _judged(verdict: Verdict) -> Done[Verdict]:
-    return Done(verdict, str(verdict.decision), verdict.reason, verdict_detail(verdict))
-
-
-def generation_detail(finish: Finish) -> dict[str, object]:
-    """What the journal keeps of an answer's end."""
-    return {
-        "model": finish.model,
-        "finish_reason": finish.reason,
-        "prompt_tokens": finish.usage.prompt_tokens,
-        "completion_tokens": finish.usage.completion_tokens,
-        "unanswerable": finish.unanswerable,
-    }
-
-
-__all__ = ["ADMIT", "Executor", "Run", "RunFailedError", "RunResult", "Screened", "generation_detail"]

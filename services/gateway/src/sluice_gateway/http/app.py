@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sluice_gateway.domain.executor import RunFailedError
+from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.http import chat, health, knowledge, models, runs, search
 from sluice_gateway.http.errors import error_response
 from sluice_gateway.http.state import RUN_HEADER, HttpState

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from sluice_gateway.domain.answer import Citation
-from sluice_gateway.domain.executor import RunResult
 from sluice_gateway.domain.model import Decision, Verdict
+from sluice_gateway.domain.outcome import RunResult
 from sluice_gateway.domain.run import RunState
 
 Json = dict[str, Any]

@@ -4,7 +4,7 @@ import math
 
 from fastapi.responses import JSONResponse
 
-from sluice_gateway.domain.executor import ADMIT
+from sluice_gateway.domain.outcome import ADMIT
 from sluice_servicekit.errors import InvalidArgument, ServiceError
 from sluice_servicekit.status_mapping import http_status
 

@@ -1,0 +1,49 @@
+"""How a run ends: with a result, blocked by a gate, or with an error of a step."""
+
+from dataclasses import dataclass, field
+
+from prometheus_client import Counter
+
+from sluice_gateway.domain.answer import Citation
+from sluice_gateway.domain.model import Usage, Verdict
+from sluice_gateway.domain.run import RunState
+from sluice_servicekit import telemetry_names as names
+from sluice_servicekit.errors import ServiceError
+
+#: The step that a question fails at which cannot become a run.
+ADMIT = "admit"
+
+RUNS = Counter(names.RUNS_TOTAL, "Runs by how they ended", ("pipeline", "state"))
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """An answer, or a gate's refusal."""
+
+    run_id: str
+    state: RunState
+    text: str
+    finish_reason: str
+    citations: tuple[Citation, ...] = ()
+    usage: Usage = field(default=Usage())
+    verdict: Verdict | None = None
+    """The verdict of the gate that blocked, or of the output gate."""
+    model: str = ""
+
+
+class RunFailedError(Exception):
+    """A run has failed; its journal is complete."""
+
+    def __init__(self, run_id: str, step: str, error: ServiceError) -> None:
+        super().__init__(error.message)
+        self.run_id = run_id
+        self.step = step
+        self.error = error
+
+
+class BlockedError(Exception):
+    """A gate has said no."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
