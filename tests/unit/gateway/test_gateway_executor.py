@@ -173,7 +173,6 @@ class Bench:
     max_in_flight: int = 8
     timeout: float = 5.0
     retries: int = 2
-    ready: bool = True
 
     def executor(self) -> Executor:
         policy = {**QUICK, "retries": self.retries}
@@ -432,6 +431,19 @@ async def test_refused_question_is_a_failed_run_of_one_step():
     assert (failed.run_id, failed.step) == ("run-0", "admit")
     record = bench.record
     assert (record.state, record.reason, record.pipeline) == (RunState.FAILED, "admit: INVALID_ARGUMENT", "")
+
+
+async def test_gateway_without_a_snapshot_is_unavailable_and_says_so_in_the_journal():
+    def none_yet() -> Snapshot:
+        raise Unavailable("starting")
+
+    bench = Bench()
+    services = Services(bench.world, bench.world, bench.world, bench.world)
+    executor = Executor(services, bench.journal, bench.clock, none_yet, lambda: "run-0", 1)
+    with pytest.raises(Unavailable):
+        executor.admit(_request())
+    executor.refuse(Principal("acme"), "default", Unavailable("starting"))
+    assert bench.record.reason == "admit: UNAVAILABLE"
 
 
 async def test_required_journal_that_is_full_refuses_the_run():

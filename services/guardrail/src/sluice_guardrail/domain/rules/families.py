@@ -6,7 +6,7 @@ from sluice_guardrail.domain.rules.notation import expression
 from sluice_guardrail.domain.rules.rule import Family, Rule
 
 _DROP = (
-    "(ignore|ignoring|disregard|disregarding|forget|forgetting|neglect|discard|dismiss|override|bypass"
+    "(ignore|ignoring|overlook|disregard|disregarding|forget|forgetting|neglect|discard|dismiss|override|bypass"
     "|pay no attention to|take no notice of|(do not|don.?t|stop|cease) (follow|following|obey|obeying"
     "|listen to|listening to|adhere to|comply with)|set aside|throw away|wipe|erase|abandon|void|cancel|unlearn)"
 )
@@ -32,6 +32,10 @@ _PHRASES: dict[Family, tuple[str, ...]] = {
         f"{_DROP} <1>(everything|all) (above|before|previous|prior|preceding)( (this|that|it))?",
         f"{_DROP} <2>(the|all|any|this|that) (above|previous|preceding|prior)( (text|message|messages|context"
         "|conversation|input|content|statement|statements|task|tasks))? (and|then|instead|now)",
+        f"{_DROP} <2>(the )?(above|before|preceding) <4>(and|then|instead|now|just|only)?[,:]? ?(say|print|output|write|respond"
+        "|reply|answer|translate|return|tell)",
+        "(disable|deactivate|turn off|switch off|suspend|shut off) <1>your <2>(safety|safeguards?|guardrails?|filters?|restrictions?"
+        "|protections?|moderation|alignment|ethics|content filters?)",
         f"{_DROP} <3>(your|all|any) <2>(training|guardrails|safeguards|alignment|safety|ethical guidelines"
         "|content policy|content policies|safety protocols)",
         f"{_BEFORE} <2>{_ORDERS} <3>(are|is|were|was|have been|has been) <2>(void|cancelled|canceled|obsolete"
@@ -89,6 +93,10 @@ _PHRASES: dict[Family, tuple[str, ...]] = {
         "(never|not|don.?t|do not) (say|mention|tell|warn|state|include|add) <4>(can.?t|cannot|unable|illegal|unethical|as an ai"
         "|ai language model|disclaimer|disclaimers|apologi[sz]e|warnings?|ethical|morals?)",
         "broken free <3>(typical|confines|of|from)",
+        "(answer|respond|reply|act|speak) <3>(without|free from|free of) <2>(restrictions?|limits?|limitations?|filters?|censorship|constraints?)",
+        "you (are|have been|were) <2>(free|freed|liberated|released|unbound|unlocked|unrestricted) <2>(from|of|in|by)",
+        "(disable|deactivate|bypass|remove|lift) <2>(all |any |every |safety |content |ethical )(safety|safeguards?|guardrails?|filters?"
+        "|restrictions?|protections?|moderation)",
         "(openai|content|its|their|safety|ai|usage) (policy|policies|guidelines|restrictions|rules) <4>(do not|don.?t|no longer|doesn.?t) <1>(apply|matter|exist|bind)",
         "(regardless of|doesn.?t care|don.?t care|do not care|irrespective of|even if) <5>(legal|illegal|ethics|ethical|unethical|moral|morality|immoral|harmful|legality|consequences)",
         "(tokens?|points?|credits?) <6>(every time|each time|if you (refuse|reject|decline)|deducted|will die|cease to exist)",
