@@ -22,7 +22,8 @@ class ModelServer:
     break_after: int | None = None
     """Cuts the connection after so many pieces."""
     silent_seconds: float = 0.0
-    """Before the first piece."""
+    silent_before: int = 0
+    """The piece before which it is silent."""
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -90,8 +91,9 @@ async def _stream(server: ModelServer, request: web.Request, model: str) -> web.
     try:
         await response.prepare(request)
         await frame({"role": "assistant", "content": ""})
-        await asyncio.sleep(server.silent_seconds)
         for index, piece in enumerate(server.pieces):
+            if index == server.silent_before:
+                await asyncio.sleep(server.silent_seconds)
             if index == server.break_after:
                 request.transport.abort()
                 return response

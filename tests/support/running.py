@@ -86,6 +86,11 @@ class Running:
         with self.http(tenant) as http:
             return http.get(f"/v1/runs/{run_id}").raise_for_status().json()
 
+    def runs(self) -> list[dict[str, Any]]:
+        """The newest runs."""
+        with self.http() as http:
+            return http.get("/v1/runs").raise_for_status().json()["runs"]
+
     def stop(self) -> str:
         """Ends it as Ctrl-C does; gives what it printed."""
         self.process.send_signal(signal.SIGINT)

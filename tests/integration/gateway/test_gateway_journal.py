@@ -1,5 +1,6 @@
 """The journal on disk: what it keeps, what survives a death, what an audit finds."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -130,6 +131,25 @@ async def test_a_full_queue_refuses(tmp_path: Path):
         blocker.execute("ROLLBACK")
         blocker.close()
         journal.close()
+
+
+async def test_caller_who_leaves_while_the_journal_commits_harms_nobody(tmp_path: Path):
+    journal = SqliteJournal(tmp_path, "a")
+    blocker = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")  # the writer's commit waits for this
+    journal.append(_events(new_run_id())[0])
+    leaving = asyncio.create_task(journal.commit())
+    await asyncio.sleep(0.05)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    run_id = new_run_id()
+    journal.append(_events(run_id)[0])
+    async with asyncio.timeout(5):
+        await journal.commit()
+    assert await journal.run(run_id) is not None
+    journal.close()
 
 
 async def test_key_that_others_may_read_is_refused(tmp_path: Path):

@@ -9,7 +9,6 @@ from grpc_status import rpc_status
 from sluice.common.v1 import common_pb2  # noqa: F401 - registers what gateway_pb2 refers to
 from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sluice.inference.v1 import inference_pb2
-from support import handbook
 from support.running import Running
 
 pytestmark = pytest.mark.processes
@@ -159,26 +158,6 @@ def test_grpc_errors_carry_the_reason_the_run_and_the_field(up: Running):
         assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         violation = _details(raised.value, error_details_pb2.BadRequest()).field_violations[0]
         assert violation.field == "messages[0].role"
-
-
-def test_grpc_answers_like_http(up: Running):
-    question = handbook.questions()[0]
-    request = gateway_pb2.AnswerRequest(
-        model="default", messages=[inference_pb2.Message(role="user", content=question.text)]
-    )
-    with grpc.insecure_channel(up.record["grpc_address"]) as channel:
-        stub = gateway_pb2_grpc.GatewayServiceStub(channel)
-        answer = stub.Answer(request)
-        assert question.expected in answer.text
-        assert answer.citations[0].document_id == question.document_id
-        events = list(stub.AnswerStream(gateway_pb2.AnswerStreamRequest(request=request)))
-        assert "".join(event.delta for event in events) == answer.text == events[-1].answer.text
-        run = stub.GetRun(gateway_pb2.GetRunRequest(run_id=answer.run_id)).run
-        assert run.state == gateway_pb2.RUN_STATE_ANSWERED
-        assert len(run.steps) == 5
-        runs = stub.ListRuns(gateway_pb2.ListRunsRequest(page_size=2))
-        assert len(runs.runs) == 2
-        assert runs.next_page_token
 
 
 def _details(error, message):

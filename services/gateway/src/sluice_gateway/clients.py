@@ -22,6 +22,7 @@ from sluice_gateway.domain.model import (
     Verdict,
 )
 from sluice_gateway.domain.ports import Prompt
+from sluice_servicekit.exchanging import exchange
 
 _FINISH = {
     inference_pb2.FINISH_REASON_STOP: "stop",
@@ -73,7 +74,7 @@ class GuardClient:
                 yield guardrail_pb2.CheckOutputStreamRequest(delta=delta)
             yield guardrail_pb2.CheckOutputStreamRequest(final=True)
 
-        async for response in self._stub.CheckOutputStream(requests()):
+        async for response in exchange(self._stub.CheckOutputStream, requests()):
             yield Released(response.released, conversion.verdict(response.verdict), response.final)
 
 
@@ -138,7 +139,7 @@ class RetrieverClient:
                     principal=who, knowledge_base=knowledge_base, document=document
                 )
 
-        async for response in self._stub.Ingest(requests()):
+        async for response in exchange(self._stub.Ingest, requests()):
             yield response
 
     async def delete(self, principal: Principal, knowledge_base: str, ids: Sequence[str]) -> int:

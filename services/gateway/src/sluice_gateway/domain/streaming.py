@@ -11,6 +11,7 @@ from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import verdict_detail
 from sluice_gateway.domain.run import StepState
 from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
+from sluice_gateway.domain.tasks import in_background
 from sluice_servicekit import deadlines
 from sluice_servicekit.errors import DeadlineExceeded, Internal, ServiceError
 
@@ -42,18 +43,19 @@ async def windowed(
     """Releases what the output gate has screened; its steps `generate` and `guard_output` run together."""
     written = _Written()
     stepper.recorder.step_started("guard_output", 1)
-    deltas = _deltas(stepper, services, spec, prompt, written)
-    screening = services.guard.check_output_stream(
-        spec.guardrail_policy_ref, prompt.principal, question, deltas, prompt.passages
-    )
     sent = 0
     last: Released | None = None
     try:
-        async with aclosing(deltas), aclosing(screening):
-            async for last in screening:
-                if last.characters > sent:
-                    yield written.text[sent : last.characters]
-                    sent = last.characters
+        # In the background, since the guard's call reads the deltas from a task of its own.
+        async with in_background(_deltas(stepper, services, spec, prompt, written)) as deltas:
+            screening = services.guard.check_output_stream(
+                spec.guardrail_policy_ref, prompt.principal, question, deltas, prompt.passages
+            )
+            async with aclosing(screening):
+                async for last in screening:
+                    if last.characters > sent:
+                        yield written.text[sent : last.characters]
+                        sent = last.characters
     except ServiceError as error:
         stepper.recorder.step_ended("guard_output", 1, StepState.FAILED, reason=error.reason)
         raise StepFailedError("guard_output", error) from error

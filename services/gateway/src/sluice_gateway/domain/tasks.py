@@ -1,12 +1,12 @@
-"""An async generator in a task of its own.
+"""Async generators in a task of their own.
 
 Context variables and `asyncio.timeout` belong to a task, but a generator runs in whichever task asks for the next
 item. One that binds either must therefore be read by a single task from beginning to end.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
 from anyio import create_memory_object_stream
@@ -15,18 +15,31 @@ from anyio.streams.memory import MemoryObjectSendStream
 T = TypeVar("T")
 
 
-async def in_own_task(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """The items, made by one task; it is cancelled, and has ended, once this is closed."""
+@asynccontextmanager
+async def in_background(items: AsyncGenerator[T, None]) -> AsyncIterator[AsyncIterator[T]]:
+    """The items, made by one task and read by any. When the block is left, the generator has been closed, even where
+    somebody still waits for an item."""
     send, receive = create_memory_object_stream[T](0)
     making = asyncio.create_task(_make(items, send))
+
+    async def made() -> AsyncIterator[T]:
+        async for item in receive:
+            yield item
+        await making  # raises what the generator raised
+
     try:
-        async with receive:
-            async for item in receive:
-                yield item
-        await making
+        yield made()
     finally:
         making.cancel()
         await asyncio.gather(making, return_exceptions=True)
+        receive.close()
+
+
+async def in_own_task(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The same as a generator."""
+    async with in_background(items) as made:
+        async for item in made:
+            yield item
 
 
 async def _make(items: AsyncGenerator[T, None], send: MemoryObjectSendStream[T]) -> None:

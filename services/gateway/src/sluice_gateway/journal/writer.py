@@ -92,6 +92,8 @@ class Writer:
             if group:
                 failure = self._commit(group)
             for durable in waiting:
+                if not durable.set_running_or_notify_cancel():
+                    continue  # the caller has left
                 if failure is None:
                     durable.set_result(None)
                 else:
@@ -127,7 +129,7 @@ class Writer:
             self._head = head
             checkpoint = Checkpoint(self._name, head, time.time())
             checkpoints.write(self._folder, self._keys.checkpoints, checkpoint)
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # whatever it is, this thread must live: every run waits for it
             _LOG.exception("%d events could not be written", len(events))
             return Unavailable(f"the journal cannot be written: {error}", reason="JOURNAL_UNAVAILABLE")
         return None

@@ -1,0 +1,81 @@
+"""The gRPC API: the same runs, documents and passages as over HTTP."""
+
+import grpc
+import pytest
+
+from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sluice.inference.v1 import inference_pb2
+from sluice.retriever.v1 import retriever_pb2
+from support import handbook
+from support.running import Running
+
+pytestmark = pytest.mark.processes
+
+TENANT = (("x-sluice-tenant", "grpc"),)
+
+
+def test_grpc_answers_like_http(up: Running):
+    question = handbook.questions()[0]
+    request = gateway_pb2.AnswerRequest(
+        model="default", messages=[inference_pb2.Message(role="user", content=question.text)]
+    )
+    with grpc.insecure_channel(up.record["grpc_address"]) as channel:
+        stub = gateway_pb2_grpc.GatewayServiceStub(channel)
+        answer = stub.Answer(request)
+        assert question.expected in answer.text
+        assert answer.citations[0].document_id == question.document_id
+        events = list(stub.AnswerStream(gateway_pb2.AnswerStreamRequest(request=request)))
+        assert "".join(event.delta for event in events) == answer.text == events[-1].answer.text
+        run = stub.GetRun(gateway_pb2.GetRunRequest(run_id=answer.run_id)).run
+        assert run.state == gateway_pb2.RUN_STATE_ANSWERED
+        assert len(run.steps) == 5
+        runs = stub.ListRuns(gateway_pb2.ListRunsRequest(page_size=2))
+        assert len(runs.runs) == 2
+        assert runs.next_page_token
+
+
+def test_documents_in_and_passages_out(up: Running):
+    documents = [
+        retriever_pb2.Document(
+            id="a", text="The Inny crane lifts 12 tonnes.", metadata_json='{"year": 2026}'
+        ),
+        retriever_pb2.Document(id="b", text=""),
+    ]
+    with grpc.insecure_channel(up.record["grpc_address"]) as channel:
+        stub = gateway_pb2_grpc.GatewayServiceStub(channel)
+        requests = (gateway_pb2.IngestRequest(knowledge_base="default", document=each) for each in documents)
+        results = [reply.result for reply in stub.Ingest(requests, metadata=TENANT)]
+        assert [result.document_id for result in results] == ["a", "b"]
+        assert results[0].outcome == retriever_pb2.INGEST_OUTCOME_STORED
+        assert results[1].outcome == retriever_pb2.INGEST_OUTCOME_REFUSED
+        assert results[1].reason == "text is empty"
+        search = gateway_pb2.SearchRequest(
+            knowledge_base="default", query="How much does the Inny crane lift?", top_k=5, rerank=True
+        )
+        found = stub.Search(search, metadata=TENANT)
+        assert [passage.document_id for passage in found.passages] == ["a"]
+        assert found.timings_ms["rerank"] > 0
+        assert not [p for p in stub.Search(search).passages if p.document_id == "a"]  # another tenant
+
+
+def test_stream_that_changes_its_knowledge_base_is_refused(up: Running):
+    document = retriever_pb2.Document(id="a", text="Some text.")
+    requests = (
+        gateway_pb2.IngestRequest(knowledge_base=name, document=document) for name in ("default", "other")
+    )
+    with grpc.insecure_channel(up.record["grpc_address"]) as channel:
+        stub = gateway_pb2_grpc.GatewayServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as raised:
+            list(stub.Ingest(requests, metadata=TENANT))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_service_can_be_discovered(up: Running):
+    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+    with grpc.insecure_channel(up.record["grpc_address"]) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        (reply,) = stub.ServerReflectionInfo(iter([request]))
+    names = {service.name for service in reply.list_services_response.service}
+    assert {"sluice.gateway.v1.GatewayService", "grpc.health.v1.Health"} <= names
