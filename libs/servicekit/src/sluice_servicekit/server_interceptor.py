@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -70,11 +70,13 @@ def _unary(inner: Any, method: str) -> Any:
 
 
 def _streaming(inner: Any, method: str) -> Any:
-    async def call(request: Any, call_context: Context) -> AsyncIterator[Any]:
+    # Writes rather than yields: all of it then runs in one task, to which spans and context variables belong.
+    async def call(request: Any, call_context: Context) -> None:
         with _around(method, call_context) as outcome:
             try:
-                async for response in inner(request, call_context):
-                    yield response
+                async with aclosing(inner(request, call_context)) as responses:
+                    async for response in responses:
+                        await call_context.write(response)
             except Exception as error:
                 await _abort(error, outcome, call_context, method)
 
