@@ -84,6 +84,7 @@ class WorkerPool:
     def close(self) -> None:
         """Ends the worker after the call it is at."""
         if self._pool is not None:
+            _let_go(self._pool)
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
@@ -118,4 +119,13 @@ class WorkerPool:
             self._pool = None
             _RESTARTS.inc()
             _LOG.error("the worker died")
+        _let_go(pool)
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _let_go(pool: ProcessPoolExecutor) -> None:
+    """Unblocks the thread that writes to a worker which has died: Python before 3.11.5 leaves the pipe open, and the
+    write waits for ever where the pipe is full (python/cpython#94777)."""
+    queue = getattr(pool, "_call_queue", None)
+    if getattr(pool, "_broken", False) and queue is not None:
+        queue._reader.close()  # noqa: SLF001 - as later versions do themselves
