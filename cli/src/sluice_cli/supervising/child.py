@@ -48,14 +48,18 @@ class Child:
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     async def keep_alive(self) -> int:
-        """Runs until stopped. Gives the exit code: `EXIT_CONFIGURATION` where it gave up."""
+        """Runs until stopped. Gives the exit code: `EXIT_CONFIGURATION` where the first start shows that a person must
+        change something."""
         pause = _FIRST_PAUSE
         while True:
             started = time.monotonic()
             code = await self._run_once()
-            if self._stopping or code == EXIT_CONFIGURATION:
+            healthy = time.monotonic() - started >= _HEALTHY_SECONDS
+            # What has run before may run again: a full disk, say, must not take the other processes along.
+            hopeless = code == EXIT_CONFIGURATION and self.restarts == 0 and not healthy
+            if self._stopping or hopeless:
                 return code
-            pause = _FIRST_PAUSE if time.monotonic() - started >= _HEALTHY_SECONDS else pause
+            pause = _FIRST_PAUSE if healthy else pause
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
             self.restarts += 1
