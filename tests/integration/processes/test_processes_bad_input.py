@@ -118,6 +118,12 @@ def test_other_resources(up: Running, method: str, path: str, body: object, stat
     assert reply.headers["x-request-id"]
 
 
+def test_health_is_for_load_balancers_too(up: Running):
+    with up.http() as http:
+        for path in ("/healthz", "/readyz"):
+            assert http.get(path).status_code == http.head(path).status_code == 200
+
+
 def test_bad_documents_are_named_and_the_good_one_is_stored(up: Running):
     documents = [
         {"id": "bad-type", "text": 5},

@@ -59,6 +59,12 @@ async def test_stops_at_stop_words_and_at_the_limit():
     assert (short, finish.reason) == ("", FinishReason.LENGTH)
 
 
+async def test_quote_without_a_full_stop_gets_one():
+    row = _passage("Table", ("| oil change of the press | after 40 hours |", 0.8))
+    text, _ = await _generate(QUESTION, row)
+    assert text == "oil change of the press: after 40 hours. [1]"
+
+
 def test_same_sentence_in_two_passages_is_quoted_once():
     quotes = choose(QUESTION, (CARE, CARE), 4)
     assert [quote.number for quote in quotes] == [1]

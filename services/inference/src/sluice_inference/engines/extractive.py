@@ -19,7 +19,7 @@ class ExtractiveEngine:
     async def generate(self, task: Task) -> AsyncGenerator[str | Finish, None]:
         """Streams sentence by sentence."""
         quotes = await asyncio.to_thread(extractive.choose, task.question, task.passages, self._max_sentences)
-        pieces = [f"{quote.text} [{quote.number}]" for quote in quotes] or [extractive.UNANSWERABLE]
+        pieces = [f"{_ended(quote.text)} [{quote.number}]" for quote in quotes] or [extractive.UNANSWERABLE]
         read = count(task.question) + sum(count(passage.text) for passage in task.passages)
         written, reason = 0, FinishReason.STOP
         text = ""
@@ -41,6 +41,11 @@ class ExtractiveEngine:
 
     async def close(self) -> None:
         """Holds nothing."""
+
+
+def _ended(sentence: str) -> str:
+    """The sentence with a full stop where it ends without any sign: a table's row, a list's item."""
+    return f"{sentence}." if sentence[-1].isalnum() or sentence[-1] in "`)]" else sentence
 
 
 def _first_stop(text: str, stops: tuple[str, ...]) -> int | None:
