@@ -427,7 +427,7 @@ async def test_too_many_runs_are_refused_and_counted_down():
 
 async def test_refused_question_is_a_failed_run_of_one_step():
     bench = Bench()
-    failed = bench.executor().refuse(Principal("acme"), "free text", InvalidArgument("bad"))
+    failed = await bench.executor().refuse(Principal("acme"), "free text", InvalidArgument("bad"))
     assert (failed.run_id, failed.step) == ("run-0", "admit")
     record = bench.record
     assert (record.state, record.reason, record.pipeline) == (RunState.FAILED, "admit: INVALID_ARGUMENT", "")
@@ -442,7 +442,7 @@ async def test_gateway_without_a_snapshot_is_unavailable_and_says_so_in_the_jour
     executor = Executor(services, bench.journal, bench.clock, none_yet, lambda: "run-0", 1)
     with pytest.raises(Unavailable):
         executor.admit(_request())
-    executor.refuse(Principal("acme"), "default", Unavailable("starting"))
+    await executor.refuse(Principal("acme"), "default", Unavailable("starting"))
     assert bench.record.reason == "admit: UNAVAILABLE"
 
 

@@ -49,7 +49,7 @@ class Gateway:
         self._snapshot = snapshot
         self._clock = clock
 
-    def admit(self, principal: Principal, model: str, read: Callable[[], RunRequest]) -> Run:
+    async def admit(self, principal: Principal, model: str, read: Callable[[], RunRequest]) -> Run:
         """A run that may start.
 
         Args:
@@ -62,11 +62,11 @@ class Gateway:
             require(principal, Role.READER)
             return self._executor.admit(read())
         except ServiceError as error:
-            raise self.refuse(principal, model, error) from error
+            raise await self.refuse(principal, model, error) from error
 
-    def refuse(self, principal: Principal, model: str, error: ServiceError) -> RunFailedError:
-        """The error for a question that cannot even be read."""
-        return self._executor.refuse(principal, model, error)
+    async def refuse(self, principal: Principal, model: str, error: ServiceError) -> RunFailedError:
+        """The error for a question that cannot start, once the journal has it."""
+        return await self._executor.refuse(principal, model, error)
 
     def models(self, principal: Principal) -> list[tuple[str, str]]:
         """Names and descriptions of the pipelines."""

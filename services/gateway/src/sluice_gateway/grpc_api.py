@@ -36,7 +36,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     async def Answer(self, request: gateway_pb2.AnswerRequest, context: Any) -> gateway_pb2.AnswerResponse:
         """Answers a question."""
         try:
-            run = self._run(request, context, stream=False)
+            run = await self._run(request, context, stream=False)
             return _answer(await run.result())
         except RunFailedError as failed:
             raise _named(failed) from failed
@@ -46,7 +46,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> AsyncIterator[gateway_pb2.AnswerStreamResponse]:
         """Answers a question piece by piece."""
         try:
-            run = self._run(request.request, context, stream=True)
+            run = await self._run(request.request, context, stream=True)
             async for event in run.events():
                 if isinstance(event, RunResult):
                     yield gateway_pb2.AnswerStreamResponse(answer=_answer(event))
@@ -108,9 +108,9 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         }
         return self._access().principal(metadata.get("authorization"), metadata.get("x-sluice-tenant"))
 
-    def _run(self, request: gateway_pb2.AnswerRequest, context: Any, *, stream: bool) -> Run:
+    async def _run(self, request: gateway_pb2.AnswerRequest, context: Any, *, stream: bool) -> Run:
         principal = self._principal(context)
-        return self._gateway.admit(
+        return await self._gateway.admit(
             principal, request.model, lambda: _run_request(request, principal, stream=stream)
         )
 

@@ -98,7 +98,7 @@ class Executor:
         )
         return Run(self, self._services, recorder, pipeline, policy.streaming, request)
 
-    def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
+    async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
         """A question that was not admitted, as a failed run of the one step `admit`."""
         named = ""  # for a name that is no pipeline's: the journal holds no free text
         with suppress(ServiceError):
@@ -111,6 +111,9 @@ class Executor:
         recorder.step_ended(ADMIT, 1, StepState.FAILED, reason=error.reason)
         recorder.run_ended(RunState.FAILED, f"{ADMIT}: {error.reason}")
         RUNS.labels(named, RunState.FAILED).inc()
+        if not isinstance(error, ResourceExhausted):  # who sheds load does not wait
+            with suppress(ServiceError):
+                await self._journal.commit()
         return RunFailedError(recorder.run_id, ADMIT, error)
 
     def enter(self) -> None:

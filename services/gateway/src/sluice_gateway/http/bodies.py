@@ -4,9 +4,10 @@ from typing import TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import ClientDisconnect
 
 from sluice_gateway.http.errors import BodyTooLarge
-from sluice_servicekit.errors import InvalidArgument
+from sluice_servicekit.errors import Cancelled, InvalidArgument
 
 M = TypeVar("M", bound="RequestModel")
 
@@ -22,6 +23,7 @@ async def read(request: Request, model: type[M], limit: int) -> M:
 
     Raises:
         BodyTooLarge: it has more than `limit` bytes.
+        Cancelled: the caller left before it was here.
         InvalidArgument: it is not UTF-8, not JSON, or a field is wrong; the first wrong field is named.
     """
     content = await _bytes(request, limit)
@@ -40,10 +42,13 @@ async def _bytes(request: Request, limit: int) -> bytes:
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     content = bytearray()
-    async for piece in request.stream():
-        content += piece
-        if len(content) > limit:
-            raise _too_large(limit)
+    try:
+        async for piece in request.stream():
+            content += piece
+            if len(content) > limit:
+                raise _too_large(limit)
+    except ClientDisconnect:
+        raise Cancelled("the caller went away") from None
     return bytes(content)
 
 

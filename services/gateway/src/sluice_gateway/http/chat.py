@@ -3,9 +3,9 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, suppress
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -15,11 +15,13 @@ from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.http import completions, sse
 from sluice_gateway.http.bodies import read
 from sluice_gateway.http.chat_schema import ChatRequest
-from sluice_gateway.http.errors import error_body, error_response
+from sluice_gateway.http.errors import error_body
 from sluice_gateway.http.state import RUN_HEADER, of, principal
 from sluice_servicekit.errors import Cancelled, ServiceError
 
 router = APIRouter()
+
+T = TypeVar("T")
 
 #: Words in one chunk of text that was withheld until now.
 _PIECES = re.compile(r"\s*\S+(?:\s+\S+){0,3}|\s+")
@@ -43,52 +45,65 @@ async def chat_completions(request: Request) -> Response:
     who = principal(request)
     try:
         body = await read(request, ChatRequest, state.settings.max_body_bytes)
+    except Cancelled:
+        raise
     except ServiceError as error:
-        raise state.gateway.refuse(who, "", error) from error
-    run = state.gateway.admit(who, body.model, lambda: body.run_request(who))
+        raise await state.gateway.refuse(who, "", error) from error
+    run = await state.gateway.admit(who, body.model, lambda: body.run_request(who))
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
-        return await _streamed(run, body.model, state.settings.heartbeat_seconds, include_usage=include_usage)
+        heartbeat = state.settings.heartbeat_seconds
+        return await _streamed(request, run, body.model, heartbeat, include_usage=include_usage)
     return await _whole(request, run, body.model)
 
 
 async def _whole(request: Request, run: Run, model: str) -> Response:
     started = time.perf_counter()
-    running = asyncio.create_task(run.result())
-    leaving = asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
-            running.cancel()
-            with suppress(asyncio.CancelledError, RunFailedError):
-                await running
-            return error_response(Cancelled("the caller went away"))
-        result = running.result()
-    finally:
-        leaving.cancel()
-        if not running.done():  # the server itself is stopping
-            running.cancel()
+    result = await _unless_gone(request, run.result())
     response = JSONResponse(completions.completion(result, model, int(time.time())))
     response.headers[RUN_HEADER] = run.run_id
     response.headers["server-timing"] = f"run;dur={(time.perf_counter() - started) * 1000:.1f}"
     return response
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _streamed(run: Run, model: str, heartbeat: float, *, include_usage: bool) -> Response:
+async def _streamed(
+    request: Request, run: Run, model: str, heartbeat: float, *, include_usage: bool
+) -> Response:
     """Holds the status until there is something to send: a failure before that is a plain error."""
     events = run.events()
-    first = await anext(events)
+    first = await _unless_gone(request, anext(events))
     frames = _frames(first, events, run.run_id, model, include_usage=include_usage)
     return StreamingResponse(
         sse.with_heartbeat(frames, heartbeat),
         media_type="text/event-stream",
         headers={**sse.HEADERS, RUN_HEADER: run.run_id},
     )
+
+
+async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """What the work gives; it is cancelled when the caller goes away.
+
+    Raises:
+        Cancelled: the caller has gone away.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Cancelled("the caller went away")
+        return working.result()
+    finally:
+        leaving.cancel()
+        if not working.done():
+            working.cancel()
+            with suppress(asyncio.CancelledError, RunFailedError):
+                await working
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _frames(
