@@ -178,7 +178,7 @@ def test_killed_supervisor_takes_its_processes_along(tmp_path: Path):
         pids = [process["pid"] for process in up.record["processes"]]
         up.process.send_signal(signal.SIGKILL)
         up.process.communicate()
-        until(lambda: not any(_alive(pid) for pid in pids), 5.0, "all processes are gone")
+        until(lambda: not any(_alive(pid) for pid in pids), 20, "all processes are gone")
     # and the folder is free again
     with running(tmp_path / "data") as up:
         assert up.record["processes"]

@@ -33,16 +33,16 @@ def test_changed_objects_are_in_force_without_a_restart(tmp_path: Path, objects:
         pids = [process["pid"] for process in up.record["processes"]]
         second = (objects / "pipeline.yaml").read_text().replace("name: default", "name: second", 1)
         (objects / "second.yaml").write_text(second)
-        until(lambda: _models(up) == ["default", "second"], 10, "the second pipeline is there")
+        until(lambda: _models(up) == ["default", "second"], 20, "the second pipeline is there")
 
         (objects / "second.yaml").write_text(second.replace("topK: 5,", "topK: many,"))
         digest = up.record["snapshot_digest"]
-        until(lambda: sluice("compile", "-f", objects).returncode != 0, 5, "the objects are wrong")
+        until(lambda: sluice("compile", "-f", objects).returncode != 0, 20, "the objects are wrong")
         assert _models(up) == ["default", "second"]
         assert up.record["snapshot_digest"] == digest
 
         (objects / "second.yaml").unlink()
-        until(lambda: _models(up) == ["default"], 10, "the second pipeline is gone")
+        until(lambda: _models(up) == ["default"], 20, "the second pipeline is gone")
         assert [process["pid"] for process in up.record["processes"]] == pids
         printed = up.stop()
     assert "the changed objects cannot be used" in printed
@@ -60,7 +60,7 @@ def test_snapshot_that_a_service_refuses_is_reported_and_the_old_one_stays(tmp_p
             status = json.loads(sluice("status", "--data", up.data, "--json").stdout)
             return status["snapshots"]["retriever"] != status["snapshot_digest"]
 
-        until(refused, 10, "the retriever refuses the snapshot")
+        until(refused, 20, "the retriever refuses the snapshot")
         up.ingest(handbook.documents()[:1])
 
 

@@ -102,7 +102,7 @@ async def test_window_streams_sentence_by_sentence_and_survives_no_break(tmp_pat
                 with up.http() as http, http.stream("POST", CHAT, json={**body, "stream": True}) as reply:
                     assert reply.status_code == 200
                     next(reply.iter_bytes())
-                until(lambda: up.runs()[0]["state"] == "cancelled", 5, "the run is cancelled")
-                until(server.left.is_set, 5, "the model server is told")
+                until(lambda: up.runs()[0]["state"] == "cancelled", 20, "the run is cancelled")
+                until(server.left.is_set, 20, "the model server is told")
 
         await asyncio.to_thread(work)

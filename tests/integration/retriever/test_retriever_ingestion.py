@@ -142,7 +142,7 @@ async def test_a_reply_does_not_wait_for_later_documents(client: "Client") -> No
 
 async def test_a_client_that_leaves_halfway_leaves_nothing_behind(client: "Client") -> None:
     short = replace(client, knowledge_base="short")
-    text = " ".join(SENTENCES)
+    text = " ".join(SENTENCES * 20)  # takes many times as long as the client waits
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(short.ingest([{"id": "a", "text": text}]), 0.7)

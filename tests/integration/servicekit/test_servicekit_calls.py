@@ -172,7 +172,7 @@ async def test_a_reader_that_stops_cancels_the_other_side() -> None:
         await anext(responses)
         await responses.aclose()
 
-        await asyncio.wait_for(implementation.cancelled.wait(), 2)
+        await asyncio.wait_for(implementation.cancelled.wait(), 10)
 
 
 async def test_health_follows_the_drain() -> None:
