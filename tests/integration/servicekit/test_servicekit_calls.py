@@ -114,7 +114,7 @@ async def test_the_deadline_shrinks_over_every_hop() -> None:
 
         async def first(_: Any) -> reranker_pb2.RerankResponse:
             seen.append(deadlines.remaining())
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
             return await call(last_address)
 
         async with serving([reranker(first)]) as first_address:
@@ -123,7 +123,8 @@ async def test_the_deadline_shrinks_over_every_hop() -> None:
 
     assert seen[0] is not None
     assert seen[1] is not None
-    assert 5.0 >= seen[0] > seen[1] + 0.04
+    # gRPC rounds a timeout up on its way, by up to a hundredth.
+    assert 5.1 >= seen[0] > seen[1] + 0.2
 
 
 async def test_time_running_out_is_a_deadline_error() -> None:
