@@ -87,6 +87,22 @@ def test_block_is_a_content_filter_with_a_reason(up: Running, stream: bool):
     assert "generate" not in steps
 
 
+@pytest.mark.parametrize(
+    ("follow_up", "expected"),
+    [("And in which city is it made?", "Lisbon"), ("What is its hydraulic pressure?", "310 bar")],
+)
+def test_follow_up_is_understood_by_the_turns_before(up: Running, follow_up: str, expected: str):
+    messages = [
+        {"role": "user", "content": handbook.questions()[0].text},
+        {"role": "assistant", "content": "It needs it after 40 hours of work. [1]"},
+        {"role": "user", "content": follow_up},
+    ]
+    answer = up.openai().chat.completions.create(model="default", messages=messages)
+    assert expected in answer.choices[0].message.content
+    cited = [each["document_id"] for each in answer.model_extra["sluice"]["citations"]]
+    assert "handbook/press.md" in cited
+
+
 def test_question_that_the_documents_do_not_answer(up: Running):
     answer = _ask(up, "Who composed the opera Tosca?")
     assert answer.choices[0].message.content == "The documents do not answer this question."

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from sluice_api.objects.pipeline import OnFail, PipelineSpec
+from sluice_gateway.domain.asking import retrieval_query
 from sluice_gateway.domain.model import Decision, Finish, Passage, RunRequest, Vectors, Verdict
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
@@ -56,7 +57,7 @@ class Steps:
 
     async def _retrieve(self) -> tuple[Vectors, Sequence[Passage]]:
         step = self.spec.steps.retrieve
-        retriever, question = self.services.retriever, self.request.question
+        retriever, question = self.services.retriever, retrieval_query(self.request.messages)
 
         async def work() -> Done[tuple[Vectors, Sequence[Passage]]]:
             vectors = await retriever.embed(question)
@@ -76,10 +77,11 @@ class Steps:
     async def rerank(self, vectors: Vectors, candidates: Sequence[Passage]) -> tuple[Sequence[Passage], str]:
         """The best passages, and why the run is degraded where they are only the retriever's."""
         step = self.spec.steps.rerank
+        question = retrieval_query(self.request.messages)
 
         async def work() -> Done[Sequence[Passage]]:
             ranked = await self.services.reranker.rerank(
-                self.request.principal, self.request.question, vectors, candidates, step.top_k
+                self.request.principal, question, vectors, candidates, step.top_k
             )
             detail = {**passages_detail(ranked.passages), "scored": ranked.scored, "model": ranked.model}
             return Done(ranked.passages, detail=detail)
