@@ -14,6 +14,7 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import CompiledPipeline, Snapshot
 from sluice_gateway.domain.answer import citations, sources
+from sluice_gateway.domain.asking import retrieval_query
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.model import (
     Decision,
@@ -148,7 +149,9 @@ class Run:
         self._streaming = streaming if request.stream else StreamingMode.WITHHOLD
         self._request = request
         self._stepper = Stepper(recorder)
-        self._steps = Steps(self._stepper, services, pipeline.spec, request)
+        self._steps = Steps(
+            self._stepper, services, pipeline.spec, request, retrieval_query(request.messages)
+        )
         self._degraded = ""
         self._ended = False
 

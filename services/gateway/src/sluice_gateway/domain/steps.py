@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from sluice_api.objects.pipeline import OnFail, PipelineSpec
-from sluice_gateway.domain.asking import retrieval_query
 from sluice_gateway.domain.model import Decision, Finish, Passage, RunRequest, Vectors, Verdict
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
@@ -25,6 +24,8 @@ class Steps:
     services: Services
     spec: PipelineSpec
     request: RunRequest
+    query: str
+    """What passages are looked for with."""
 
     async def screen_and_retrieve(self) -> tuple[Vectors, Sequence[Passage]]:
         """Both at once; what was retrieved is dropped when the gate blocks.
@@ -57,14 +58,14 @@ class Steps:
 
     async def _retrieve(self) -> tuple[Vectors, Sequence[Passage]]:
         step = self.spec.steps.retrieve
-        retriever, question = self.services.retriever, retrieval_query(self.request.messages)
+        retriever = self.services.retriever
 
         async def work() -> Done[tuple[Vectors, Sequence[Passage]]]:
-            vectors = await retriever.embed(question)
+            vectors = await retriever.embed(self.query)
             passages = await retriever.search(
                 self.request.principal,
                 self.spec.knowledge_base_ref,
-                question,
+                self.query,
                 vectors,
                 step.top_k,
                 step.leg_limit,
@@ -77,11 +78,10 @@ class Steps:
     async def rerank(self, vectors: Vectors, candidates: Sequence[Passage]) -> tuple[Sequence[Passage], str]:
         """The best passages, and why the run is degraded where they are only the retriever's."""
         step = self.spec.steps.rerank
-        question = retrieval_query(self.request.messages)
 
         async def work() -> Done[Sequence[Passage]]:
             ranked = await self.services.reranker.rerank(
-                self.request.principal, question, vectors, candidates, step.top_k
+                self.request.principal, self.query, vectors, candidates, step.top_k
             )
             detail = {**passages_detail(ranked.passages), "scored": ranked.scored, "model": ranked.model}
             return Done(ranked.passages, detail=detail)
