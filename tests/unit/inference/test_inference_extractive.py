@@ -87,6 +87,7 @@ def test_markdown_is_quoted_as_plain_text():
         readable("- See [the guide](https://example.org) for **all** of it [3].")
         == "See the guide for all of it (3)."
     )
+    assert readable("As shown [1, 3] and [2-4].") == "As shown (1, 3) and (2-4)."
     assert readable("| field | `meaning` |") == "field: `meaning`"
     assert readable("|---|---|") == ""
     assert readable("### Heading") == "Heading"

@@ -1,14 +1,10 @@
 """Citations of an answer, and the list of sources that follows it. Pure."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluice_gateway.domain.model import Passage
-
-#: `[1]`, `[1, 3]`, `[2-4]`; not `[1](https://…)`, which is a link.
-_MARK = re.compile(r"\[(\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,16})\](?!\()")
-_NUMBERS = re.compile(r"(\d{1,3})(?:\s?[–-]\s?(\d{1,3}))?")
+from sluice_lexical.marks import MARK, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +26,9 @@ class Citation:
 def citations(text: str, passages: Sequence[Passage]) -> tuple[Citation, ...]:
     """The passages that the text's marks name, by number. Numbers that name none are left out."""
     marks: dict[int, list[tuple[int, int]]] = {}
-    for mark in _MARK.finditer(text):
-        for span in _NUMBERS.finditer(mark[1]):
-            first, last = int(span[1]), int(span[2] or span[1])
-            for number in range(first, min(last, len(passages)) + 1):
-                marks.setdefault(number, []).append(mark.span())
+    for mark in MARK.finditer(text):
+        for number in numbers(mark):
+            marks.setdefault(number, []).append(mark.span())
     return tuple(
         _citation(number, passages[number - 1], tuple(spans))
         for number, spans in sorted(marks.items())

@@ -2,8 +2,9 @@
 
 import re
 
+from sluice_lexical.marks import MARK
+
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_MARK = re.compile(r"\[(\d{1,3})\]")
 _LEAD = re.compile(r"^\s*(?:#{1,6}\s+|>\s*|[-*+]\s+|\d+[.)]\s+)+")
 _EMPHASIS = re.compile(r"(\*\*|__)(.*?)\1")
 _RULE = re.compile(r"^[\s|:+-]*$")
@@ -15,7 +16,7 @@ def readable(sentence: str) -> str:
         return ""
     text = _LINK.sub(r"\1", sentence)
     # A source's own [3] would read as a citation of ours.
-    text = _MARK.sub(r"(\1)", text)
+    text = MARK.sub(r"(\1)", text)
     text = _EMPHASIS.sub(r"\2", _LEAD.sub("", text)).replace("**", "")
     if text.startswith("|") and text.rstrip().endswith("|"):
         cells = [cell.strip() for cell in text.strip().strip("|").split("|")]
