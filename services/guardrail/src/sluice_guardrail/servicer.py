@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, TypeVar
 
 from prometheus_client import Counter
@@ -62,7 +63,8 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
                 if not request.HasField("start"):
                     raise InvalidArgument("the first message must carry `start`", field="start")
                 screener = self._policies.get(request.start.policy)
-                stream = OutputStream(screener, request.start.question, conversion.passages(request.start))
+                question, passages = request.start.question, conversion.passages(request.start)
+                stream = await self._in_thread(partial(OutputStream, screener, question, passages))
             progress = await self._feed(stream, request)
             yield conversion.progress_message(progress)
             if progress.final:

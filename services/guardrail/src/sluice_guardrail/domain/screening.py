@@ -75,17 +75,24 @@ class Screener:
                 )
         return self._verdict(judged)
 
-    def screen_output(self, answer: Answer) -> Verdict:
-        """Screens a whole answer."""
+    def screen_output(self, answer: Answer, passages: Verdict | None = None) -> Verdict:
+        """Screens a whole answer, and what it is made from unless that verdict is given."""
         if len(answer.text) > self.spec.max_input_characters:
             return self._too_long(Reason.OUTPUT_TOO_LONG, len(answer.text))
-        judged = [*self._surface(answer), *self._in_passages(answer.passages)]
+        known = passages or self.screen_passages(answer.passages)
+        judged = [*self._surface(answer), *known.findings]
         judged += _run(self._groundedness, self.spec.output.groundedness, answer, Reason.UNGROUNDED)
         return self._verdict(judged)
 
     def screen_passages(self, passages: Sequence[str]) -> Verdict:
         """Screens what an answer is made from."""
-        return self._verdict([*self._in_passages(passages)])
+        return self._verdict(
+            judged
+            for index, passage in enumerate(passages)
+            for judged in _run(
+                self._documents, self.spec.documents, passage, Reason.DOCUMENT_INJECTION, index
+            )
+        )
 
     def screen_part(self, answer: Answer) -> Verdict:
         """Screens a part of an answer by what a part can show: citations and leakage."""
@@ -99,10 +106,6 @@ class Screener:
         output = self.spec.output
         yield from _run(self._citations, output.citations, answer, Reason.UNRESOLVED_CITATION)
         yield from _run(self._leakage, output.leakage, answer, Reason.PROMPT_LEAK)
-
-    def _in_passages(self, passages: Sequence[str]) -> Iterator[Judged]:
-        for index, passage in enumerate(passages):
-            yield from _run(self._documents, self.spec.documents, passage, Reason.DOCUMENT_INJECTION, index)
 
     def _verdict(self, judged: Iterable[Judged], *, partial: bool = False) -> Verdict:
         findings = tuple(sorted(judged, key=lambda found: (-found.decision, -found.finding.score)))

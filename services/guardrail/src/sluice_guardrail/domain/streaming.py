@@ -38,7 +38,8 @@ class OutputStream:
         self._tail_start = 0
         self._released = 0
         self._searched = 0
-        self._verdict = screener.screen_passages(passages)
+        self._made_from = screener.screen_passages(passages)
+        self._verdict = self._made_from
 
     def feed(self, delta: str) -> Progress:
         """Takes the next piece. After a block nothing more is released."""
@@ -56,7 +57,7 @@ class OutputStream:
     def finish(self) -> Progress:
         """Screens the whole answer."""
         if not self._blocked:
-            self._verdict = self._screener.screen_output(self._answer("".join(self._parts)))
+            self._verdict = self._screener.screen_output(self._answer("".join(self._parts)), self._made_from)
             if not self._blocked:
                 self._released = self._size
         return self._progress(final=True)
