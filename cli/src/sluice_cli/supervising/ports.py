@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from sluice_cli.errors import CommandError, usage
-from sluice_servicekit.addresses import parse_address
+from sluice_servicekit.addresses import bound_socket
+
+_ANY = "127.0.0.1:0"
 
 
 def free_address() -> str:
     """An address on loopback that nobody listens on now."""
-    with _bound() as probe:
+    with bound_socket(_ANY) as probe:
         return _name(probe)
 
 
@@ -22,14 +24,7 @@ def reserved(names: Iterable[str]) -> Iterator[dict[str, str]]:
     for one, while a process that sets SO_REUSEADDR can listen on it, and again after it was restarted.
     """
     with ExitStack() as stack:
-        yield {name: _name(stack.enter_context(_bound())) for name in names}
-
-
-def _bound() -> socket.socket:
-    holder = socket.socket()
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.bind(("127.0.0.1", 0))
-    return holder
+        yield {name: _name(stack.enter_context(bound_socket(_ANY))) for name in names}
 
 
 def _name(bound: socket.socket) -> str:
@@ -52,19 +47,13 @@ def listening(address: str, option: str) -> socket.socket:
         CommandError: it is taken, or not an address of this machine; names the option to change.
     """
     try:
-        host, port = parse_address(address)
+        bound = bound_socket(address)
+        bound.listen(2048)
     except ValueError as error:
         raise usage(f"{option}: {error}") from error
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-        bound.listen(2048)
-    except (OSError, OverflowError) as error:
-        bound.close()
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
         raise usage(
-            f"cannot listen on {address}: {reason}",
+            f"cannot listen on {address}: {error.strerror or error}",
             f"choose another address, for example {option} 127.0.0.1:8090",
         ) from error
     return bound

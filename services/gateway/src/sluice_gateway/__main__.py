@@ -28,7 +28,7 @@ from sluice_gateway.http.state import HttpState
 from sluice_gateway.journal.sqlite import SqliteJournal
 from sluice_gateway.keys_file import KeysFileWatch
 from sluice_gateway.settings import GatewaySettings
-from sluice_servicekit.addresses import is_loopback, parse_address
+from sluice_servicekit.addresses import bound_socket, is_loopback, parse_address
 from sluice_servicekit.channels import open_channel
 from sluice_servicekit.errors import FailedPrecondition, ServiceError, Unavailable
 from sluice_servicekit.service import ServiceContext, Servicer, run_service
@@ -116,19 +116,13 @@ def _refuse_open_gateway(settings: GatewaySettings, http: socket.socket) -> None
 def _listen(address: str) -> socket.socket:
     if address.startswith("fd:"):
         return socket.socket(fileno=int(address.removeprefix("fd:")))
-    host, port = parse_address(address)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        return bound_socket(address)
     except OSError as error:
-        listening.close()
         raise FailedPrecondition(
             f"cannot listen on {address}: {error.strerror}; choose another port in SLUICE_HTTP_LISTEN",
             reason="ADDRESS_IN_USE",
         ) from error
-    return listening
 
 
 @asynccontextmanager
