@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from sluice_cli.commands.status import process_table
 from sluice_cli.errors import usage
 from sluice_cli.options import DEFAULT_DATA, Data, Objects
 from sluice_cli.supervising import interrupting
-from sluice_cli.supervising.layout import Layout, read_record
 from sluice_cli.supervising.supervisor import UpOptions, supervising
 from sluice_cli.terminal import err, out
 
@@ -38,7 +36,7 @@ def up(
 async def _up(options: UpOptions) -> None:
     err.print("starting the services …")
     async with supervising(options) as supervisor:
-        out.print(_overview(options.data))
+        out.print(process_table(supervisor.record))
         out.print(f"HTTP API  [bold]{supervisor.url}/v1[/]   (Ctrl-C stops)")
         await supervisor.given_up()
 
@@ -50,7 +48,3 @@ def _objects(given: list[Path]) -> list[Path]:
     if quickstart.is_dir():
         return [quickstart]
     raise usage("no objects are given", "name a file or folder with -f, for example -f examples/quickstart")
-
-
-def _overview(data: Path) -> Table:
-    return process_table(read_record(Layout(data)))

@@ -116,8 +116,10 @@ class Supervisor:
                     exits.USAGE,
                 )
 
-    def _note(self) -> None:
-        record = UpRecord(
+    @property
+    def record(self) -> UpRecord:
+        """What runs now."""
+        return UpRecord(
             pid=os.getpid(),
             url=self.url,
             grpc_address=self._grpc_address,
@@ -125,7 +127,9 @@ class Supervisor:
             snapshot_digest=self._digest,
             processes=tuple(_record(child) for child in self.children),
         )
-        write_record(self._layout, record)
+
+    def _note(self) -> None:
+        write_record(self._layout, self.record)
 
 
 def _record(child: Child) -> ProcessRecord:
