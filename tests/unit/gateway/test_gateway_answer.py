@@ -1,22 +1,7 @@
 """Citations and the list of sources."""
 
-from dataclasses import dataclass
-
 from sluice_gateway.domain.answer import citations, sources
-
-
-@dataclass(frozen=True)
-class Passage:
-    """What `domain.model.Passage` asks for."""
-
-    document_id: str
-    title: str = ""
-    chunk_id: str = "c"
-    knowledge_base: str = "default"
-    text: str = "t"
-    score: float = 1.0
-    metadata_json: str = "{}"
-
+from support.passages import Passage
 
 PASSAGES = (Passage("a.md", "A"), Passage("b.md"), Passage("c.md", "c.md"))
 

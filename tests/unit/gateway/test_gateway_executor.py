@@ -42,19 +42,7 @@ from sluice_servicekit.errors import (
     ServiceError,
     Unavailable,
 )
-
-
-@dataclass(frozen=True)
-class Passage:
-    """What `domain.model.Passage` asks for."""
-
-    document_id: str = "a.md"
-    chunk_id: str = "c1"
-    knowledge_base: str = "default"
-    title: str = "A"
-    text: str = "It is forty."
-    score: float = 1.0
-    metadata_json: str = "{}"
+from support.passages import Passage
 
 
 def _verdict(decision: Decision = Decision.ALLOW) -> Verdict:
@@ -105,11 +93,11 @@ class World:
 
     async def search(self, *_: object) -> Sequence[Passage]:
         await self.step("retrieve")
-        return [Passage(), Passage("b.md", "c2")]
+        return [Passage("a.md", "A"), Passage("b.md")]
 
     async def rerank(self, *arguments: object) -> Reranked:
         await self.step("rerank")
-        return Reranked([Passage()], 2, "double")
+        return Reranked([Passage("a.md", "A")], 2, "double")
 
     async def generate(self, prompt: object) -> AsyncGenerator[str | Finish, None]:
         await self.step("generate")
