@@ -10,6 +10,9 @@ from sluice_gateway.domain.model import FilterExpression, Message, Principal, Ru
 from sluice_gateway.http.bodies import RequestModel
 from sluice_servicekit.errors import InvalidArgument
 
+#: As far as the services' messages reach.
+TokenLimit = Annotated[int, Field(ge=1, lt=2**31)]
+
 
 class ContentPart(RequestModel):
     """One part of a message; only text can be read here."""
@@ -46,10 +49,10 @@ class ChatRequest(RequestModel):
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     n: int | None = None
     logprobs: bool | None = None
     tools: list[Any] | None = None
