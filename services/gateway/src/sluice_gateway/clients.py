@@ -128,15 +128,20 @@ class RetrieverClient:
         return await self._stub.Search(request)
 
     async def ingest(
-        self, principal: Principal, knowledge_base: str, documents: AsyncIterator[retriever_pb2.Document]
+        self,
+        principal: Principal,
+        knowledge_base: str,
+        documents: AsyncIterator[retriever_pb2.Document],
+        *,
+        progress: bool,
     ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
-        """Stores documents; one reply for each, in order."""
+        """Stores documents; one reply for each, in order, and with `progress` more of large ones."""
         who = conversion.principal(principal)
 
         async def requests() -> AsyncIterator[retriever_pb2.IngestRequest]:
             async for document in documents:
                 yield retriever_pb2.IngestRequest(
-                    principal=who, knowledge_base=knowledge_base, document=document
+                    principal=who, knowledge_base=knowledge_base, document=document, progress=progress
                 )
 
         async for response in exchange(self._stub.Ingest, requests()):
@@ -148,6 +153,19 @@ class RetrieverClient:
             principal=conversion.principal(principal), knowledge_base=knowledge_base, document_ids=ids
         )
         return (await self._stub.DeleteDocuments(request)).deleted
+
+    async def list_documents(
+        self, principal: Principal, knowledge_base: str, prefix: str, page_token: str, page_size: int
+    ) -> retriever_pb2.ListDocumentsResponse:
+        """A page of documents, by id."""
+        request = retriever_pb2.ListDocumentsRequest(
+            principal=conversion.principal(principal),
+            knowledge_base=knowledge_base,
+            prefix=prefix,
+            page_token=page_token,
+            page_size=page_size,
+        )
+        return await self._stub.ListDocuments(request)
 
 
 class RerankerClient:
