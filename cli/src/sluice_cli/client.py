@@ -16,6 +16,9 @@ Json = dict[str, Any]
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
+#: Codes of errors that may be over in a moment.
+_PASSING = frozenset({"unavailable", "deadline_exceeded", "resource_exhausted"})
+
 #: Answers may take as long as a pipeline allows; the gateway bounds them.
 _READ_SECONDS = 300.0
 
@@ -57,6 +60,36 @@ class Api:
         with self._reporting():
             return _content(self._http.post(path, json=body))
 
+    def delete(self, path: str) -> None:
+        """Has something removed."""
+        with self._reporting():
+            response = self._http.delete(path)
+            if response.is_error:
+                raise _error(response)
+
+    def events(self, path: str, body: Json) -> Iterator[Json]:
+        """The events of a reply that ends in one of type `done`, that one included.
+
+        Raises:
+            CommandError: an event says that it failed, or the stream ends before it is whole.
+        """
+        with (
+            self._reporting(),
+            connect_sse(self._http, "POST", path, json=body) as source,
+        ):
+            if source.response.is_error:
+                source.response.read()
+                raise _error(source.response)
+            for event in source.iter_sse():
+                content: Json = json.loads(event.data)
+                if "error" in content:
+                    detail = content["error"]
+                    raise CommandError(detail["message"], passing=detail.get("code") in _PASSING)
+                yield content
+                if content["type"] == "done":
+                    return
+        raise CommandError("the reply broke off", "the gateway went away; try again", passing=True)
+
     def chat(self, body: Json) -> Iterator[Json]:
         """The chunks of a streamed chat completion.
 
@@ -87,11 +120,12 @@ class Api:
             raise CommandError(
                 f"nothing answers at {self._url}",
                 "start Sluice with `sluice up`, or name its address in --url",
+                passing=True,
             ) from error
         except httpx.TimeoutException as error:
-            raise CommandError(f"{self._url} did not answer in time") from error
+            raise CommandError(f"{self._url} did not answer in time", passing=True) from error
         except httpx.HTTPError as error:
-            raise CommandError(f"{self._url}: {error}") from error
+            raise CommandError(f"{self._url}: {error}", passing=True) from error
         except httpx.InvalidURL as error:
             raise CommandError(f"{self._url!r} is not a URL: {error}", code=exits.USAGE) from error
 
@@ -118,5 +152,8 @@ def _error(response: httpx.Response) -> CommandError:
     hint = "give a key with --api-key or SLUICE_API_KEY" if response.status_code == 401 else ""
     mistaken = response.status_code in (400, 404, 413, 422)
     return CommandError(
-        f"{message} ({code})" if code else message, hint, exits.USAGE if mistaken else exits.FAILED
+        f"{message} ({code})" if code else message,
+        hint,
+        exits.USAGE if mistaken else exits.FAILED,
+        passing=response.status_code in (429, 502, 503, 504),
     )

@@ -257,7 +257,7 @@ def holds(pid: int, name: str) -> bool:
     """True where a process has a file of that name open."""
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
-            if os.readlink(link).endswith(name):
+            if link.readlink().name == name:
                 return True
     return False
 
