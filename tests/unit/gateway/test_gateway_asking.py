@@ -2,7 +2,7 @@
 
 import pytest
 
-from sluice_gateway.domain.asking import retrieval_query
+from sluice_gateway.domain.asking import asked
 from sluice_gateway.domain.model import Message
 
 FIRST = (
@@ -14,7 +14,7 @@ def _query(*questions: str) -> str:
     messages = []
     for question in questions:
         messages += [Message("user", question), Message("assistant", "An answer about the Belvoir kiln.")]
-    return retrieval_query([Message("system", "Be brief."), *messages[:-1]])
+    return asked([Message("system", "Be brief."), *messages[:-1]]).query
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_turns_are_taken_up_to_the_one_that_stands_alone():
 
 def test_single_question_is_itself():
     assert _query("Why?") == "Why?"
-    assert retrieval_query([]) == ""
+    assert asked([]).query == ""
 
 
 def test_what_is_taken_along_is_bounded():
