@@ -94,6 +94,10 @@ def test_rules_agree_with_labels(held_out: bool):
     assert sum(asked(turn.messages).leans is turn.leans for turn in turns) / len(turns) > 0.9
 
 
+def test_one_endless_word_is_no_question_that_leans():
+    assert not leans("Is it " + "a" * 1_000_000)
+
+
 def test_first_question_never_leans():
     assert not asked([Message("system", "Be brief."), Message("user", "And that?")]).leans
 

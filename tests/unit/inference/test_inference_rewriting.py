@@ -2,11 +2,13 @@
 
 import pytest
 
-from sluice_inference.domain.model import Message, Rewriting
+from sluice.inference.v1 import inference_pb2
+from sluice_api.objects.model_server import Extractive, ModelServerSpec
 from sluice_inference.domain.rewriting import one_line
 from sluice_inference.domain.unanswerable import ENGLISH, SENTENCES, says_so, sentence
-from sluice_inference.engines.extractive import ExtractiveEngine
-from sluice_servicekit.errors import FailedPrecondition
+from sluice_inference.engines.registry import Engines
+from sluice_inference.servicer import InferenceServicer
+from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, NotFound, ServiceError
 
 
 @pytest.mark.parametrize(
@@ -30,10 +32,33 @@ def test_line_is_bounded():
     assert len(one_line("x" * 10_000)) == 500
 
 
-async def test_extractive_engine_rewrites_nothing():
-    with pytest.raises(FailedPrecondition) as raised:
-        await ExtractiveEngine(4).rewrite(Rewriting((Message("user", "Why?"),), 8))
-    assert raised.value.reason == "REWRITE_UNSUPPORTED"
+TURN = inference_pb2.Message(role="user", content="Why?")
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "reason"),
+    [
+        ({"turns": [TURN], "max_tokens": 8}, FailedPrecondition, "REWRITE_UNSUPPORTED"),
+        ({"turns": [TURN], "max_tokens": 8, "model_server": "no"}, NotFound, "MODEL_SERVER_NOT_FOUND"),
+        ({"turns": [TURN]}, InvalidArgument, "INVALID_ARGUMENT"),
+        ({"max_tokens": 8}, InvalidArgument, "INVALID_ARGUMENT"),
+        (
+            {"turns": [inference_pb2.Message(role="assistant", content="So.")], "max_tokens": 8},
+            InvalidArgument,
+            "INVALID_ARGUMENT",
+        ),
+    ],
+)
+async def test_what_cannot_be_rewritten_is_refused(
+    request_: dict[str, object], error: type[ServiceError], reason: str
+):
+    engines = Engines(None)
+    await engines.apply({"quotes": ModelServerSpec(extractive=Extractive())})
+    with pytest.raises(error) as raised:
+        await InferenceServicer(engines).Rewrite(
+            inference_pb2.RewriteRequest(**{"model_server": "quotes", **request_}), None
+        )
+    assert raised.value.reason == reason
 
 
 @pytest.mark.parametrize(

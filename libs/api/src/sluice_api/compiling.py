@@ -19,7 +19,7 @@ from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot, cano
 
 T = TypeVar("T", bound=SluiceObject)
 
-_REWRITER = "spec.steps.rewrite.modelServerRef"
+_REWRITE_SERVER = "spec.steps.rewrite.modelServerRef"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _references(item: SluiceObject) -> Iterator[tuple[str, type[SluiceObject], s
         yield "spec.guardrailPolicyRef", GuardrailPolicy, item.spec.guardrail_policy_ref
         yield "spec.steps.generate.modelServerRef", ModelServer, item.spec.steps.generate.model_server_ref
         if item.spec.steps.rewrite is not None:
-            yield _REWRITER, ModelServer, item.spec.steps.rewrite.model_server_ref
+            yield _REWRITE_SERVER, ModelServer, item.spec.steps.rewrite.model_server_ref
     elif isinstance(item, LoRAAdapter):
         yield "spec.modelServerRef", ModelServer, item.spec.model_server_ref
     elif isinstance(item, AdapterExperiment):
@@ -124,7 +124,7 @@ def _unfit(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
             server = servers.get(rewrite.model_server_ref)
             if server is not None and server.spec.extractive is not None:
                 yield item.problem(
-                    _REWRITER,
+                    _REWRITE_SERVER,
                     f"{rewrite.model_server_ref!r} is extractive: it quotes, and rewrites no question",
                 )
 

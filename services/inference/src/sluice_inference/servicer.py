@@ -61,6 +61,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         turns = tuple(Message(turn.role, turn.content) for turn in request.turns)
         if not turns or turns[-1].role != "user" or not turns[-1].content.strip():
             raise InvalidArgument("the last turn is no question of the user", field="turns")
+        if not request.max_tokens:
+            raise InvalidArgument("the most tokens to write must be set", field="max_tokens")
         engine = self._engines.get(request.model_server)
         with _span(request.model_server):
             rewritten = await engine.rewrite(Rewriting(turns, request.max_tokens, request.model_name))

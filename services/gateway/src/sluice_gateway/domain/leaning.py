@@ -8,8 +8,8 @@ import re
 
 _WORD = re.compile(r"\w+(?:[-'’]\w+)*")
 
-#: A longer question says itself what it is about.
-_MOST_WORDS = 16
+#: A longer question says itself what it is about. The characters also bound what the expressions below cost.
+_MOST_WORDS, _MOST_CHARACTERS = 16, 300
 #: A shorter one never does.
 _FEWEST_WORDS = 3
 #: Up to so many words without a verb are the end of an earlier sentence.
@@ -105,7 +105,7 @@ _VERB = _any(
 
 def leans(question: str) -> bool:
     """True where a question cannot be understood without earlier ones, as far as its words tell."""
-    if _COURTESY.search(question):
+    if len(question) > _MOST_CHARACTERS or _COURTESY.search(question):
         return False
     question = _OPENER.sub("", question)
     words = len(_WORD.findall(question))
