@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sluice_inference.domain.model import Finish, FinishReason, Message, Passage, Rewriting, Sampling, Task
-from sluice_inference.domain.unanswerable import ENGLISH
 from sluice_inference.engines.openai_compatible import OpenAiCompatibleEngine
+from sluice_lexical.unanswerable import ENGLISH
 from sluice_servicekit import deadlines
 from sluice_servicekit.errors import (
     DeadlineExceeded,

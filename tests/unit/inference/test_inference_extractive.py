@@ -3,8 +3,8 @@
 from sluice_inference.domain.cleaning import readable
 from sluice_inference.domain.extractive import choose
 from sluice_inference.domain.model import Finish, FinishReason, Message, Passage, Sampling, Sentence, Task
-from sluice_inference.domain.unanswerable import ENGLISH, SENTENCES
 from sluice_inference.engines.extractive import ExtractiveEngine
+from sluice_lexical.unanswerable import ENGLISH, SENTENCES
 
 
 def _passage(title: str, *sentences: tuple[str, float]) -> Passage:

@@ -1,11 +1,10 @@
-"""A rewritten question: one plain line, whatever surrounds it; and who can rewrite none."""
+"""A rewritten question: one plain line, whatever surrounds it; and what cannot be rewritten."""
 
 import pytest
 
 from sluice.inference.v1 import inference_pb2
 from sluice_api.objects.model_server import Extractive, ModelServerSpec
 from sluice_inference.domain.rewriting import one_line
-from sluice_inference.domain.unanswerable import ENGLISH, SENTENCES, says_so, sentence
 from sluice_inference.engines.registry import Engines
 from sluice_inference.servicer import InferenceServicer
 from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, NotFound, ServiceError
@@ -59,35 +58,3 @@ async def test_what_cannot_be_rewritten_is_refused(
             inference_pb2.RewriteRequest(**{"model_server": "quotes", **request_}), None
         )
     assert raised.value.reason == reason
-
-
-@pytest.mark.parametrize(
-    ("question", "language"),
-    [
-        ("What is the weight of the press?", "en"),
-        ("Wie schwer ist die Presse und wo wird sie gebaut?", "de"),
-        ("Quel est le poids de la presse ?", "fr"),
-        ("¿Cuál es el peso de la prensa?", "es"),
-        ("Qual è il peso della pressa?", "it"),
-        ("Qual é o peso da prensa?", "pt"),
-        ("Hoe zwaar is het apparaat?", "nl"),
-        ("プレスの重さは？", "en"),
-    ],
-)
-def test_sentence_is_in_the_language_of_the_question(question: str, language: str):
-    assert sentence(question) == SENTENCES[language]
-
-
-@pytest.mark.parametrize(
-    ("answer", "holds"),
-    [
-        (ENGLISH, True),
-        (' "The documents do not answer\nthis question" [1]. ', True),
-        (SENTENCES["fr"], True),
-        (f"{ENGLISH} But I know that it is 40 hours.", False),
-        ("It is 40 hours [1].", False),
-        ("", False),
-    ],
-)
-def test_only_the_agreed_sentence_says_so(answer: str, holds: bool):
-    assert says_so(answer) is holds

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from sluice_inference.domain import unanswerable
 from sluice_inference.domain.model import Message, Passage, Task
+from sluice_lexical import unanswerable
 
 DEFAULT_INSTRUCTIONS = (
     "Answer the user's question from the passages below and from nothing else. "

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from sluice_inference.domain import extractive, unanswerable
+from sluice_inference.domain import extractive
 from sluice_inference.domain.model import Finish, FinishReason, Rewriting, Rewritten, Task
+from sluice_lexical import unanswerable
 from sluice_lexical.words import count
 from sluice_servicekit.errors import FailedPrecondition
 

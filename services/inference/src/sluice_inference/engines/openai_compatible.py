@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 from prometheus_client import Counter
 
-from sluice_inference.domain import prompting, rewriting, unanswerable
+from sluice_inference.domain import prompting, rewriting
 from sluice_inference.domain.model import (
     Finish,
     FinishReason,
@@ -21,6 +21,7 @@ from sluice_inference.domain.model import (
     Task,
 )
 from sluice_inference.engines import sse
+from sluice_lexical import unanswerable
 from sluice_servicekit import deadlines
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import (
