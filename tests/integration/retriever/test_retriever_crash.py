@@ -12,11 +12,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from tests.integration.retriever.conftest import SNAPSHOT, Client, running
 
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
 from sluice_servicekit.channels import open_channel
 from sluice_servicekit.errors import Unavailable
+
+pytestmark = pytest.mark.needs("procfs")  # which workers a process has
 
 DOCUMENTS = 6
 CHUNKS = 5

@@ -8,6 +8,7 @@ from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
 from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
+from sluice_api.objects.pipeline import RewriteStep
 from sluice_gateway import conversion
 from sluice_gateway.domain.model import (
     FilterExpression,
@@ -17,6 +18,7 @@ from sluice_gateway.domain.model import (
     Principal,
     Released,
     Reranked,
+    Rewritten,
     Usage,
     Vectors,
     Verdict,
@@ -228,7 +230,7 @@ class GeneratorClient:
             principal=conversion.principal(prompt.principal),
             model_server=prompt.step.model_server_ref,
             model_name=prompt.step.model_name,
-            messages=[inference_pb2.Message(role=m.role, content=m.content) for m in prompt.messages],
+            messages=_messages(prompt.messages),
             passages=cast("Sequence[common_pb2.Passage]", prompt.passages),
             question_vectors=_vectors(prompt.vectors),
             sampling=conversion.sampling(prompt.sampling),
@@ -239,8 +241,28 @@ class GeneratorClient:
                 yield response.delta
             else:
                 finish = response.finish
-                usage = Usage(finish.usage.prompt_tokens, finish.usage.completion_tokens)
-                yield Finish(_FINISH.get(finish.reason, "stop"), usage, finish.model, finish.unanswerable)
+                reason = _FINISH.get(finish.reason, "stop")
+                yield Finish(reason, _usage(finish.usage), finish.model, finish.unanswerable)
+
+    async def rewrite(self, principal: Principal, step: RewriteStep, turns: Sequence[Message]) -> Rewritten:
+        """The last turn as a question that stands alone."""
+        request = inference_pb2.RewriteRequest(
+            principal=conversion.principal(principal),
+            model_server=step.model_server_ref,
+            model_name=step.model_name,
+            turns=_messages(turns),
+            max_tokens=step.max_tokens,
+        )
+        response = await self._stub.Rewrite(request)
+        return Rewritten(response.query, _usage(response.usage), response.model)
+
+
+def _messages(messages: Sequence[Message]) -> list[inference_pb2.Message]:
+    return [inference_pb2.Message(role=message.role, content=message.content) for message in messages]
+
+
+def _usage(usage: inference_pb2.Usage) -> Usage:
+    return Usage(usage.prompt_tokens, usage.completion_tokens)
 
 
 def _reordered(

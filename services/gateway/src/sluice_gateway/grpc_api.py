@@ -167,6 +167,7 @@ def _answer(result: RunResult) -> gateway_pb2.AnswerResponse:
         run_id=result.run_id,
         state=_RUN_STATES[result.state],
         text=result.text,
+        unanswerable=result.unanswerable,
         citations=[
             gateway_pb2.Citation(
                 number=citation.number,

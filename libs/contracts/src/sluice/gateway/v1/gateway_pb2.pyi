@@ -190,12 +190,15 @@ class AnswerResponse(_message.Message):
     CITATIONS_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
+    UNANSWERABLE_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run that made it."""
     state: Global___RunState.ValueType
     """How the run ended."""
     text: _builtins.str
     """The answer; a plain refusal where a gate blocked it."""
+    unanswerable: _builtins.bool
+    """True where the text says that the documents do not hold the answer."""
     @_builtins.property
     def citations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Citation]:
         """The sources the text cites."""
@@ -217,10 +220,11 @@ class AnswerResponse(_message.Message):
         citations: _abc.Iterable[Global___Citation] | None = ...,
         usage: _inference_pb2.Usage | None = ...,
         verdict: _guardrail_pb2.Verdict | None = ...,
+        unanswerable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "run_id", b"run_id", "state", b"state", "text", b"text", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "run_id", b"run_id", "state", b"state", "text", b"text", "unanswerable", b"unanswerable", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -552,7 +556,7 @@ class Step(_message.Message):
     STARTED_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`guard_input`, `retrieve`, `rerank`, `generate` or `guard_output`."""
+    """`guard_input`, `rewrite`, `retrieve`, `rerank`, `generate` or `guard_output`."""
     state: Global___StepState.ValueType
     """How it stands."""
     attempt: _builtins.int
