@@ -150,6 +150,8 @@ def _file(path: Path, name: str) -> Document | Unreadable:
 def _lines(path: Path, name: str) -> Iterator[Document | Unreadable]:
     with path.open("rb") as lines:
         number = 0
+        if not path.stat().st_size:
+            yield Unreadable(name, "empty")
         while line := lines.readline(_MAX_LINE_BYTES + 1):
             number += 1
             where = f"{name}:{number}"

@@ -58,15 +58,24 @@ class Ingestion:
         self._ended = Event()
         self.outcome = Ingested(len(found.files), left_out=dict(found.left_out.most_common()))
 
+    def check(self) -> None:
+        """Shows what is wrong with address, key or knowledge base before any work. A retriever that is just starting
+        is waited for; a gateway is not.
+
+        Raises:
+            CommandError: with what is wrong.
+        """
+        self._api.get("/healthz")
+        for attempt in _retrying(self._may_return, _START_PATIENCE, lambda: None):
+            with attempt:
+                self._api.get(self._path, limit=1)
+
     def run(self, progress: Progress) -> Ingested:
         """Sends all documents; what fails is collected and the rest goes on.
 
         Raises:
             CommandError: the gateway refuses a whole batch, or is away for too long.
         """
-        self._api.get(
-            self._path, limit=1
-        )  # whatever is wrong with address, key or name shows before any work
         started = time.monotonic()
         try:
             with ThreadPoolExecutor(_IN_FLIGHT, "ingest") as threads:

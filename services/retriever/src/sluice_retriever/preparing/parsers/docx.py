@@ -3,6 +3,7 @@
 import io
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from xml.parsers.expat import ExpatError
 
 import mammoth
 
@@ -33,12 +34,7 @@ def parse(content: bytes) -> Parsed:
         try:
             title = _title(archive)
             page = mammoth.convert_to_html(io.BytesIO(content), convert_image=_NO_IMAGE).value
-        except (
-            zipfile.BadZipFile,
-            KeyError,
-            ValueError,
-            SyntaxError,
-        ) as error:  # ParseError is a SyntaxError
+        except (zipfile.BadZipFile, ExpatError, ElementTree.ParseError, KeyError, ValueError) as error:
             raise Unparsable(f"damaged: {error}") from error
     parsed = hypertext.parse(page)
     return Parsed(title, parsed.blocks)

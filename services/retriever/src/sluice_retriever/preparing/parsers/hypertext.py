@@ -7,6 +7,7 @@ from bs4 import BeautifulSoup, Tag, XMLParsedAsHTMLWarning
 from markdownify import MarkdownConverter
 
 from sluice_retriever.domain.markdown import blocks
+from sluice_retriever.preparing.parsers.encodings import decode
 from sluice_retriever.preparing.parsers.parsed import Parsed
 
 #: What is never content.
@@ -52,7 +53,9 @@ _LEAST_SHARE = 0.3
 _MARKDOWN = MarkdownConverter(
     heading_style="ATX",
     bullets="-",
-    strip=["a", "img"],  # an address in a passage is noise; what it is the address of stays
+    # An address in a passage is noise, and so are marks of emphasis; what they are around stays.
+    strip=["a", "img", "b", "strong", "i", "em"],
+    table_infer_header=True,
     escape_asterisks=False,
     escape_underscores=False,
     escape_misc=False,
@@ -61,7 +64,13 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def parse(content: bytes | str) -> Parsed:
-    """The page's title, and its blocks under their headings. The encoding is the page's own where it names one."""
+    """The page's title, and its blocks under their headings. The encoding is the page's own where it names one.
+
+    Raises:
+        Unparsable: it is no text.
+    """
+    if isinstance(content, bytes) and b"\x00" in content:
+        content = decode(content)  # UTF-16, or nothing that a page could be
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML reads as HTML just as well
         page = BeautifulSoup(content, "lxml")
