@@ -8,9 +8,9 @@ from rich.console import Console
 
 from sluice_cli import exits
 from sluice_cli.client import DEFAULT_URL, Api, Json, Target
-from sluice_cli.options import ApiKey, AsJson, Tenant, Url
+from sluice_cli.options import ApiKey, Output, OutputFormat, Tenant, Url, prints_data
 from sluice_cli.rendering import run_line, steps_table, verdict_lines
-from sluice_cli.terminal import err, out, print_json
+from sluice_cli.terminal import err, out, print_data
 
 
 @dataclass
@@ -22,13 +22,14 @@ class Answer:
     sluice: dict[str, Any] = field(default_factory=dict)
 
 
+@prints_data
 def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     model: Annotated[str, typer.Option(help="The pipeline that answers.")] = "default",
     url: Url = DEFAULT_URL,
     api_key: ApiKey = "",
     tenant: Tenant = "",
-    json: AsJson = False,
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Ask a question; print the answer with its sources, then the run's steps.
 
@@ -36,16 +37,17 @@ def ask(
     is wrong.
     """
     with Api(Target(url, api_key, tenant)) as api:
-        answer = converse(api, question, model, quiet=json)
+        answer = converse(api, question, model, quiet=output is not OutputFormat.TABLE)
         run = api.get(f"/v1/runs/{answer.sluice['run_id']}")
-    if json:
-        print_json(
+    if output is not OutputFormat.TABLE:
+        print_data(
             {
                 **answer.sluice,
                 "text": answer.text,
                 "finish_reason": answer.finish_reason,
                 "steps": run["steps"],
-            }
+            },
+            output,
         )
     else:
         explain(answer, run, err)
