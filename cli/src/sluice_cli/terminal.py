@@ -1,22 +1,46 @@
-"""Two consoles: results on stdout, everything else on stderr."""
+"""Two consoles: results on stdout, everything else on stderr. Neither prints control characters of a text."""
 
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 
 from sluice_cli.errors import CommandError
 from sluice_cli.options import OutputFormat
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+#: C0 but tab and line feed, DEL, C1: what terminals obey.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-#: DEL and C1, which `json.dumps` leaves as they are and terminals obey.
-_CONTROLS = re.compile("[\x7f-\x9f]")
+
+def without_controls(text: str) -> str:
+    """A text without the characters that terminals obey."""
+    return _CONTROLS.sub("", text)
+
+
+class SafeConsole(Console):
+    """A console whose texts come from documents, models and other people: what would move the cursor, set the
+    title or fill the clipboard is left out. The console's own styles and links are added after this."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, soft_wrap=True, emoji=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of a renderable."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(without_controls(segment.text), segment.style)
+
+
+out = SafeConsole()
+err = SafeConsole(stderr=True)
 
 _STATE_STYLES = {
     "succeeded": "green",
@@ -38,6 +62,7 @@ def print_data(content: Any, output: OutputFormat) -> None:
 
 def _as_json(content: Any) -> str:
     text = json.dumps(content, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False)
+    # DEL and C1, which JSON allows as they are.
     return _CONTROLS.sub(lambda control: f"\\u{ord(control[0]):04x}", text) + "\n"
 
 
