@@ -9,8 +9,9 @@ from rich.markup import escape
 
 from sluice_cli import documents, exits
 from sluice_cli.client import Api, Target
-from sluice_cli.commands.ask import Answer, converse, explain
+from sluice_cli.commands.ask import explain
 from sluice_cli.commands.ingest import report
+from sluice_cli.conversing import Answer, converse
 from sluice_cli.errors import CommandError, usage
 from sluice_cli.ingesting import ingest_files
 from sluice_cli.options import DEFAULT_DATA, Data
