@@ -81,5 +81,9 @@ def print_error(error: CommandError) -> None:
 
 def state(name: str) -> str:
     """A state in its colour."""
-    style = _STATE_STYLES.get(name, "default")
-    return f"[{style}]{escape(name)}[/]"
+    return f"[{state_style(name)}]{escape(name)}[/]"
+
+
+def state_style(name: str) -> str:
+    """A state's colour."""
+    return _STATE_STYLES.get(name, "default")

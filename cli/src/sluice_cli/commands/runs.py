@@ -1,10 +1,12 @@
 """`sluice runs`: what the journal has of past questions."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from sluice_cli.client import DEFAULT_URL, Api, Target
+from sluice_cli.graph import run_graph
 from sluice_cli.options import ApiKey, Output, OutputFormat, Tenant, Url, prints_data
 from sluice_cli.rendering import run_line, runs_table, steps_table
 from sluice_cli.terminal import err, out, print_data
@@ -37,6 +39,7 @@ def list_runs(
 @prints_data
 def show_run(
     run_id: Annotated[str, typer.Argument(help="The run's id.")],
+    graph: Annotated[bool, typer.Option("--graph", help="Draw the steps on one scale of time.")] = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = "",
     tenant: Tenant = "",
@@ -49,4 +52,7 @@ def show_run(
         print_data(run, output)
         return
     out.print(run_line(run))
-    out.print(steps_table(run))
+    if graph:
+        out.print(*run_graph(run, out.width, datetime.now(UTC)), sep="\n")
+    else:
+        out.print(steps_table(run))
