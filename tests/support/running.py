@@ -126,11 +126,20 @@ def running(data: Path, *options: str, environment: Mapping[str, str] | None = N
 
 
 def sluice(
-    *arguments: str | Path, cwd: Path | None = None, timeout: float = 60
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    timeout: float = 60,
+    input: str = "",  # noqa: A002
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
     return subprocess.run(
-        [SLUICE, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=timeout
+        [SLUICE, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        timeout=timeout,
+        input=input,
     )
 
 

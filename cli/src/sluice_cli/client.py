@@ -1,23 +1,31 @@
 """The gateway's HTTP API as the commands use it; every failure is a `CommandError`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from httpx_sse import connect_sse
+from httpx_sse import ServerSentEvent, connect_sse
 
 from sluice_cli import exits
 from sluice_cli.errors import CommandError
 
 Json = dict[str, Any]
+Params = Mapping[str, str | int | list[str]]
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 #: Answers may take as long as a pipeline allows; the gateway bounds them.
 _READ_SECONDS = 300.0
+
+#: Silence after which a stream of events is given up; the gateway comments more often than that.
+_SILENCE_SECONDS = 90.0
+
+
+class GatewayAway(CommandError):
+    """The gateway does not answer, or not now; it may later."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +87,40 @@ class Api:
                 yield chunk
         raise CommandError("the answer broke off", "the gateway went away; ask again")
 
+    def events(self, path: str, params: Params, last_id: str = "") -> Iterator[ServerSentEvent]:
+        """The events of a stream, until the gateway ends it.
+
+        Args:
+            last_id: The last event's id seen; the stream goes on after it.
+
+        Raises:
+            GatewayAway: the stream broke off, or the gateway cannot give it now.
+            CommandError: the gateway refuses.
+        """
+        headers = {"last-event-id": last_id} if last_id else {}
+        timeout = httpx.Timeout(_SILENCE_SECONDS, connect=5.0)
+        with (
+            self._reporting(),
+            connect_sse(self._http, "GET", path, params=params, headers=headers, timeout=timeout) as source,
+        ):
+            if source.response.is_error:
+                source.response.read()
+                raise _error(source.response)
+            yield from source.iter_sse()
+
     @contextmanager
     def _reporting(self) -> Iterator[None]:
         try:
             yield
         except httpx.ConnectError as error:
-            raise CommandError(
+            raise GatewayAway(
                 f"nothing answers at {self._url}",
                 "start Sluice with `sluice up`, or name its address in --url",
             ) from error
         except httpx.TimeoutException as error:
-            raise CommandError(f"{self._url} did not answer in time") from error
+            raise GatewayAway(f"{self._url} did not answer in time") from error
         except httpx.HTTPError as error:
-            raise CommandError(f"{self._url}: {error}") from error
+            raise GatewayAway(f"{self._url}: {error}") from error
         except httpx.InvalidURL as error:
             raise CommandError(f"{self._url!r} is not a URL: {error}", code=exits.USAGE) from error
 
@@ -117,6 +146,5 @@ def _error(response: httpx.Response) -> CommandError:
         message, code = f"{response.url} answered {response.status_code}", ""
     hint = "give a key with --api-key or SLUICE_API_KEY" if response.status_code == 401 else ""
     mistaken = response.status_code in (400, 404, 413, 422)
-    return CommandError(
-        f"{message} ({code})" if code else message, hint, exits.USAGE if mistaken else exits.FAILED
-    )
+    kind = GatewayAway if response.status_code == 429 or response.status_code >= 500 else CommandError
+    return kind(f"{message} ({code})" if code else message, hint, exits.USAGE if mistaken else exits.FAILED)

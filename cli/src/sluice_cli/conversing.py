@@ -8,7 +8,7 @@ from typing import Any
 
 from sluice_cli.citing import SourcesHeld, sources_list
 from sluice_cli.client import Api, Json
-from sluice_cli.errors import CommandError
+from sluice_cli.errors import CommandError, usage
 from sluice_cli.terminal import err, out, print_error
 
 #: Turns of a conversation that go along with a new question.
@@ -78,6 +78,9 @@ def typed(first: str = "") -> Iterator[str]:
 
     Args:
         first: Comes before them, unless empty.
+
+    Raises:
+        CommandError: a line cannot be read.
     """
     if first:
         yield first
@@ -89,6 +92,8 @@ def typed(first: str = "") -> Iterator[str]:
     while True:
         try:
             line = input(prompt).strip()
+        except UnicodeDecodeError as error:
+            raise usage("a question is not UTF-8") from error
         except EOFError:
             if prompt:
                 err.print()

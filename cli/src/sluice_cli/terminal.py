@@ -57,11 +57,19 @@ _STATE_STYLES = {
 
 def print_data(content: Any, output: OutputFormat) -> None:
     """One document on stdout, in JSON (indented only where a person reads it) or YAML."""
-    sys.stdout.write(_as_yaml(content) if output is OutputFormat.YAML else _as_json(content))
+    indent = 2 if sys.stdout.isatty() else None
+    sys.stdout.write(_as_yaml(content) if output is OutputFormat.YAML else _as_json(content, indent))
 
 
-def _as_json(content: Any) -> str:
-    text = json.dumps(content, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False)
+def print_item(content: Any, output: OutputFormat) -> None:
+    """One of many documents on stdout, at once: a line of JSON, or a YAML document after its `---`."""
+    text = f"---\n{_as_yaml(content)}" if output is OutputFormat.YAML else _as_json(content, indent=None)
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _as_json(content: Any, indent: int | None) -> str:
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
     # DEL and C1, which JSON allows as they are.
     return _CONTROLS.sub(lambda control: f"\\u{ord(control[0]):04x}", text) + "\n"
 

@@ -1,15 +1,20 @@
 """`sluice runs`: what the journal has of past questions."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from sluice_cli.client import DEFAULT_URL, Api, Target
+from sluice_cli.client import DEFAULT_URL, Api, Params, Target
 from sluice_cli.graph import run_graph
 from sluice_cli.options import ApiKey, Output, OutputFormat, Tenant, Url, prints_data
-from sluice_cli.rendering import run_line, runs_table, steps_table
-from sluice_cli.terminal import err, out, print_data
+from sluice_cli.rendering import change_line, run_line, runs_table, steps_table
+from sluice_cli.tailing import STATES, follow_runs
+from sluice_cli.terminal import err, out, print_data, print_item
+
+_EVENTS = "/v1/runs/events"
 
 app = typer.Typer(no_args_is_help=True, help="Past runs and their steps.")
 
@@ -35,6 +40,36 @@ def list_runs(
         err.print(f"[dim]older ones: --before {found['next']}[/]")
 
 
+@app.command("tail")
+@prints_data
+def tail_runs(
+    last: Annotated[
+        int, typer.Option("--last", "-n", min=0, max=1000, help="How many past ones first.")
+    ] = 10,
+    model: Annotated[str, typer.Option(help="Only runs of this pipeline.", show_default=False)] = "",
+    state: Annotated[
+        list[str], typer.Option(help="Only runs that end so. May be repeated.", show_default=False)
+    ] = [],  # noqa: B006 - typer reads it, nobody changes it
+    all_states: Annotated[bool, typer.Option("--all-states", help="Runs as they start, too.")] = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = "",
+    tenant: Tenant = "",
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Follow runs as they end, until Ctrl-C; over restarts of the gateway, too.
+
+    JSON is one line for each run, YAML one document.
+    """
+    states = [*state, *(STATES if all_states else ())]
+    params: Params = {"last": last, "model": model, "state": states}
+    with Api(Target(url, api_key, tenant)) as api:
+        for run in follow_runs(partial(api.events, _EVENTS, params), _say):
+            if output is OutputFormat.TABLE:
+                out.print(change_line(run))
+            else:
+                print_item(run, output)
+
+
 @app.command("show")
 @prints_data
 def show_run(
@@ -56,3 +91,7 @@ def show_run(
         out.print(*run_graph(run, out.width, datetime.now(UTC)), sep="\n")
     else:
         out.print(steps_table(run))
+
+
+def _say(news: str) -> None:
+    err.print(f"[yellow]{escape(news)}[/]")
