@@ -143,6 +143,21 @@ def sluice(
     )
 
 
+def completions(line: str, environment: Mapping[str, str]) -> list[str]:
+    """What bash is offered at the end of a line."""
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" ")), "_SLUICE_COMPLETE": "complete_bash"}
+    done = subprocess.run(
+        [SLUICE],
+        env={**os.environ, **words, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
 def until(holds: Callable[[], object], seconds: float, what: str) -> float:
     """Waits until something holds; gives the seconds it took."""
     started = time.monotonic()

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sluice_cli import completing
 from sluice_cli.client import DEFAULT_URL
 
 
@@ -31,7 +32,13 @@ Tenant = Annotated[
     str,
     typer.Option(envvar="SLUICE_TENANT", help="The tenant, where keys are off.", show_default=False),
 ]
-KnowledgeBase = Annotated[str, typer.Option("--kb", help="The knowledge base.")]
+KnowledgeBase = Annotated[
+    str, typer.Option("--kb", help="The knowledge base.", autocompletion=completing.knowledge_bases)
+]
+Model = Annotated[
+    str, typer.Option("--model", help="The pipeline.", show_default=False, autocompletion=completing.models)
+]
+RunId = Annotated[str, typer.Argument(help="The run's id.", autocompletion=completing.runs)]
 Output = Annotated[
     OutputFormat,
     typer.Option(

@@ -1,7 +1,6 @@
 """Two consoles: results on stdout, everything else on stderr. Neither prints control characters of a text."""
 
 import json
-import re
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -11,16 +10,9 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
 
+from sluice_cli.controls import CONTROLS, without_controls
 from sluice_cli.errors import CommandError
 from sluice_cli.options import OutputFormat
-
-#: C0 but tab and line feed, DEL, C1: what terminals obey.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def without_controls(text: str) -> str:
-    """A text without the characters that terminals obey."""
-    return _CONTROLS.sub("", text)
 
 
 class SafeConsole(Console):
@@ -71,7 +63,7 @@ def print_item(content: Any, output: OutputFormat) -> None:
 def _as_json(content: Any, indent: int | None) -> str:
     text = json.dumps(content, indent=indent, ensure_ascii=False)
     # DEL and C1, which JSON allows as they are.
-    return _CONTROLS.sub(lambda control: f"\\u{ord(control[0]):04x}", text) + "\n"
+    return CONTROLS.sub(lambda control: f"\\u{ord(control[0]):04x}", text) + "\n"
 
 
 def _as_yaml(content: Any) -> str:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from support import handbook
-from support.running import QUICKSTART, SLUICE, Running, running, sluice, until
+from support.running import QUICKSTART, SLUICE, Running, completions, running, sluice, until
 
 pytestmark = pytest.mark.processes
 
@@ -115,6 +115,16 @@ def test_tail_follows_runs_over_a_restart_of_the_gateway(tmp_path: Path):
     assert rest == ""
     assert "nothing was missed" in said
     assert following.returncode == 130
+
+
+def test_shell_is_offered_what_the_gateway_has(up: Running):
+    whom = ("--url", up.url, "--tenant", "completed")
+    run_id = json.loads(sluice("ask", "Who?", *whom, "--json").stdout)["run_id"]
+    environment = {"SLUICE_URL": up.url, "SLUICE_TENANT": "completed"}
+    assert completions("sluice ask --model ", environment) == ["default"]
+    assert completions("sluice search x --kb d", environment) == ["default"]
+    assert completions("sluice runs show ", environment) == [run_id]
+    assert completions(f"sluice runs show --url {up.url} --tenant nobody ", {}) == []
 
 
 def test_unreadable_documents_are_named_and_the_rest_goes_in(up: Running, tmp_path: Path):

@@ -6,7 +6,8 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from sluice_cli.terminal import SafeConsole, without_controls
+from sluice_cli.controls import without_controls
+from sluice_cli.terminal import SafeConsole
 
 HOSTILE = "a\x1b[2Jb\x1b]0;owned\x07c\x9b31md\x9d8;;x\x9ce\rf\x08g\x7f\th\ni"
 

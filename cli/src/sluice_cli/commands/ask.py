@@ -11,7 +11,7 @@ from sluice_cli import exits
 from sluice_cli.client import DEFAULT_URL, Api, Json, Target
 from sluice_cli.conversing import Answer, chat, converse, typed
 from sluice_cli.errors import usage
-from sluice_cli.options import ApiKey, Output, OutputFormat, Tenant, Url, prints_data
+from sluice_cli.options import ApiKey, Model, Output, OutputFormat, Tenant, Url, prints_data
 from sluice_cli.rendering import run_line, steps_table, verdict_lines
 from sluice_cli.terminal import err, print_data
 
@@ -23,7 +23,7 @@ def ask(
     question: Annotated[
         str, typer.Argument(help="What you want to know; - reads it from stdin.", show_default=False)
     ] = "",
-    model: Annotated[str, typer.Option(help="The pipeline that answers.")] = "default",
+    model: Model = "default",
     talk: Annotated[
         bool, typer.Option("--chat", help="Go on asking; each question takes the last turns along.")
     ] = False,

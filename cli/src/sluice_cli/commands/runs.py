@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from sluice_cli.client import DEFAULT_URL, Api, Params, Target
 from sluice_cli.graph import run_graph
-from sluice_cli.options import ApiKey, Output, OutputFormat, Tenant, Url, prints_data
+from sluice_cli.options import ApiKey, Model, Output, OutputFormat, RunId, Tenant, Url, prints_data
 from sluice_cli.rendering import change_line, run_line, runs_table, steps_table
 from sluice_cli.tailing import STATES, follow_runs
 from sluice_cli.terminal import err, out, print_data, print_item
@@ -46,9 +46,12 @@ def tail_runs(
     last: Annotated[
         int, typer.Option("--last", "-n", min=0, max=1000, help="How many past ones first.")
     ] = 10,
-    model: Annotated[str, typer.Option(help="Only runs of this pipeline.", show_default=False)] = "",
+    model: Model = "",
     state: Annotated[
-        list[str], typer.Option(help="Only runs that end so. May be repeated.", show_default=False)
+        list[str],
+        typer.Option(
+            help="Only runs that end so. May be repeated.", show_default=False, autocompletion=lambda: STATES
+        ),
     ] = [],  # noqa: B006 - typer reads it, nobody changes it
     all_states: Annotated[bool, typer.Option("--all-states", help="Runs as they start, too.")] = False,
     url: Url = DEFAULT_URL,
@@ -73,7 +76,7 @@ def tail_runs(
 @app.command("show")
 @prints_data
 def show_run(
-    run_id: Annotated[str, typer.Argument(help="The run's id.")],
+    run_id: RunId,
     graph: Annotated[bool, typer.Option("--graph", help="Draw the steps on one scale of time.")] = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = "",

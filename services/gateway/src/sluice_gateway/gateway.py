@@ -76,6 +76,12 @@ class Gateway:
         pipelines = self._snapshot().pipelines
         return [(name, pipelines[name].spec.description) for name in sorted(pipelines)]
 
+    def knowledge_bases(self, principal: Principal) -> list[tuple[str, str]]:
+        """Names and descriptions of the knowledge bases."""
+        require(principal, Role.READER)
+        known = self._snapshot().knowledge_bases
+        return [(name, known[name].description) for name in sorted(known)]
+
     async def search(
         self,
         principal: Principal,
