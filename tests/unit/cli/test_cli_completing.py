@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 
 import pytest
@@ -38,3 +39,10 @@ def test_nothing_is_offered_and_nothing_said_where_no_gateway_answers():
 
 def _offers_nothing(environment: Mapping[str, str]) -> None:
     assert completions("sluice ask --model ", environment) == []
+
+
+def test_the_command_starts_without_what_only_some_commands_need():
+    heavy = "{'grpc', 'pydantic', 'google.protobuf', 'opentelemetry', 'watchfiles'}"
+    code = f"import sys, sluice_cli.main; print({heavy} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

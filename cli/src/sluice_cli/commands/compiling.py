@@ -4,10 +4,8 @@ import json
 
 from rich.markup import escape
 
-from sluice_api.errors import ObjectError
 from sluice_cli.errors import usage
 from sluice_cli.options import Objects, Output, OutputFormat, prints_data
-from sluice_cli.supervising.objects import compile_files
 from sluice_cli.terminal import err, out, print_data
 
 
@@ -17,6 +15,9 @@ def compile_command(file: Objects, output: Output = OutputFormat.TABLE) -> None:
 
     Exits 2 when they do not compile, and names file, object and field.
     """
+    from sluice_api.errors import ObjectError
+    from sluice_cli.supervising.objects import compile_files  # see `up`
+
     try:
         compilation = compile_files(file)
     except ObjectError as error:

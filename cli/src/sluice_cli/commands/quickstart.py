@@ -17,7 +17,6 @@ from sluice_cli.ingesting import ingest_files
 from sluice_cli.options import DEFAULT_DATA, Data
 from sluice_cli.supervising import interrupting
 from sluice_cli.supervising.ports import free_address, is_taken
-from sluice_cli.supervising.supervisor import UpOptions, supervising
 from sluice_cli.terminal import err, out
 
 _OBJECTS = Path("examples/quickstart")
@@ -39,6 +38,8 @@ def quickstart(
 
 
 async def _quickstart(data: Path, question: str, *, exit_after: bool) -> None:
+    from sluice_cli.supervising.supervisor import UpOptions, supervising  # see `up`
+
     listen = _LISTEN
     if is_taken(listen):
         listen = free_address()

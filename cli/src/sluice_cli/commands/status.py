@@ -6,13 +6,10 @@ from dataclasses import asdict
 import httpx
 from rich.table import Table
 
-from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
 from sluice_cli.errors import CommandError
 from sluice_cli.options import DEFAULT_DATA, Data, Output, OutputFormat, prints_data
 from sluice_cli.supervising.layout import Layout, UpRecord, read_record
 from sluice_cli.terminal import out, print_data, state
-from sluice_servicekit.channels import open_channel
-from sluice_servicekit.errors import ServiceError
 
 
 @prints_data
@@ -67,6 +64,10 @@ def _not_ready(record: UpRecord) -> list[str]:
 
 
 async def _snapshots(record: UpRecord) -> dict[str, str]:
+    from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc  # see `up`
+    from sluice_servicekit.channels import open_channel
+    from sluice_servicekit.errors import ServiceError
+
     async with open_channel(record.snapshot_address, peer="snapshot server") as channel:
         stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
         try:
