@@ -91,7 +91,7 @@ async def test_starts_are_given_where_running_is_asked_for(journal: SqliteJourna
 
 
 async def test_only_the_tenants_own_of_the_states_and_the_model(journal: SqliteJournal):
-    await _run(journal, tenant="other")
+    await _run(journal, RunState.FAILED, tenant="other", pipeline="careful")
     await _run(journal, pipeline="careful")
     wanted = await _run(journal, RunState.FAILED, pipeline="careful")
     await _run(journal, RunState.FAILED)
