@@ -21,7 +21,7 @@ def target(citation: Json, folder: Path) -> str | None:
     uri = (citation.get("metadata") or {}).get("source_uri")
     if isinstance(uri, str) and _opens(uri):
         # Nothing of a document's own words may end the terminal's link sequence.
-        return quote(uri, safe="%/:=&?~#+!$,;'@()*[]")
+        return quote(uri, safe="%/:=&?~#+!$,;'@()*[]", errors="replace")
     try:
         file = folder / citation["document_id"]
         return file.absolute().as_uri() if file.is_file() else None

@@ -41,9 +41,10 @@ def run_graph(run: Json, width: int, now: datetime) -> list[str]:
         now: Where the bars of a run end that is under way.
     """
     began = datetime.fromisoformat(run["started"])
-    steps = [_step(step, began, now) for step in run["steps"]]
+    over = datetime.fromisoformat(run["ended"]) if run["ended"] else now
+    steps = [_step(step, began, over) for step in run["steps"]]
     groups = _groups(steps)
-    end = _since(began, run["ended"], now)
+    end = _since(began, run["ended"], over)
     total = max([end, *(step.end for step in steps)])
     names = max((len(step.name) for step in steps), default=0)
     notes = min(_MAX_NOTE, max((len(step.note) for step in steps), default=0))
@@ -62,14 +63,14 @@ def run_graph(run: Json, width: int, now: datetime) -> list[str]:
     return lines
 
 
-def _step(step: Json, began: datetime, now: datetime) -> _Step:
-    start = _since(began, step["started"], now)
-    end = max(start, _since(began, step["ended"], now))
+def _step(step: Json, began: datetime, over: datetime) -> _Step:
+    start = _since(began, step["started"], over)
+    end = max(start, _since(began, step["ended"], over))
     return _Step(step["name"], step["state"], _note(step), start, end, step["ended"] is not None)
 
 
-def _since(began: datetime, at: str | None, now: datetime) -> float:
-    moment = now if at is None else datetime.fromisoformat(at)
+def _since(began: datetime, at: str | None, otherwise: datetime) -> float:
+    moment = otherwise if at is None else datetime.fromisoformat(at)
     return max(0.0, (moment - began).total_seconds() * 1000)
 
 

@@ -82,7 +82,7 @@ def test_what_cannot_be_opened_has_no_link(tmp_path: Path, document_id: str):
 
 
 def test_source_uri_cannot_leave_the_terminals_link_sequence(tmp_path: Path):
-    uri = target(_cited(source_uri="https://example.org/\x1b\\\x1b]0;owned\x07\x9c ü"), tmp_path)
+    uri = target(_cited(source_uri="https://example.org/\x1b\\\x1b]0;owned\x07\x9c ü\ud800"), tmp_path)
     assert uri is not None
     assert uri.isascii()
     assert uri.isprintable()

@@ -108,6 +108,12 @@ def test_running_goes_on_until_now():
     assert _drawn(end=None, now=5)[-1].endswith("5 ms so far")
 
 
+def test_step_whose_end_is_not_known_goes_on_until_the_runs_end():
+    lines = _drawn(_step("retrieve", 0, 50), _step("generate", 50, None, "running"), end=100, now=10**9)
+    assert lines[2].count("█") == pytest.approx(lines[3].count("█"), abs=1)
+    assert lines[4].endswith("100.0 ms")
+
+
 def test_steps_that_only_touch_are_not_parallel():
     assert _drawn(_step("a", 0, 5), _step("b", 5, 9), end=9)[0] == "a → b"
     assert _drawn(_step("a", 0, 5), _step("b", 4, 9), _step("c", 8, 10), end=10)[0] == "a ∥ b ∥ c"
