@@ -17,16 +17,15 @@ Params = Mapping[str, str | int | list[str]]
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
+#: Codes of errors that may be over in a moment.
+_PASSING = frozenset({"unavailable", "deadline_exceeded", "resource_exhausted"})
+
 #: Answers may take as long as a pipeline allows; the gateway bounds them.
 _READ_SECONDS = 300.0
 _CONNECT_SECONDS = 5.0
 
 #: Silence after which a stream of events is given up; the gateway comments more often than that.
 _SILENCE_SECONDS = 90.0
-
-
-class GatewayAway(CommandError):
-    """The gateway does not answer, or not now; it may later."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,36 @@ class Api:
         with self._reporting():
             return _content(self._http.post(path, json=body))
 
+    def delete(self, path: str) -> None:
+        """Has something removed."""
+        with self._reporting():
+            response = self._http.delete(path)
+            if response.is_error:
+                raise _error(response)
+
+    def events(self, path: str, body: Json) -> Iterator[Json]:
+        """The events of a reply that ends in one of type `done`, that one included.
+
+        Raises:
+            CommandError: an event says that it failed, or the stream ends before it is whole.
+        """
+        with (
+            self._reporting(),
+            connect_sse(self._http, "POST", path, json=body) as source,
+        ):
+            if source.response.is_error:
+                source.response.read()
+                raise _error(source.response)
+            for event in source.iter_sse():
+                content: Json = json.loads(event.data)
+                if "error" in content:
+                    detail = content["error"]
+                    raise CommandError(detail["message"], passing=detail.get("code") in _PASSING)
+                yield content
+                if content["type"] == "done":
+                    return
+        raise CommandError("the reply broke off", "the gateway went away; try again", passing=True)
+
     def chat(self, body: Json) -> Iterator[Json]:
         """The chunks of a streamed chat completion.
 
@@ -92,15 +121,14 @@ class Api:
                 yield chunk
         raise CommandError("the answer broke off", "the gateway went away; ask again")
 
-    def events(self, path: str, params: Params, last_id: str = "") -> Iterator[ServerSentEvent]:
+    def follow(self, path: str, params: Params, last_id: str = "") -> Iterator[ServerSentEvent]:
         """The events of a stream, until the gateway ends it.
 
         Args:
             last_id: The last event's id seen; the stream goes on after it.
 
         Raises:
-            GatewayAway: the stream broke off, or the gateway cannot give it now.
-            CommandError: the gateway refuses.
+            CommandError: the stream broke off or cannot be had now, which may pass, or the gateway refuses.
         """
         headers = {"last-event-id": last_id} if last_id else {}
         timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
@@ -118,14 +146,15 @@ class Api:
         try:
             yield
         except httpx.ConnectError as error:
-            raise GatewayAway(
+            raise CommandError(
                 f"nothing answers at {self._url}",
                 "start Sluice with `sluice up`, or name its address in --url",
+                passing=True,
             ) from error
         except httpx.TimeoutException as error:
-            raise GatewayAway(f"{self._url} did not answer in time") from error
+            raise CommandError(f"{self._url} did not answer in time", passing=True) from error
         except httpx.HTTPError as error:
-            raise GatewayAway(f"{self._url}: {error}") from error
+            raise CommandError(f"{self._url}: {error}", passing=True) from error
         except httpx.InvalidURL as error:
             raise usage(f"{self._url!r} is not a URL: {error}") from error
         except UnicodeEncodeError as error:  # bytes of an argument or of stdin that are no text
@@ -155,5 +184,9 @@ def _error(response: httpx.Response) -> CommandError:
         message, code = f"{response.url} answered {response.status_code}", ""
     hint = "give a key with --api-key or SLUICE_API_KEY" if response.status_code == 401 else ""
     mistaken = response.status_code in (400, 404, 413, 422)
-    kind = GatewayAway if response.status_code == 429 or response.status_code >= 500 else CommandError
-    return kind(f"{message} ({code})" if code else message, hint, exits.USAGE if mistaken else exits.FAILED)
+    return CommandError(
+        f"{message} ({code})" if code else message,
+        hint,
+        exits.USAGE if mistaken else exits.FAILED,
+        passing=response.status_code in (429, 502, 503, 504),
+    )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from httpx_sse import ServerSentEvent
 
-from sluice_cli.client import GatewayAway, Json
+from sluice_cli.client import Json
+from sluice_cli.errors import CommandError
 
 STATES = ("running", "answered", "blocked", "degraded", "failed", "cancelled")
 
@@ -38,8 +39,8 @@ def follow_runs(
                 last_id, pause, away = event.id, _FIRST_PAUSE, False
                 if event.data:
                     yield json.loads(event.data)
-        except GatewayAway as error:
-            if not last_id:
+        except CommandError as error:
+            if not last_id or not error.passing:
                 raise
             why = error.message
         if not away:

@@ -66,7 +66,7 @@ def tail_runs(
     states = [*state, *(STATES if all_states else ())]
     params: Params = {"last": last, "model": model, "state": states}
     with Api(Target(url, api_key, tenant)) as api:
-        for run in follow_runs(partial(api.events, _EVENTS, params), _say):
+        for run in follow_runs(partial(api.follow, _EVENTS, params), _say):
             if output is OutputFormat.TABLE:
                 out.print(change_line(run))
             else:

@@ -110,22 +110,29 @@ class Gateway:
         return SearchResult(ranked, timings)
 
     async def ingest(
-        self, principal: Principal, knowledge_base: str, documents: AsyncIterator[retriever_pb2.Document]
+        self,
+        principal: Principal,
+        knowledge_base: str,
+        documents: AsyncIterator[retriever_pb2.Document],
+        *,
+        progress: bool = False,
     ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
-        """Stores documents; one reply for each, in order."""
-        self._require_writer(principal, knowledge_base)
-        async for response in self._retriever.ingest(principal, knowledge_base, documents):
+        """Stores documents; one reply for each, in order, and with `progress` more of large ones."""
+        self.require_writer(principal, knowledge_base)
+        async for response in self._retriever.ingest(principal, knowledge_base, documents, progress=progress):
             yield response
 
-    async def delete(self, principal: Principal, knowledge_base: str, document_id: str) -> None:
-        """Removes a document.
+    async def delete(self, principal: Principal, knowledge_base: str, document_ids: Sequence[str]) -> int:
+        """Removes documents; gives how many of the ids there were."""
+        self.require_writer(principal, knowledge_base)
+        return await self._retriever.delete(principal, knowledge_base, document_ids)
 
-        Raises:
-            NotFound: there is none of that id.
-        """
-        self._require_writer(principal, knowledge_base)
-        if not await self._retriever.delete(principal, knowledge_base, [document_id]):
-            raise NotFound(f"there is no document {document_id!r}", reason="DOCUMENT_NOT_FOUND")
+    async def list_documents(
+        self, principal: Principal, knowledge_base: str, prefix: str, page_token: str, page_size: int
+    ) -> retriever_pb2.ListDocumentsResponse:
+        """A page of the tenant's documents, by id. Whoever may write sees them all, whatever their ACLs."""
+        self.require_writer(principal, knowledge_base)
+        return await self._retriever.list_documents(principal, knowledge_base, prefix, page_token, page_size)
 
     async def run(self, principal: Principal, run_id: str) -> RunRecord:
         """A run of the principal's tenant.
@@ -166,7 +173,8 @@ class Gateway:
         """Ends whatever `run_changes` and `run_events` give: a gateway that stops does not wait for them."""
         self._following.close()
 
-    def _require_writer(self, principal: Principal, knowledge_base: str) -> None:
+    def require_writer(self, principal: Principal, knowledge_base: str) -> None:
+        """Raises where the principal may not change the knowledge base, or there is none of that name."""
         require(principal, Role.WRITER)
         known = self._snapshot().knowledge_bases
         if knowledge_base not in known:

@@ -66,6 +66,7 @@ def extension(result: RunResult) -> Json:
     content: Json = {
         "run_id": result.run_id,
         "state": str(result.state),
+        "unanswerable": result.unanswerable,
         "citations": [
             {
                 "number": citation.number,
