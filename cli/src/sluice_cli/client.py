@@ -1,18 +1,19 @@
 """The gateway's HTTP API as the commands use it; every failure is a `CommandError`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from httpx_sse import connect_sse
+from httpx_sse import ServerSentEvent, connect_sse
 
 from sluice_cli import exits
-from sluice_cli.errors import CommandError
+from sluice_cli.errors import CommandError, usage
 
 Json = dict[str, Any]
+Params = Mapping[str, str | int | list[str]]
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -21,6 +22,10 @@ _PASSING = frozenset({"unavailable", "deadline_exceeded", "resource_exhausted"})
 
 #: Answers may take as long as a pipeline allows; the gateway bounds them.
 _READ_SECONDS = 300.0
+_CONNECT_SECONDS = 5.0
+
+#: Silence after which a stream of events is given up; the gateway comments more often than that.
+_SILENCE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
@@ -33,16 +38,20 @@ class Target:
 
 
 class Api:
-    """One gateway. Close it, or use it as a context manager."""
+    """One gateway. Close it, or use it as a context manager.
 
-    def __init__(self, target: Target) -> None:
+    Args:
+        seconds: How long an answer may keep silent.
+    """
+
+    def __init__(self, target: Target, seconds: float = _READ_SECONDS) -> None:
         headers = {"authorization": f"Bearer {target.api_key}"} if target.api_key else {}
         if target.tenant:
             headers["x-sluice-tenant"] = target.tenant
         self._url = target.url
-        self._http = httpx.Client(
-            base_url=target.url, headers=headers, timeout=httpx.Timeout(_READ_SECONDS, connect=5.0)
-        )
+        with self._reporting():
+            timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+            self._http = httpx.Client(base_url=target.url, headers=headers, timeout=timeout)
 
     def __enter__(self) -> "Api":
         return self
@@ -112,6 +121,26 @@ class Api:
                 yield chunk
         raise CommandError("the answer broke off", "the gateway went away; ask again")
 
+    def follow(self, path: str, params: Params, last_id: str = "") -> Iterator[ServerSentEvent]:
+        """The events of a stream, until the gateway ends it.
+
+        Args:
+            last_id: The last event's id seen; the stream goes on after it.
+
+        Raises:
+            CommandError: the stream broke off or cannot be had now, which may pass, or the gateway refuses.
+        """
+        headers = {"last-event-id": last_id} if last_id else {}
+        timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
+        with (
+            self._reporting(),
+            connect_sse(self._http, "GET", path, params=params, headers=headers, timeout=timeout) as source,
+        ):
+            if source.response.is_error:
+                source.response.read()
+                raise _error(source.response)
+            yield from source.iter_sse()
+
     @contextmanager
     def _reporting(self) -> Iterator[None]:
         try:
@@ -127,7 +156,11 @@ class Api:
         except httpx.HTTPError as error:
             raise CommandError(f"{self._url}: {error}", passing=True) from error
         except httpx.InvalidURL as error:
-            raise CommandError(f"{self._url!r} is not a URL: {error}", code=exits.USAGE) from error
+            raise usage(f"{self._url!r} is not a URL: {error}") from error
+        except UnicodeEncodeError as error:  # bytes of an argument or of stdin that are no text
+            raise usage(
+                f"{error.object[error.start : error.end]!r} cannot be sent as {error.encoding}"
+            ) from error
 
 
 def _content(response: httpx.Response) -> Json:

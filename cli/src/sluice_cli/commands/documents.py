@@ -4,17 +4,19 @@ from typing import Annotated
 from urllib.parse import quote
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from sluice_cli import ingesting
 from sluice_cli.client import DEFAULT_URL, Api, Target
-from sluice_cli.options import ApiKey, AsJson, KnowledgeBase, Tenant, Url
-from sluice_cli.terminal import err, out, print_json
+from sluice_cli.options import ApiKey, KnowledgeBase, Output, OutputFormat, Tenant, Url, prints_data
+from sluice_cli.terminal import err, out, print_data
 
 app = typer.Typer(no_args_is_help=True, help="The documents of a knowledge base.")
 
 
 @app.command("list")
+@prints_data
 def list_documents(
     kb: KnowledgeBase = "default",
     prefix: Annotated[str, typer.Option(help="Only ids that start so.", show_default=False)] = "",
@@ -23,19 +25,19 @@ def list_documents(
     url: Url = DEFAULT_URL,
     api_key: ApiKey = "",
     tenant: Tenant = "",
-    json: AsJson = False,
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """List documents by id."""
     path = f"/v1/knowledge/{quote(kb, safe='')}/documents"
     with Api(Target(url, api_key, tenant)) as api:
         found = api.get(path, limit=limit, prefix=prefix, after=after)
-    if json:
-        print_json(found)
+    if output is not OutputFormat.TABLE:
+        print_data(found, output)
         return
     table = Table("document", "chunks")
     table.columns[1].justify = "right"
     for document in found["documents"]:
-        table.add_row(document["id"], str(document["chunks"]))
+        table.add_row(escape(document["id"]), str(document["chunks"]))
     out.print(table)
     if found["next"]:
         err.print(f"[dim]more: --after {found['next']!r}[/]", markup=True)

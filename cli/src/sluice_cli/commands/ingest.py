@@ -14,13 +14,14 @@ from sluice_cli.client import DEFAULT_URL, Api, Target
 from sluice_cli.errors import CommandError, usage
 from sluice_cli.ingesting import Ingested, Ingestion, delete, ids_below, total_bytes
 from sluice_cli.ingestion_progress import Progress
-from sluice_cli.options import ApiKey, AsJson, KnowledgeBase, Tenant, Url
-from sluice_cli.terminal import err, out, print_json
+from sluice_cli.options import ApiKey, KnowledgeBase, Output, OutputFormat, Tenant, Url, prints_data
+from sluice_cli.terminal import err, out, print_data
 
 #: Failures that are listed one by one; --json has all of them.
 _LISTED = 30
 
 
+@prints_data
 def ingest(
     paths: Annotated[
         list[Path],
@@ -33,7 +34,7 @@ def ingest(
     url: Url = DEFAULT_URL,
     api_key: ApiKey = "",
     tenant: Tenant = "",
-    json: AsJson = False,
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Put files into a knowledge base; those that are known and have changed are replaced.
 
@@ -50,16 +51,16 @@ def ingest(
         try:
             outcome = run(ingestion, found)
         except KeyboardInterrupt:
-            report(ingestion.outcome, kb, as_json=json)
+            report(ingestion.outcome, kb, output)
             err.print("stopped; the same command goes on from here")
             raise typer.Exit(exits.INTERRUPTED) from None
         except CommandError as error:
-            report(ingestion.outcome, kb, as_json=json)
+            report(ingestion.outcome, kb, output)
             hint = error.hint or "the same command goes on from here"
             raise CommandError(error.message, hint, error.code) from error
         removed = _prune(api, kb, prefixes, found, outcome)
-    report(outcome, kb, as_json=json)
-    if prune and not json:
+    report(outcome, kb, output)
+    if prune and output is OutputFormat.TABLE:
         out.print(f"{removed} documents whose files are gone were removed")
     if outcome.failed:
         raise CommandError(f"{len(outcome.failed)} documents were not accepted")
@@ -71,10 +72,10 @@ def run(ingestion: Ingestion, found: documents.Found) -> Ingested:
         return ingestion.run(progress)
 
 
-def report(outcome: Ingested, knowledge_base: str, *, as_json: bool = False) -> None:
+def report(outcome: Ingested, knowledge_base: str, output: OutputFormat = OutputFormat.TABLE) -> None:
     """Says what became of the documents."""
-    if as_json:
-        print_json(asdict(outcome))
+    if output is not OutputFormat.TABLE:
+        print_data(asdict(outcome), output)
         return
     for failure in outcome.failed[:_LISTED]:
         err.print(f"[red]not accepted:[/] {escape(failure['id'])}: {escape(failure['reason'])}")

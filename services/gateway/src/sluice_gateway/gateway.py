@@ -14,7 +14,8 @@ from sluice_gateway.domain.access import Role, require
 from sluice_gateway.domain.executor import Executor, Run
 from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError
-from sluice_gateway.domain.run import RunRecord
+from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord
+from sluice_gateway.following import Following
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit.errors import NotFound, ServiceError
 
@@ -44,6 +45,7 @@ class Gateway:
     ) -> None:
         self._executor = executor
         self._journal = journal
+        self._following = Following(journal)
         self._retriever = retriever
         self._reranker = reranker
         self._snapshot = snapshot
@@ -73,6 +75,12 @@ class Gateway:
         require(principal, Role.READER)
         pipelines = self._snapshot().pipelines
         return [(name, pipelines[name].spec.description) for name in sorted(pipelines)]
+
+    def knowledge_bases(self, principal: Principal) -> list[tuple[str, str]]:
+        """Names and descriptions of the knowledge bases."""
+        require(principal, Role.READER)
+        known = self._snapshot().knowledge_bases
+        return [(name, known[name].description) for name in sorted(known)]
 
     async def search(
         self,
@@ -142,6 +150,28 @@ class Gateway:
         """The newest runs of the principal's tenant."""
         require(principal, Role.READER)
         return await self._journal.runs(principal.tenant, limit, before)
+
+    def run_changes(
+        self, principal: Principal, which: ChangesOf, after: int | None, last: int
+    ) -> AsyncGenerator[RunChange | int, None]:
+        """Starts and ends of runs as they come; see `Following.changes`."""
+        require(principal, Role.READER)
+        return self._following.changes(which, after, last)
+
+    async def run_events(
+        self, principal: Principal, run_id: str, after: int
+    ) -> AsyncGenerator[tuple[int, Event], None]:
+        """What happens in a run of the principal's tenant; see `Following.events`.
+
+        Raises:
+            NotFound: there is none of that id, or it is another tenant's.
+        """
+        record = await self.run(principal, run_id)
+        return self._following.events(record.run_id, after)
+
+    def end_following(self) -> None:
+        """Ends whatever `run_changes` and `run_events` give: a gateway that stops does not wait for them."""
+        self._following.close()
 
     def require_writer(self, principal: Principal, knowledge_base: str) -> None:
         """Raises where the principal may not change the knowledge base, or there is none of that name."""
