@@ -1,0 +1,112 @@
+"""Group `packages`: is what is installed what the components ask for, and does it load?"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from sluice_cli.diagnosing import probing
+from sluice_cli.diagnosing.findings import Check, Finding, failed, ok
+from sluice_cli.diagnosing.probing import Probe
+from sluice_cli.supervising.plan import GATEWAY, SERVICES
+
+GROUP = "packages"
+
+_COMPONENTS = tuple(f"sluice-{name}" for name in (*SERVICES, GATEWAY, "cli"))
+
+#: Modules with machine code, heaviest last.
+_NATIVE = (
+    "uvloop", "httptools", "orjson", "uuid_utils", "re2", "Stemmer", "sentencex", "numpy", "grpc", "tokenizers",
+    "qdrant_edge", "onnxruntime",
+)  # fmt: skip
+
+_IMPORTING = "sluice_cli.diagnosing.importing"
+_IMPORT_SECONDS = 40.0
+# `make setup` alone sees no change where a package was removed by hand.
+_INSTALL = "install the locked packages again: `rm -f .venv/.stamp; make setup`"
+
+
+@dataclass(frozen=True)
+class PackageFacts:
+    """What is installed, and what the components ask for."""
+
+    versions: Mapping[str, str]
+    """Of every distribution, by canonical name."""
+    requirements: Sequence[tuple[str, str]]
+    """Component and requirement, as the component's metadata have it."""
+
+
+def checks() -> list[Check]:
+    """What to look at."""
+    return [
+        Check(GROUP, "versions", lambda: judge(gather())),
+        Check(
+            GROUP,
+            "native modules",
+            lambda: [judge_imports(probing.python_module(_IMPORTING, _NATIVE, seconds=_IMPORT_SECONDS))],
+        ),
+    ]
+
+
+def gather() -> PackageFacts:
+    """Reads the metadata of what is installed; imports nothing."""
+    found = {canonicalize_name(each.name): each for each in metadata.distributions()}
+    return PackageFacts(
+        versions={name: each.version for name, each in found.items()},
+        requirements=[
+            (name, requirement)
+            for name, each in sorted(found.items())
+            if name.startswith("sluice-")
+            for requirement in each.requires or []
+        ],
+    )
+
+
+def judge(facts: PackageFacts) -> Iterator[Finding]:
+    """Whether the components agree with each other, and what they ask for is there."""
+    yield _components(facts.versions)
+    wrong = [
+        finding for component, text in facts.requirements for finding in _requirement(component, text, facts)
+    ]
+    yield from wrong or [ok("dependencies", f"{len(facts.requirements)} requirements are met")]
+
+
+def judge_imports(probe: Probe) -> Finding:
+    """Whether the modules with machine code load."""
+    lines = [json.loads(line) for line in probe.output.splitlines() if line.startswith("{")]
+    errors = [f"{line['module']}: {line['error']}" for line in lines if line["state"] == "failed"]
+    if errors:
+        return failed("native modules", "; ".join(errors), _INSTALL)
+    if probe.code != 0:
+        guilty = lines[-1]["module"] if lines else "the first import"
+        remedy = "use a machine with a newer processor, or build that package from source here"
+        return failed("native modules", f"importing {guilty} {probe.end}", remedy if lines else _INSTALL)
+    return ok("native modules", f"{len(_NATIVE)} modules load")
+
+
+def _components(versions: Mapping[str, str]) -> Finding:
+    own = {name: version for name, version in versions.items() if name.startswith("sluice-")}
+    missing = [name for name in _COMPONENTS if name not in own]
+    if missing:
+        return failed("components", f"not installed: {', '.join(missing)}", _INSTALL)
+    if len(set(own.values())) > 1:
+        listed = ", ".join(f"{name} {version}" for name, version in sorted(own.items()))
+        return failed("components", f"their versions differ: {listed}", _INSTALL)
+    return ok("components", f"{len(own)} components, all of version {own['sluice-cli']}")
+
+
+def _requirement(component: str, text: str, facts: PackageFacts) -> Iterator[Finding]:
+    requirement = Requirement(text)
+    if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+        return
+    version = facts.versions.get(canonicalize_name(requirement.name))
+    if version is None:
+        yield failed(
+            "dependencies", f"{requirement.name}, which {component} needs, is not installed", _INSTALL
+        )
+    elif not requirement.specifier.contains(version, prereleases=True):
+        detail = f"{requirement.name} is {version}, and {component} needs {requirement.specifier}"
+        yield failed("dependencies", detail, _INSTALL)

@@ -1,0 +1,186 @@
+"""Group `services`: what `sluice up` runs on the data folder."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
+from sluice_cli.diagnosing.findings import Check, Finding, failed, ok, skipped, warning
+from sluice_cli.diagnosing.subject import Subject
+from sluice_cli.supervising.layout import ProcessRecord, UpRecord
+from sluice_servicekit.channels import open_channel
+from sluice_servicekit.errors import ServiceError
+
+GROUP = "services"
+
+_SECONDS = 3.0
+#: A process that was started again and is younger than this may be about to die once more.
+_YOUNG_SECONDS = 60.0
+_LOG_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class ProcessFacts:
+    """One process."""
+
+    name: str
+    pid: int
+    """0 while there is none."""
+    stopped: bool
+    """It was sent SIGSTOP."""
+    health: str
+    """Why it does not answer a health check; empty where it does."""
+    restarts: int
+    age: float
+    """Seconds since it was started."""
+    log: Path
+    last_error: str
+    """The last line of its log that tells of an error."""
+
+
+@dataclass(frozen=True)
+class SnapshotFacts:
+    """What a process runs by, as the snapshot server knows it."""
+
+    name: str
+    accepted: str
+    """Empty where the process does not watch."""
+    refused: str
+    reason: str
+    current: str
+
+
+def checks(subject: Subject) -> list[Check]:
+    """What to look at."""
+    record = subject.running
+    readiness = [Check(GROUP, "readiness", lambda: [_readiness(subject.url)])] if subject.url else []
+    if record is None:
+        nothing = skipped("processes", "no `sluice up` runs on this data folder")
+        return [Check(GROUP, "processes", lambda: [nothing]), *readiness]
+    return [
+        Check(
+            GROUP, "processes", lambda: [judge_process(facts) for facts in asyncio.run(_processes(record))]
+        ),
+        Check(GROUP, "snapshots", lambda: judge_snapshots(asyncio.run(_snapshots(record)))),
+        *readiness,
+    ]
+
+
+def judge_process(facts: ProcessFacts) -> Finding:
+    """Whether a process is there, answers, and stays."""
+    said = f"; it last said: {facts.last_error}" if facts.last_error else ""
+    if not facts.pid:
+        return failed(
+            facts.name, f"is down, after {facts.restarts} restarts{said}", f"see its log: {facts.log}"
+        )
+    if facts.stopped:
+        return failed(facts.name, f"process {facts.pid} was stopped by a signal", f"kill -CONT {facts.pid}")
+    if facts.health:
+        remedy = f"see its log: {facts.log}; if it hangs, `kill -9 {facts.pid}`: it is started again"
+        return failed(facts.name, f"process {facts.pid} does not answer: {facts.health}{said}", remedy)
+    if facts.restarts and facts.age < _YOUNG_SECONDS:
+        detail = f"was started again {facts.restarts} times, last {facts.age:.0f} s ago{said}"
+        return warning(facts.name, detail, f"see its log: {facts.log}")
+    again = f", started again {facts.restarts} times" if facts.restarts else ""
+    return ok(facts.name, f"process {facts.pid} answers{again}")
+
+
+def judge_snapshots(found: Sequence[SnapshotFacts]) -> Iterator[Finding]:
+    """Whether every process runs by the current snapshot."""
+    behind = [facts for facts in found if facts.accepted != facts.current]
+    for facts in behind:
+        check = f"snapshot of {facts.name}"
+        if facts.refused == facts.current:
+            remedy = "correct the object that it names; what was in force before still is"
+            yield failed(check, f"refused: {facts.reason}", remedy)
+        elif not facts.accepted:
+            remedy = "look again in a few seconds; if it stays so, start `sluice up` again"
+            yield failed(check, "it has none, or does not watch for one", remedy)
+        else:
+            remedy = "look again in a few seconds; if it stays so, see its log"
+            yield warning(check, f"{facts.accepted[:19]} is not the current one", remedy)
+    if not behind:
+        yield ok("snapshots", f"all run by {found[0].current[:19]}" if found else "nobody watches")
+
+
+def last_error(lines: Sequence[str]) -> str:
+    """The last line of a log that tells of an error; what is not JSON was written by a process that died."""
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            if line.strip():
+                return line.strip()
+            continue
+        if isinstance(entry, Mapping) and entry.get("level") in ("ERROR", "CRITICAL"):
+            return str(entry.get("message", ""))
+    return ""
+
+
+def _readiness(url: str) -> Finding:
+    try:
+        reply = httpx.get(f"{url}/readyz", timeout=_SECONDS, trust_env=False)
+        missing = [str(reason) for reason in reply.json().get("not_ready", [])]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError) as error:
+        remedy = "see the log of the gateway, or name its address in --url"
+        return failed("readiness", f"{url}/readyz: {error or type(error).__name__}", remedy)
+    if missing:
+        return failed("readiness", "; ".join(missing), "see the log of what is named there")
+    return ok("readiness", f"{url} is ready to answer")
+
+
+async def _processes(record: UpRecord) -> list[ProcessFacts]:
+    return list(await asyncio.gather(*(_process(process) for process in record.processes)))
+
+
+async def _process(process: ProcessRecord) -> ProcessFacts:
+    try:
+        seen = psutil.Process(process.pid) if process.pid else None
+        stopped = seen is not None and seen.status() == psutil.STATUS_STOPPED
+        age = time.time() - seen.create_time() if seen is not None else 0.0
+        pid = process.pid
+    except psutil.NoSuchProcess:
+        pid, stopped, age = 0, False, 0.0
+    health = await _health(process.address) if pid and not stopped else ""
+    log = Path(process.log)
+    lines = await asyncio.to_thread(_log, log) if health or not pid or process.restarts else []
+    return ProcessFacts(process.name, pid, stopped, health, process.restarts, age, log, last_error(lines))
+
+
+async def _health(address: str) -> str:
+    async with open_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS)  # type: ignore[attr-defined]  # missing in its stubs
+        except ServiceError as error:
+            return error.message
+    return "" if reply.status == health_pb2.HealthCheckResponse.SERVING else "it is starting or ending"
+
+
+async def _snapshots(record: UpRecord) -> list[SnapshotFacts]:
+    async with open_channel(record.snapshot_address, peer="snapshot server") as channel:
+        stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
+        reply = await stub.ListWatchers(snapshot_pb2.ListWatchersRequest(), timeout=_SECONDS)
+    watching = {entry.watcher.service: entry for entry in reply.watchers}
+    nobody = snapshot_pb2.WatcherStatus()
+    return [
+        SnapshotFacts(name, entry.accepted_digest, entry.refused_digest, entry.reason, reply.current_digest)
+        for name in (process.name for process in record.processes)
+        for entry in (watching.get(name, nobody),)
+    ]
+
+
+def _log(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, log.seek(0, 2) - _LOG_BYTES))
+            return log.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
