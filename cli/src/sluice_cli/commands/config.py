@@ -54,7 +54,7 @@ def show(
     Where `sluice up` runs on the data folder, that is what its processes were told; else what they would be.
     Exits 1 when a process refuses a setting, or the objects do not compile.
     """
-    found = subject.gather(subject.Asked(file, data))
+    found = subject.gather(subject.Asked(file, data), os.environ)
     known = (*found.environments, COMMANDS)
     if process and process not in known:
         raise usage(f"there is no process {process!r}", f"name one of {', '.join(known)}")
@@ -87,7 +87,7 @@ def _objects(found: Subject) -> ObjectsInEffect:
 def _unread(found: Subject, everything: Sequence[ProcessSettings]) -> list[Unread]:
     if any(each.problem for each in everything):
         return []  # what a process that does not answer reads cannot be told
-    names = {*os.environ, *(name for each in found.environments.values() for name in each.variables)}
+    names = {name for each in found.environments.values() for name in each.variables}
     known = [setting.variable for each in everything for setting in each.settings]
     return configuration.unread(names, known)
 

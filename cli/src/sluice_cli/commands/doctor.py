@@ -1,5 +1,6 @@
 """`sluice doctor`: can Sluice run here, does it, and what to do where not?"""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,8 @@ def doctor(
             tenant=tenant,
             deep=deep,
             command_variables=frozenset(setting.variable for setting in options.settings),
-        )
+        ),
+        os.environ,
     )
     if output is OutputFormat.TABLE:
         err.print("looking …")

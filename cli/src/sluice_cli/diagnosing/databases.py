@@ -151,7 +151,7 @@ def _whole(check: str, facts: DatabaseFacts, detail: str) -> Finding:
 def _key(path: Path) -> KeyFacts:
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return KeyFacts(path, None)
     return KeyFacts(path, found.st_mode, found.st_size)
 

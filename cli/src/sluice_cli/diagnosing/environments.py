@@ -1,6 +1,5 @@
 """What each process reads from its environment: where it runs, else as `sluice up` would tell it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +59,8 @@ def observed(record: UpRecord) -> dict[str, ProcessEnvironment]:
 
 
 def environments(
-    layout: Layout, record: UpRecord | None, api_keys: Path | None
+    layout: Layout, record: UpRecord | None, environment: Mapping[str, str], api_keys: Path | None
 ) -> dict[str, ProcessEnvironment]:
     """The environment of every process, by name."""
-    expected = planned(layout, os.environ, api_keys)
+    expected = planned(layout, environment, api_keys)
     return {**expected, **(observed(record) if record is not None else {})}

@@ -50,7 +50,7 @@ def last_line(entries: Sequence[Entry], subject: Subject) -> str:
 
 def _next(counts: Counter[State], subject: Subject) -> str:
     if counts[State.FAILED]:
-        return "Do what stands after the first arrow of a failed check, then run `sluice doctor` again."
+        return "Do what the arrow below each failed check says, then run `sluice doctor` again."
     if subject.running is not None:
         return f'Sluice works here: `sluice ask "…" --url {subject.running.url}`'
     if not subject.asked.objects:

@@ -1,6 +1,5 @@
 """Group `settings`: do the processes take what their environment says?"""
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 
 from sluice_cli.diagnosing import configuration
@@ -50,7 +49,7 @@ def _look(subject: Subject) -> Iterator[Finding]:
     variables = {
         name
         for each in subject.environments.values()
-        for name in each.variables.keys() - each.told | os.environ.keys()
+        for name in each.variables.keys() - each.told
         if name.upper().startswith("SLUICE_")
     }
     if variables <= subject.asked.command_variables:

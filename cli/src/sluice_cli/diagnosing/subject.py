@@ -75,8 +75,13 @@ class Subject:
         return self.environments[GATEWAY].path("SLUICE_API_KEYS_FILE")
 
 
-def gather(asked: Asked) -> Subject:
-    """Looks at the data folder and compiles the objects."""
+def gather(asked: Asked, environment: Mapping[str, str]) -> Subject:
+    """Looks at the data folder and compiles the objects.
+
+    Args:
+        asked: What the command was told.
+        environment: What `sluice up` would be started in.
+    """
     layout = Layout(asked.data.absolute())
     holder = holding.of_folder(layout)
     record = holding.running(layout, holder)
@@ -88,7 +93,7 @@ def gather(asked: Asked) -> Subject:
         layout=layout,
         holder=holder,
         running=record,
-        environments=environments(layout, record, asked.api_keys),
+        environments=environments(layout, record, environment, asked.api_keys),
         compilation=compilation,
         problems=problems,
         in_force=_kept(layout),
