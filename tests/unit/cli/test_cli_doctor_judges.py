@@ -210,7 +210,7 @@ def test_address_of_this_sluice_up_is_ok():
     [
         (
             {"pid": 0, "restarts": 3, "last_error": "disk full"},
-            "down, after 3 restarts; it last said: disk full",
+            "started again 3 times; it last said: disk full",
             "log",
             1,
         ),

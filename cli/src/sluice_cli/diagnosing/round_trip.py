@@ -47,7 +47,7 @@ def _searched(target: Target, name: str) -> Finding:
         with Api(target) as api:
             found = api.post("/v1/search", {"query": "Does it work?", "knowledge_base": name, "top_k": 1})
     except CommandError as error:
-        if "INVALID_API_KEY" in error.message:
+        if "invalid_api_key" in error.message.lower():
             remedy = "give one with --api-key or SLUICE_API_KEY"
             return skipped(
                 f"search {name}", "API keys are on and none was given that the gateway knows", remedy

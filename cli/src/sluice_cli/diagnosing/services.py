@@ -76,19 +76,17 @@ def checks(subject: Subject) -> list[Check]:
 def judge_process(facts: ProcessFacts) -> Finding:
     """Whether a process is there, answers, and stays."""
     said = f"; it last said: {facts.last_error}" if facts.last_error else ""
+    again = f", started again {_times(facts.restarts)}" if facts.restarts else ""
     if not facts.pid:
-        return failed(
-            facts.name, f"is down, after {facts.restarts} restarts{said}", f"see its log: {facts.log}"
-        )
+        return failed(facts.name, f"is down{again}{said}", f"see its log: {facts.log}")
     if facts.stopped:
         return failed(facts.name, f"process {facts.pid} was stopped by a signal", f"kill -CONT {facts.pid}")
     if facts.health:
         remedy = f"see its log: {facts.log}; if it hangs, `kill -9 {facts.pid}`: it is started again"
         return failed(facts.name, f"process {facts.pid} does not answer: {facts.health}{said}", remedy)
     if facts.restarts and facts.age < _YOUNG_SECONDS:
-        detail = f"was started again {facts.restarts} times, last {facts.age:.0f} s ago{said}"
+        detail = f"process {facts.pid} answers{again}, last {facts.age:.0f} s ago{said}"
         return warning(facts.name, detail, f"see its log: {facts.log}")
-    again = f", started again {facts.restarts} times" if facts.restarts else ""
     return ok(facts.name, f"process {facts.pid} answers{again}")
 
 
@@ -122,6 +120,10 @@ def last_error(lines: Sequence[str]) -> str:
         if isinstance(entry, Mapping) and entry.get("level") in ("ERROR", "CRITICAL"):
             return str(entry.get("message", ""))
     return ""
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _readiness(url: str) -> Finding:
