@@ -80,7 +80,7 @@ def test_healthy_installation_is_ok_before_the_first_start_while_it_runs_and_aft
         assert _checks(during) == {
             **CHECKS,
             "ports": {"HTTP address", "gRPC address"},
-            "services": {*NAMES, "snapshots", "readiness"},
+            "services": {*NAMES, "sluice up", "snapshots", "readiness"},
             "round trip": {"search default", "audit"},
         }
         told = sluice("doctor", "--data", data, "-f", objects)
@@ -104,6 +104,17 @@ def test_stopped_process_is_named_and_the_remedy_works(tmp_path: Path):
             os.kill(pid, signal.SIGCONT)
         until(lambda: up.serves("retriever"), 20, "the retriever answers")
         assert not _not_ok(_doctor("--data", up.data, exits=OK))
+
+
+def test_stopped_supervisor_is_named(tmp_path: Path):
+    with running(tmp_path / "data") as up:
+        up.process.send_signal(signal.SIGSTOP)
+        try:
+            found = _not_ok(_doctor("--data", up.data, exits=FAILED))
+        finally:
+            up.process.send_signal(signal.SIGCONT)
+        assert set(found) == {"sluice up"}
+        assert found["sluice up"]["remedy"] == f"kill -CONT {up.process.pid}"
 
 
 def test_process_that_is_started_again_is_a_warning(tmp_path: Path):

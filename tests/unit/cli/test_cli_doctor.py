@@ -243,6 +243,12 @@ def _secret_readable(made: Installation) -> None:
     made.secret(KEY, 0o644)
 
 
+def _unsendable_key(made: Installation) -> None:
+    url = made.stack.enter_context(ModelServer().serving())
+    made.model_server(url, "elsewhere-key")
+    made.secret(f"{KEY}\n{KEY}\n")
+
+
 HASHED = f"key_sha256: {'a' * 64}, tenant: acme"
 SERVER = "model server elsewhere"
 URLS = "spec.external.urls of ModelServer/elsewhere"
@@ -320,6 +326,7 @@ FAULTS: dict[str, tuple[Callable[[Installation], object], str, str, str, int]] =
     "model server refuses the key": (
         _served(ModelServer(401), secret="elsewhere-key"), SERVER, "refuses the key (401)", "'elsewhere-key'", 1,
     ),
+    "key cannot be sent": (_unsendable_key, SERVER, "characters that no header may", "'elsewhere-key'", 1),
     "model server hangs": (_served(ModelServer(silent_seconds=4)), SERVER, "within 3 s", "hangs", 1),
     "model server fails": (_served(ModelServer(503)), SERVER, "answers 503", "log", 1),
     "model server elsewhere": (_served(ModelServer(), "/v2"), SERVER, "answers 404", URLS, 1),
@@ -378,18 +385,23 @@ def test_check_that_breaks_or_hangs_fails_alone():
     def breaks() -> list[Any]:
         raise RuntimeError("unforeseen")
 
+    def forbidden() -> list[Any]:
+        raise PermissionError(13, "Permission denied", "/data")
+
     hanging = threading.Event()
     checks = [
         Check("a", "breaks", breaks),
+        Check("a", "forbidden", forbidden),
         Check("a", "hangs", lambda: [ok("hangs", str(hanging.wait(30)))]),
         Check("b", "fine", lambda: [ok("fine", "")]),
     ]
     entries = examine(checks, patience=1.0)
     hanging.set()
-    assert [entry.finding.state for entry in entries] == [State.FAILED, State.FAILED, State.OK]
+    assert [entry.finding.state for entry in entries] == [*[State.FAILED] * 3, State.OK]
     assert "RuntimeError: unforeseen" in entries[0].finding.detail
-    assert "did not end within" in entries[1].finding.detail
-    assert all(entry.finding.remedy for entry in entries[:2])
+    assert entries[1].finding.detail == "/data cannot be read: Permission denied"
+    assert "did not end within" in entries[2].finding.detail
+    assert all(entry.finding.remedy for entry in entries[:3])
 
 
 def test_module_that_kills_its_process_is_told_by_its_import(tmp_path: Path):

@@ -45,7 +45,7 @@ PACKAGES = packages.PackageFacts(
     ],
 )
 FOLDER = store.FolderFacts(Path("/data"), True, {}, 5 * GIB, "ext4", None, running=False)
-PORT = ports.PortFacts("HTTP address", "--listen", "127.0.0.1:8080", 0, (), frozenset(), keys=False)
+PORT = ports.PortFacts("HTTP address", "--listen", "127.0.0.1:8080", 0, "", (), frozenset(), keys=False)
 RETRIEVER = services.ProcessFacts("retriever", 12, False, "", 0, 100.0, Path("/data/logs/retriever.log"), "")
 DIGEST = "sha256:" + "a" * 64
 SNAPSHOT = services.SnapshotFacts("retriever", DIGEST, "", "", DIGEST)
@@ -185,7 +185,11 @@ def test_unfit_data_folder(facts: dict[str, object], check: str, detail: str, re
             "--listen 127.0.0.1:8090",
         ),
         ({"error": errno.EADDRINUSE}, "held by a process that cannot be told", "--listen"),
-        ({"error": errno.EADDRNOTAVAIL}, "Cannot assign requested address", "--listen"),
+        (
+            {"error": errno.EADDRNOTAVAIL, "reason": "Cannot assign requested address"},
+            "Cannot assign requested address",
+            "--listen",
+        ),
         ({"error": errno.EACCES}, "root's", "--listen"),
         ({"address": "0.0.0.0:8080"}, "loopback only", "--api-keys"),
         ({"own": frozenset({5})}, "nobody listens", "start it again"),
@@ -221,6 +225,14 @@ def test_address_of_this_sluice_up_is_ok():
 )
 def test_unwell_process(facts: dict[str, object], detail: str, remedy: str, exit_code: int):
     _one([services.judge_process(replace(RETRIEVER, **facts))], "retriever", detail, remedy, exit_code)
+
+
+def test_unwell_supervisor():
+    assert services.judge_supervisor(5, stopped=False, health="").state is State.OK
+    stopped = services.judge_supervisor(5, stopped=True, health="")
+    _one([stopped], "sluice up", "stopped by a signal", "kill -CONT 5", 1)
+    silent = services.judge_supervisor(5, stopped=False, health="Deadline Exceeded")
+    _one([silent], "sluice up", "Deadline Exceeded", "kill 5", 1)
 
 
 def test_process_that_was_restarted_long_ago_is_ok():

@@ -3,9 +3,7 @@
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from sluice_cli.diagnosing.findings import Check, Finding, failed, ok, warning
@@ -61,9 +59,10 @@ def checks(subject: Subject) -> list[Check]:
     return [
         Check(GROUP, "journal", lambda: [judge_journal(inspect(journal, "journal"))]),
         Check(GROUP, "journal key", lambda: [judge_key(_key(key), journal.exists())]),
-        *(
-            Check(GROUP, f"knowledge base {name}", partial(_knowledge, knowledge / name))
-            for name in _names(knowledge, subject)
+        Check(
+            GROUP,
+            "knowledge bases",
+            lambda: [_knowledge(knowledge / name) for name in _names(knowledge, subject)],
         ),
     ]
 
@@ -156,13 +155,13 @@ def _key(path: Path) -> KeyFacts:
     return KeyFacts(path, found.st_mode, found.st_size)
 
 
-def _knowledge(folder: Path) -> list[Finding]:
+def _knowledge(folder: Path) -> Finding:
     register = inspect(folder / "register.sqlite", "writes")
-    return [judge_knowledge(KnowledgeFacts(folder.name, folder, (folder / "shard").is_dir(), register))]
+    return judge_knowledge(KnowledgeFacts(folder.name, folder, (folder / "shard").is_dir(), register))
 
 
-def _names(knowledge: Path, subject: Subject) -> Iterator[str]:
+def _names(knowledge: Path, subject: Subject) -> list[str]:
     there = (
         {folder.name for folder in knowledge.iterdir() if folder.is_dir()} if knowledge.is_dir() else set()
     )
-    yield from sorted(there | set(subject.snapshot.knowledge_bases if subject.snapshot is not None else ()))
+    return sorted(there | set(subject.snapshot.knowledge_bases if subject.snapshot is not None else ()))

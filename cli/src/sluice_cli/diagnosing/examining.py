@@ -39,6 +39,9 @@ def examine(checks: Sequence[Check], patience: float = PATIENCE) -> list[Entry]:
 def _run(index: int, check: Check, done: "queue.SimpleQueue[tuple[int, list[Entry]]]") -> None:
     try:
         entries = [Entry(check.group, finding) for finding in check.look()]
+    except PermissionError as error:
+        remedy = "run `sluice doctor` as the user that Sluice runs as, or give yourself the right to read it"
+        entries = [_broken(check, f"{error.filename} cannot be read: {error.strerror}", remedy)]
     except Exception as error:
         detail = f"the check itself broke: {type(error).__name__}: {error}"
         entries = [_broken(check, detail, "report this line as a defect of `sluice doctor`")]

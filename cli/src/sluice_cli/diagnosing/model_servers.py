@@ -31,7 +31,7 @@ class ServerFacts:
     secret: str
     """The secret that holds the key; empty without one."""
     unreachable: str = ""
-    """Why there is no answer: `timeout`, or what the connection said."""
+    """Why there is no answer: `timeout`, `key` where the key cannot be sent, or what the connection said."""
     status: int = 0
     models: tuple[str, ...] | None = None
     """None where the answer is no list of models."""
@@ -68,6 +68,9 @@ def _unreachable(facts: ServerFacts) -> tuple[str, str] | None:
     if facts.unreachable == "timeout":
         remedy = "look at that server's log: it is loading its model, overloaded, or hangs"
         return f"did not answer within {_SECONDS:.0f} s", remedy
+    if facts.unreachable == "key":
+        remedy = f"put nothing but the key, on one line, into the secret {facts.secret!r}"
+        return "was not asked: its key holds characters that no header may", remedy
     if facts.unreachable:
         remedy = f"start that server, or correct spec.external.urls of ModelServer/{facts.server}"
         return f"cannot be reached: {facts.unreachable}", remedy
@@ -122,7 +125,10 @@ def gather(server: str, url: str, model: str, secret: str, key: str) -> ServerFa
             response = http.get(url.rstrip("/") + "/models")
     except httpx.TimeoutException:
         return ServerFacts(server, url, model, secret, unreachable="timeout")
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+    except (httpx.LocalProtocolError, UnicodeError):
+        # The error quotes the header.
+        return ServerFacts(server, url, model, secret, unreachable="key")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return ServerFacts(server, url, model, secret, unreachable=str(error) or type(error).__name__)
     return ServerFacts(server, url, model, secret, status=response.status_code, models=_models(response))
 
@@ -146,4 +152,8 @@ def _key(subject: Subject, secret: str) -> str | None:
 
 
 def _without_credentials(url: str) -> str:
-    return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "its URL"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

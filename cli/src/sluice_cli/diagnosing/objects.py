@@ -16,7 +16,11 @@ def checks(subject: Subject) -> list[Check]:
 def judge(subject: Subject) -> Iterator[Finding]:
     """A line for each problem and each warning."""
     if not subject.asked.objects:
-        used = "; the snapshot in force stands for them" if subject.in_force is not None else ""
+        used = (
+            "; the snapshot that the gateway last took stands for them"
+            if subject.in_force is not None
+            else ""
+        )
         yield skipped(
             "objects", f"none are given{used}", "name them with -f, for example -f examples/quickstart"
         )

@@ -1,7 +1,6 @@
 """Group `ports`: can the gateway listen, or does it?"""
 
 import errno
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +29,8 @@ class PortFacts:
     address: str
     error: int
     """Why nobody else could listen there, as an errno; 0 where somebody could."""
+    reason: str
+    """The same in words."""
     holders: Sequence[Holder]
     """Who listens on its port, as far as it can be told."""
     own: frozenset[int]
@@ -51,12 +52,14 @@ def checks(subject: Subject) -> list[Check]:
 def gather(subject: Subject, check: str, option: str, address: str) -> PortFacts:
     """Tries to listen there, and looks up who does."""
     record = subject.running
+    error, reason = _error(address)
     pids = {record.pid, *(process.pid for process in record.processes)} - {0} if record is not None else set()
     return PortFacts(
         check=check,
         option=option,
         address=address,
-        error=_error(address),
+        error=error,
+        reason=reason,
         holders=[holding.of_process(pid) for pid in _listening(parse_address(address)[1])],
         own=frozenset(pids),
         keys=subject.api_keys is not None,
@@ -75,7 +78,7 @@ def judge(facts: PortFacts) -> Finding:
     if facts.error == errno.EACCES:
         return failed(facts.check, f"{facts.address}: ports below 1024 are root's", elsewhere)
     if facts.error:
-        return failed(facts.check, f"{facts.address}: {os.strerror(facts.error)}", elsewhere)
+        return failed(facts.check, f"{facts.address}: {facts.reason}", elsewhere)
     if facts.own:
         remedy = "stop that `sluice up` and start it again"
         return failed(facts.check, f"`sluice up` runs and nobody listens on {facts.address}", remedy)
@@ -103,13 +106,13 @@ def _grpc(subject: Subject) -> str:
     return subject.running.grpc_address
 
 
-def _error(address: str) -> int:
+def _error(address: str) -> tuple[int, str]:
     try:
         with bound_socket(address) as bound:
             bound.listen(1)
     except OSError as error:
-        return error.errno or errno.EINVAL
-    return 0
+        return error.errno or errno.EINVAL, error.strerror or str(error)
+    return 0, ""
 
 
 def _listening(port: int) -> Iterator[int]:

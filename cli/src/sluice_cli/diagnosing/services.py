@@ -20,6 +20,8 @@ from sluice_servicekit.errors import ServiceError
 
 GROUP = "services"
 
+SUPERVISOR = "sluice up"
+
 _SECONDS = 3.0
 #: A process that was started again and is younger than this may be about to die once more.
 _YOUNG_SECONDS = 60.0
@@ -68,7 +70,8 @@ def checks(subject: Subject) -> list[Check]:
         Check(
             GROUP, "processes", lambda: [judge_process(facts) for facts in asyncio.run(_processes(record))]
         ),
-        Check(GROUP, "snapshots", lambda: judge_snapshots(asyncio.run(_snapshots(record)))),
+        Check(GROUP, SUPERVISOR, lambda: [asyncio.run(_supervisor(record))]),
+        Check(GROUP, "snapshots", lambda: asyncio.run(_snapshots(record))),
         *readiness,
     ]
 
@@ -88,6 +91,16 @@ def judge_process(facts: ProcessFacts) -> Finding:
         detail = f"process {facts.pid} answers{again}, last {facts.age:.0f} s ago{said}"
         return warning(facts.name, detail, f"see its log: {facts.log}")
     return ok(facts.name, f"process {facts.pid} answers{again}")
+
+
+def judge_supervisor(pid: int, stopped: bool, health: str) -> Finding:
+    """Whether `sluice up` itself goes on."""
+    if stopped:
+        return failed(SUPERVISOR, f"process {pid} was stopped by a signal", f"kill -CONT {pid}")
+    if health:
+        remedy = f"end it with `kill {pid}` and start it again"
+        return failed(SUPERVISOR, f"process {pid} does not answer: {health}", remedy)
+    return ok(SUPERVISOR, f"process {pid} serves the snapshot")
 
 
 def judge_snapshots(found: Sequence[SnapshotFacts]) -> Iterator[Finding]:
@@ -156,6 +169,11 @@ async def _process(process: ProcessRecord) -> ProcessFacts:
     return ProcessFacts(process.name, pid, stopped, health, process.restarts, age, log, last_error(lines))
 
 
+async def _supervisor(record: UpRecord) -> Finding:
+    stopped = psutil.Process(record.pid).status() == psutil.STATUS_STOPPED
+    return judge_supervisor(record.pid, stopped, "" if stopped else await _health(record.snapshot_address))
+
+
 async def _health(address: str) -> str:
     async with open_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
@@ -166,17 +184,21 @@ async def _health(address: str) -> str:
     return "" if reply.status == health_pb2.HealthCheckResponse.SERVING else "it is starting or ending"
 
 
-async def _snapshots(record: UpRecord) -> list[SnapshotFacts]:
+async def _snapshots(record: UpRecord) -> list[Finding]:
     async with open_channel(record.snapshot_address, peer="snapshot server") as channel:
         stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
-        reply = await stub.ListWatchers(snapshot_pb2.ListWatchersRequest(), timeout=_SECONDS)
+        try:
+            reply = await stub.ListWatchers(snapshot_pb2.ListWatchersRequest(), timeout=_SECONDS)
+        except ServiceError as error:
+            return [skipped("snapshots", f"the snapshot server does not answer: {error.message}")]
     watching = {entry.watcher.service: entry for entry in reply.watchers}
     nobody = snapshot_pb2.WatcherStatus()
-    return [
+    found = [
         SnapshotFacts(name, entry.accepted_digest, entry.refused_digest, entry.reason, reply.current_digest)
         for name in (process.name for process in record.processes)
         for entry in (watching.get(name, nobody),)
     ]
+    return list(judge_snapshots(found))
 
 
 def _log(path: Path) -> list[str]:

@@ -107,6 +107,8 @@ def _compiled(paths: Sequence[Path]) -> tuple[Compilation | None, tuple[Problem,
         return compile_files(paths), ()
     except ObjectError as error:
         return None, error.problems
+    except OSError as error:
+        return None, (Problem(str(error.filename), 0, "", "", error.strerror or "cannot be read"),)
 
 
 def _kept(layout: Layout) -> Snapshot | None:
