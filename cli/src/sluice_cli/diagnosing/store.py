@@ -86,9 +86,9 @@ def judge(facts: FolderFacts) -> Iterator[Finding]:
 
 def _writable(facts: FolderFacts) -> Finding:
     if facts.refused:
-        detail = "; ".join(
-            f"{folder} cannot be written to: {reason}" for folder, reason in facts.refused.items()
-        )
+        folder, reason = next(iter(facts.refused.items()))
+        others = f", nor can {len(facts.refused) - 1} folders in it" if len(facts.refused) > 1 else ""
+        detail = f"{folder} cannot be written to{others}: {reason}"
         return failed(
             "data folder", detail, "name a folder of yours in --data, or give yourself the right to write"
         )
