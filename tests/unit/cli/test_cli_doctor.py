@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from sluice_cli.diagnosing import groups, probing, reporting, subject
+from sluice_cli.diagnosing import groups, holding, probing, reporting, subject
 from sluice_cli.diagnosing.examining import examine
 from sluice_cli.diagnosing.findings import Check, Entry, State, ok
 from sluice_cli.diagnosing.subject import Asked
@@ -373,12 +373,24 @@ def test_folder_that_is_not_there_yet_is_ok_and_not_made(installation: Installat
     assert not (installation.root / "new").exists()
 
 
-def test_record_of_a_killed_supervisor_counts_for_nothing(installation: Installation):
-    record = {"pid": os.getpid(), "url": "http://127.0.0.1:9", "grpc_address": "", "snapshot_address": ""}
-    (installation.asked.data / "run" / "processes.json").write_text(
+def _record_of(made: Installation, pid: int) -> None:
+    record = {"pid": pid, "url": "http://127.0.0.1:9", "grpc_address": "127.0.0.1:9", "snapshot_address": ""}
+    (made.asked.data / "run" / "processes.json").write_text(
         json.dumps({**record, "snapshot_digest": "", "processes": []})
     )
+
+
+def test_record_of_a_killed_supervisor_counts_for_nothing(installation: Installation):
+    _record_of(installation, os.getpid())  # as if the process id had been given to another
     assert {entry.finding.state for entry in installation.examined()} == {State.OK, State.SKIPPED}
+
+
+def test_record_of_another_than_the_holder_counts_for_nothing(installation: Installation):
+    _record_of(installation, os.getpid())
+    _held(installation)
+    entries = [entry.finding for entry in installation.examined()]
+    assert [finding.check for finding in entries if finding.state is State.FAILED] == ["lock"]
+    assert [finding.check for finding in entries if finding.state is State.SKIPPED] == ["processes"]
 
 
 def test_check_that_breaks_or_hangs_fails_alone():
@@ -411,6 +423,16 @@ def test_module_that_kills_its_process_is_told_by_its_import(tmp_path: Path):
     probe = probing.python_module(module, ["json", "lacking", "csv"], seconds=60, environment=environment)
     assert "lacks an instruction" in probe.end
     assert json.loads(probe.output.splitlines()[-1]) == {"module": "lacking", "state": "begun"}
+
+
+def test_process_is_named_without_what_its_options_hold():
+    command = [sys.executable, "-c", "import time; time.sleep(60)", "--api-key", KEY]
+    with subprocess.Popen(command) as process:
+        try:
+            name = str(holding.of_process(process.pid))
+        finally:
+            process.kill()
+    assert name == f"process {process.pid} ({Path(sys.executable).name})"
 
 
 def test_report_is_one_line_for_each_finding_and_obeys_no_terminal():

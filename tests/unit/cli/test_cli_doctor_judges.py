@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from sluice_cli.diagnosing import databases, embedding, machine, packages, ports, reporting, services, store
+from sluice_cli.diagnosing import (
+    databases,
+    embedding,
+    logs,
+    machine,
+    packages,
+    ports,
+    reporting,
+    services,
+    snapshots,
+    store,
+)
 from sluice_cli.diagnosing.cgroups import Grant, granted
 from sluice_cli.diagnosing.findings import Entry, Finding, State
 from sluice_cli.diagnosing.holding import Holder
@@ -45,10 +56,12 @@ PACKAGES = packages.PackageFacts(
     ],
 )
 FOLDER = store.FolderFacts(Path("/data"), True, {}, 5 * GIB, "ext4", None, running=False)
-PORT = ports.PortFacts("HTTP address", "--listen", "127.0.0.1:8080", 0, "", (), frozenset(), keys=False)
+PORT = ports.PortFacts(
+    "HTTP address", "--listen", "127.0.0.1:8080", 0, "", (), frozenset(), expected=False, keys=False
+)
 RETRIEVER = services.ProcessFacts("retriever", 12, False, "", 0, 100.0, Path("/data/logs/retriever.log"), "")
 DIGEST = "sha256:" + "a" * 64
-SNAPSHOT = services.SnapshotFacts("retriever", DIGEST, "", "", DIGEST)
+SNAPSHOT = snapshots.SnapshotFacts("retriever", DIGEST, "", "", DIGEST)
 FILE = {"step": "file", "path": "/model.onnx", "expected": "ab" * 32, "found": "ab" * 32}
 ENCODED = {"step": "encoded", "dimension": 384}
 KNOWLEDGE = databases.KnowledgeFacts(
@@ -73,7 +86,7 @@ def test_healthy_facts_are_ok():
     assert not _not_ok(list(packages.judge(PACKAGES)))
     assert not _not_ok(list(store.judge(FOLDER)))
     assert not _not_ok([ports.judge(PORT), services.judge_process(RETRIEVER)])
-    assert not _not_ok(list(services.judge_snapshots([SNAPSHOT])))
+    assert not _not_ok(list(snapshots.judge_snapshots([SNAPSHOT])))
     assert not _not_ok([embedding.judge(Probe(0, _lines(FILE, ENCODED), ""))])
     assert not _not_ok([databases.judge_knowledge(KNOWLEDGE)])
 
@@ -192,11 +205,15 @@ def test_unfit_data_folder(facts: dict[str, object], check: str, detail: str, re
         ),
         ({"error": errno.EACCES}, "root's", "--listen"),
         ({"address": "0.0.0.0:8080"}, "loopback only", "--api-keys"),
-        ({"own": frozenset({5})}, "nobody listens", "start it again"),
+        ({"own": frozenset({5}), "expected": True}, "nobody listens", "start it again"),
     ],
 )
 def test_unfit_address(facts: dict[str, object], detail: str, remedy: str):
     _one([ports.judge(replace(PORT, **facts))], "HTTP address", detail, remedy, 1)
+
+
+def test_other_address_than_that_of_this_sluice_up_may_be_free():
+    assert ports.judge(replace(PORT, own=frozenset({5}))).state is State.OK
 
 
 def test_address_of_this_sluice_up_is_ok():
@@ -214,7 +231,7 @@ def test_address_of_this_sluice_up_is_ok():
     [
         (
             {"pid": 0, "restarts": 3, "last_error": "disk full"},
-            "started again 3 times; it last said: disk full",
+            "started again 3 times; the last error in its log: disk full",
             "log",
             1,
         ),
@@ -253,7 +270,7 @@ def test_process_that_was_restarted_long_ago_is_ok():
     ],
 )
 def test_process_with_another_snapshot(facts: dict[str, object], detail: str, remedy: str, exit_code: int):
-    findings = list(services.judge_snapshots([SNAPSHOT, replace(SNAPSHOT, **facts)]))
+    findings = list(snapshots.judge_snapshots([SNAPSHOT, replace(SNAPSHOT, **facts)]))
     _one(findings, "snapshot of retriever", detail, remedy, exit_code)
 
 
@@ -289,9 +306,11 @@ def test_knowledge_base_that_is_not_whole(facts: dict[str, object], detail: str,
 def test_last_error_of_a_log_is_a_dying_word_or_an_error():
     info = json.dumps({"level": "INFO", "message": "fine"})
     error = json.dumps({"level": "ERROR", "message": "the worker died"})
-    assert services.last_error([error, info, ""]) == "the worker died"
-    assert services.last_error([error, "ValueError: no", info]) == "ValueError: no"
-    assert services.last_error([info]) == ""
+    assert logs.last_error([error, info, ""]) == "the worker died"
+    assert logs.last_error([error, "ValueError: no", info]) == "ValueError: no"
+    assert logs.last_error([info]) == ""
+    text = "2026-11-25 13:03:27,045 {:<7} gateway sluice: {}"
+    assert logs.last_error([text.format("ERROR", "no room"), text.format("INFO", "fine")]).endswith("no room")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sluice_cli.diagnosing import probing
@@ -113,16 +113,8 @@ def _ask(process: str, environment: ProcessEnvironment) -> Probe:
 
 def _shown(setting: Setting, environment: ProcessEnvironment) -> ShownSetting:
     source = UP if setting.variable in environment.told else setting.source
-    shown = ShownSetting(
-        name=setting.name,
-        variable=setting.variable,
-        value=setting.value,
-        default=setting.default,
-        source=source,
-        problem=setting.problem,
-        description=setting.description,
-    )
-    return replace(shown, problem="") if setting.value == CHOSEN else shown
+    problem = "" if setting.value == CHOSEN else setting.problem
+    return ShownSetting(**{**asdict(setting), "source": source, "problem": problem})
 
 
 def _option(parameter: Any, environment: Mapping[str, str]) -> ShownSetting:

@@ -3,6 +3,8 @@
 import fcntl
 import os
 from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
 
 import psutil
 
@@ -17,7 +19,7 @@ class Holder:
     pid: int
     """0 where it cannot be told."""
     name: str
-    """Its command line's beginning; empty where there is no such process."""
+    """Its command line up to the first option, which may be a secret; empty where there is no such process."""
 
     def __str__(self) -> str:
         if not self.pid:
@@ -31,7 +33,8 @@ def of_process(pid: int) -> Holder:
         command = psutil.Process(pid).cmdline()
     except (psutil.Error, ValueError):
         return Holder(pid, "")
-    return Holder(pid, " ".join(command)[:60] or "no command line")
+    words = takewhile(lambda word: not word.startswith("-"), command[:3])
+    return Holder(pid, " ".join(Path(word).name for word in words) or "no command line")
 
 
 def of_folder(layout: Layout) -> Holder | None:

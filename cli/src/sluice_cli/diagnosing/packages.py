@@ -53,7 +53,9 @@ def checks() -> list[Check]:
 
 def gather() -> PackageFacts:
     """Reads the metadata of what is installed; imports nothing."""
-    found = {canonicalize_name(each.name): each for each in metadata.distributions()}
+    # The first of a name is the one that is imported. A package that was half removed has none.
+    there = [each for each in metadata.distributions() if each.name]
+    found = {canonicalize_name(each.name): each for each in reversed(there)}
     return PackageFacts(
         versions={name: each.version for name, each in found.items()},
         requirements=[
@@ -83,6 +85,8 @@ def judge_imports(probe: Probe) -> Finding:
     if probe.code != 0:
         guilty = lines[-1]["module"] if lines else "the first import"
         remedy = "use a machine with a newer processor, or build that package from source here"
+        if probe.code is None:
+            remedy = "look again when the machine is less busy"
         return failed("native modules", f"importing {guilty} {probe.end}", remedy if lines else _INSTALL)
     return ok("native modules", f"{len(_NATIVE)} modules load")
 

@@ -35,6 +35,8 @@ class PortFacts:
     """Who listens on its port, as far as it can be told."""
     own: frozenset[int]
     """The processes of the `sluice up` that holds the data folder."""
+    expected: bool
+    """That `sluice up` says that it listens there."""
     keys: bool
     """API keys are on."""
 
@@ -62,6 +64,7 @@ def gather(subject: Subject, check: str, option: str, address: str) -> PortFacts
         reason=reason,
         holders=[holding.of_process(pid) for pid in _listening(parse_address(address)[1])],
         own=frozenset(pids),
+        expected=record is not None and address in (urlsplit(record.url).netloc, record.grpc_address),
         keys=subject.api_keys is not None,
     )
 
@@ -79,7 +82,7 @@ def judge(facts: PortFacts) -> Finding:
         return failed(facts.check, f"{facts.address}: ports below 1024 are root's", elsewhere)
     if facts.error:
         return failed(facts.check, f"{facts.address}: {facts.reason}", elsewhere)
-    if facts.own:
+    if facts.expected:
         remedy = "stop that `sluice up` and start it again"
         return failed(facts.check, f"`sluice up` runs and nobody listens on {facts.address}", remedy)
     if not facts.keys and not is_loopback(host):

@@ -1,9 +1,7 @@
 """Group `services`: what `sluice up` runs on the data folder."""
 
 import asyncio
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import httpx
 import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
+from sluice_cli.diagnosing import logs, snapshots
 from sluice_cli.diagnosing.findings import Check, Finding, failed, ok, skipped, warning
 from sluice_cli.diagnosing.subject import Subject
 from sluice_cli.supervising.layout import ProcessRecord, UpRecord
@@ -25,7 +23,6 @@ SUPERVISOR = "sluice up"
 _SECONDS = 3.0
 #: A process that was started again and is younger than this may be about to die once more.
 _YOUNG_SECONDS = 60.0
-_LOG_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -47,18 +44,6 @@ class ProcessFacts:
     """The last line of its log that tells of an error."""
 
 
-@dataclass(frozen=True)
-class SnapshotFacts:
-    """What a process runs by, as the snapshot server knows it."""
-
-    name: str
-    accepted: str
-    """Empty where the process does not watch."""
-    refused: str
-    reason: str
-    current: str
-
-
 def checks(subject: Subject) -> list[Check]:
     """What to look at."""
     record = subject.running
@@ -71,14 +56,14 @@ def checks(subject: Subject) -> list[Check]:
             GROUP, "processes", lambda: [judge_process(facts) for facts in asyncio.run(_processes(record))]
         ),
         Check(GROUP, SUPERVISOR, lambda: [asyncio.run(_supervisor(record))]),
-        Check(GROUP, "snapshots", lambda: asyncio.run(_snapshots(record))),
+        Check(GROUP, "snapshots", lambda: asyncio.run(snapshots.look(record))),
         *readiness,
     ]
 
 
 def judge_process(facts: ProcessFacts) -> Finding:
     """Whether a process is there, answers, and stays."""
-    said = f"; it last said: {facts.last_error}" if facts.last_error else ""
+    said = f"; the last error in its log: {facts.last_error}" if facts.last_error else ""
     again = f", started again {_times(facts.restarts)}" if facts.restarts else ""
     if not facts.pid:
         return failed(facts.name, f"is down{again}{said}", f"see its log: {facts.log}")
@@ -101,38 +86,6 @@ def judge_supervisor(pid: int, stopped: bool, health: str) -> Finding:
         remedy = f"end it with `kill {pid}` and start it again"
         return failed(SUPERVISOR, f"process {pid} does not answer: {health}", remedy)
     return ok(SUPERVISOR, f"process {pid} serves the snapshot")
-
-
-def judge_snapshots(found: Sequence[SnapshotFacts]) -> Iterator[Finding]:
-    """Whether every process runs by the current snapshot."""
-    behind = [facts for facts in found if facts.accepted != facts.current]
-    for facts in behind:
-        check = f"snapshot of {facts.name}"
-        if facts.refused == facts.current:
-            remedy = "correct the object that it names; what was in force before still is"
-            yield failed(check, f"refused: {facts.reason}", remedy)
-        elif not facts.accepted:
-            remedy = "look again in a few seconds; if it stays so, start `sluice up` again"
-            yield failed(check, "it has none, or does not watch for one", remedy)
-        else:
-            remedy = "look again in a few seconds; if it stays so, see its log"
-            yield warning(check, f"{facts.accepted[:19]} is not the current one", remedy)
-    if not behind:
-        yield ok("snapshots", f"all run by {found[0].current[:19]}" if found else "nobody watches")
-
-
-def last_error(lines: Sequence[str]) -> str:
-    """The last line of a log that tells of an error; what is not JSON was written by a process that died."""
-    for line in reversed(lines):
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            if line.strip():
-                return line.strip()
-            continue
-        if isinstance(entry, Mapping) and entry.get("level") in ("ERROR", "CRITICAL"):
-            return str(entry.get("message", ""))
-    return ""
 
 
 def _times(number: int) -> str:
@@ -165,8 +118,9 @@ async def _process(process: ProcessRecord) -> ProcessFacts:
         pid, stopped, age = 0, False, 0.0
     health = await _health(process.address) if pid and not stopped else ""
     log = Path(process.log)
-    lines = await asyncio.to_thread(_log, log) if health or not pid or process.restarts else []
-    return ProcessFacts(process.name, pid, stopped, health, process.restarts, age, log, last_error(lines))
+    unwell = health or not pid or process.restarts
+    error = logs.last_error(await asyncio.to_thread(logs.end_of, log)) if unwell else ""
+    return ProcessFacts(process.name, pid, stopped, health, process.restarts, age, log, error)
 
 
 async def _supervisor(record: UpRecord) -> Finding:
@@ -182,29 +136,3 @@ async def _health(address: str) -> str:
         except ServiceError as error:
             return error.message
     return "" if reply.status == health_pb2.HealthCheckResponse.SERVING else "it is starting or ending"
-
-
-async def _snapshots(record: UpRecord) -> list[Finding]:
-    async with open_channel(record.snapshot_address, peer="snapshot server") as channel:
-        stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
-        try:
-            reply = await stub.ListWatchers(snapshot_pb2.ListWatchersRequest(), timeout=_SECONDS)
-        except ServiceError as error:
-            return [skipped("snapshots", f"the snapshot server does not answer: {error.message}")]
-    watching = {entry.watcher.service: entry for entry in reply.watchers}
-    nobody = snapshot_pb2.WatcherStatus()
-    found = [
-        SnapshotFacts(name, entry.accepted_digest, entry.refused_digest, entry.reason, reply.current_digest)
-        for name in (process.name for process in record.processes)
-        for entry in (watching.get(name, nobody),)
-    ]
-    return list(judge_snapshots(found))
-
-
-def _log(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as log:
-            log.seek(max(0, log.seek(0, 2) - _LOG_BYTES))
-            return log.read().decode(errors="replace").splitlines()
-    except OSError:
-        return []

@@ -69,8 +69,8 @@ class Subject:
 
     @property
     def api_keys(self) -> Path | None:
-        """The API keys file of the gateway that runs, or would."""
-        if self.running is None and self.asked.api_keys is not None:
+        """The API keys file that is named, or that of the gateway that runs or would."""
+        if self.asked.api_keys is not None:
             return self.asked.api_keys.absolute()
         return self.environments[GATEWAY].path("SLUICE_API_KEYS_FILE")
 
