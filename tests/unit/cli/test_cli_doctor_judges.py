@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -54,6 +54,7 @@ PACKAGES = packages.PackageFacts(
         ("sluice-retriever", "tokenizers>=0.23,<0.24"),
         ("sluice-retriever", "colorama>=1; sys_platform == 'win32'"),
     ],
+    native=(),
 )
 FOLDER = store.FolderFacts(Path("/data"), True, {}, 5 * GIB, "ext4", None, running=False)
 PORT = ports.PortFacts(
@@ -132,6 +133,13 @@ def test_wrong_packages(changed: dict[str, str | None], check: str, detail: str)
     versions = {name: version for name, version in {**PACKAGES.versions, **changed}.items() if version}
     findings = list(packages.judge(replace(PACKAGES, versions=versions)))
     _one(findings, check, detail, "make setup", 1)
+
+
+def test_modules_with_machine_code_are_told_by_their_files():
+    files = ["numpy/_core/umath.cpython-311.so", "numpy.libs/libblas.so", "Stemmer.cpython-311.so", "re2.py"]
+    assert packages.native_modules(PurePath(file) for file in files) == {"numpy", "Stemmer"}
+    assert packages.native_modules(None) == set()
+    assert {"grpc", "numpy", "onnxruntime", "qdrant_edge", "tokenizers"} <= set(packages.gather().native)
 
 
 def test_module_that_kills_the_process_is_named():

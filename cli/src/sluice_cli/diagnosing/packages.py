@@ -1,9 +1,10 @@
 """Group `packages`: is what is installed what the components ask for, and does it load?"""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import PurePath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -16,12 +17,6 @@ from sluice_cli.supervising.plan import GATEWAY, SERVICES
 GROUP = "packages"
 
 _COMPONENTS = tuple(f"sluice-{name}" for name in (*SERVICES, GATEWAY, "cli"))
-
-#: Modules with machine code, heaviest last.
-_NATIVE = (
-    "uvloop", "httptools", "orjson", "uuid_utils", "re2", "Stemmer", "sentencex", "numpy", "grpc", "tokenizers",
-    "qdrant_edge", "onnxruntime",
-)  # fmt: skip
 
 _IMPORTING = "sluice_cli.diagnosing.importing"
 _IMPORT_SECONDS = 40.0
@@ -37,17 +32,15 @@ class PackageFacts:
     """Of every distribution, by canonical name."""
     requirements: Sequence[tuple[str, str]]
     """Component and requirement, as the component's metadata have it."""
+    native: Sequence[str]
+    """The modules with machine code of what the components ask for."""
 
 
 def checks() -> list[Check]:
     """What to look at."""
     return [
         Check(GROUP, "versions", lambda: judge(gather())),
-        Check(
-            GROUP,
-            "native modules",
-            lambda: [judge_imports(probing.python_module(_IMPORTING, _NATIVE, seconds=_IMPORT_SECONDS))],
-        ),
+        Check(GROUP, "native modules", lambda: [judge_imports(_imported(gather().native))]),
     ]
 
 
@@ -56,15 +49,31 @@ def gather() -> PackageFacts:
     # The first of a name is the one that is imported. A package that was half removed has none.
     there = [each for each in metadata.distributions() if each.name]
     found = {canonicalize_name(each.name): each for each in reversed(there)}
+    requirements = [
+        (name, requirement)
+        for name, each in sorted(found.items())
+        if name.startswith("sluice-")
+        for requirement in each.requires or []
+    ]
+    needed = {canonicalize_name(Requirement(text).name) for _, text in requirements}
     return PackageFacts(
         versions={name: each.version for name, each in found.items()},
-        requirements=[
-            (name, requirement)
-            for name, each in sorted(found.items())
-            if name.startswith("sluice-")
-            for requirement in each.requires or []
-        ],
+        requirements=requirements,
+        native=sorted(
+            {module for name in needed & found.keys() for module in native_modules(found[name].files)}
+        ),
     )
+
+
+def native_modules(files: Iterable[PurePath] | None) -> set[str]:
+    """The names by which those of a distribution's files are imported that are machine code.
+
+    Args:
+        files: Relative to where packages are installed; None where they are not recorded.
+    """
+    tops = {file.parts[0] for file in files or () if file.suffix == ".so"}
+    # A wheel's own copies of shared libraries lie in `<name>.libs`; a module's file name goes on with its platform.
+    return {top.split(".")[0] for top in tops if not top.endswith(".libs")}
 
 
 def judge(facts: PackageFacts) -> Iterator[Finding]:
@@ -88,7 +97,8 @@ def judge_imports(probe: Probe) -> Finding:
         if probe.code is None:
             remedy = "look again when the machine is less busy"
         return failed("native modules", f"importing {guilty} {probe.end}", remedy if lines else _INSTALL)
-    return ok("native modules", f"{len(_NATIVE)} modules load")
+    done = sum(line["state"] == "done" for line in lines)
+    return ok("native modules", f"{done} modules load")
 
 
 def _components(versions: Mapping[str, str]) -> Finding:
@@ -114,3 +124,7 @@ def _requirement(component: str, text: str, facts: PackageFacts) -> Iterator[Fin
     elif not requirement.specifier.contains(version, prereleases=True):
         detail = f"{requirement.name} is {version}, and {component} needs {requirement.specifier}"
         yield failed("dependencies", detail, _INSTALL)
+
+
+def _imported(modules: Sequence[str]) -> Probe:
+    return probing.python_module(_IMPORTING, modules, seconds=_IMPORT_SECONDS)
