@@ -79,13 +79,12 @@ class Ingestion:
             CommandError: the gateway refuses a whole batch, or is away for too long.
         """
         started = time.monotonic()
+        threads = ThreadPoolExecutor(_IN_FLIGHT, "ingest")
         try:
-            with ThreadPoolExecutor(_IN_FLIGHT, "ingest") as threads:
-                try:
-                    self._send_all(threads, progress)
-                finally:
-                    self._ended.set()
+            self._send_all(threads, progress)
         finally:
+            self._ended.set()
+            threads.shutdown(cancel_futures=True)
             self.outcome.seconds = round(time.monotonic() - started, 3)
         return self.outcome
 
@@ -120,6 +119,8 @@ class Ingestion:
         for event in self._api.events(self._path, {"documents": [document.body for document in batch]}):
             if event["type"] == "document":
                 settle(event)
+            if self._ended.is_set():  # Ctrl-C, or another batch failed for good
+                return
 
     def _settling(self, waiting: dict[str, Document], progress: Progress) -> Callable[[Json], None]:
         def settle(event: Json) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
-from support import handbook
+from support import files, handbook
 from support.running import Running
 
 pytestmark = pytest.mark.processes
@@ -59,6 +59,56 @@ def test_documents_in_and_passages_out(up: Running):
         assert [passage.document_id for passage in found.passages] == ["a"]
         assert found.timings_ms["rerank"] > 0
         assert not [p for p in stub.Search(search).passages if p.document_id == "a"]  # another tenant
+
+
+def test_files_go_in_with_progress_are_listed_and_removed(up: Running):
+    tenant = (("x-sluice-tenant", "files"),)
+    long = b"".join(b"Sentence %d is of no interest to anybody at all. " % number for number in range(1500))
+    documents = [
+        retriever_pb2.Document(id="long.txt", content=long),
+        retriever_pb2.Document(id="page.html", content=files.html("north")),
+        retriever_pb2.Document(id="locked.pdf", content=files.pdf("x", "secret")),
+    ]
+    with grpc.insecure_channel(up.record["grpc_address"]) as channel:
+        stub = gateway_pb2_grpc.GatewayServiceStub(channel)
+        requests = [
+            gateway_pb2.IngestRequest(knowledge_base="default", document=each, progress=True)
+            for each in documents
+        ]
+        results = [reply.result for reply in stub.Ingest(iter(requests), metadata=tenant)]
+        parts = [each for each in results if each.outcome == retriever_pb2.INGEST_OUTCOME_IN_PROGRESS]
+        ended = {each.document_id: each for each in results if each not in parts}
+        assert {each.document_id for each in parts} == {"long.txt"}
+        assert all(0 < each.chunks < each.total_chunks for each in parts)
+        assert ended["page.html"].outcome == ended["long.txt"].outcome == retriever_pb2.INGEST_OUTCOME_STORED
+        assert "password" in ended["locked.pdf"].reason
+
+        first = stub.ListDocuments(
+            gateway_pb2.ListDocumentsRequest(knowledge_base="default", page_size=1), metadata=tenant
+        )
+        second = stub.ListDocuments(
+            gateway_pb2.ListDocumentsRequest(
+                knowledge_base="default", page_size=2, page_token=first.next_page_token
+            ),
+            metadata=tenant,
+        )
+        assert [each.document_id for each in (*first.documents, *second.documents)] == [
+            "long.txt",
+            "page.html",
+        ]
+        assert second.next_page_token == ""
+        with pytest.raises(grpc.RpcError) as raised:
+            stub.ListDocuments(
+                gateway_pb2.ListDocumentsRequest(knowledge_base="default", page_size=1001), metadata=tenant
+            )
+        assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+        removal = gateway_pb2.DeleteDocumentsRequest(
+            knowledge_base="default", document_ids=["long.txt", "unknown"]
+        )
+        assert stub.DeleteDocuments(removal, metadata=tenant).deleted == 1
+        left = stub.ListDocuments(gateway_pb2.ListDocumentsRequest(knowledge_base="default"), metadata=tenant)
+        assert [(each.document_id, each.chunks) for each in left.documents] == [("page.html", 1)]
 
 
 def test_stream_that_changes_its_knowledge_base_is_refused(up: Running):

@@ -129,6 +129,25 @@ def test_killed_twice_the_same_command_goes_on_and_ends_whole(up: Running, tmp_p
     assert cited(up, "When does the valve77 valve open?", "killed") == "in/7/77.html"
 
 
+def test_ctrl_c_says_what_is_in_and_how_to_go_on(up: Running, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for index in range(200):
+        (tmp_path / "in" / f"{index}.md").write_bytes(files.markdown(f"valve{index}"))
+    command = [SLUICE, "ingest", "in", "--url", up.url, "--tenant", "stopped", "--json"]
+
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until(lambda: len(stored(up, "stopped")) > 8, 60, "documents arrive")
+        process.send_signal(signal.SIGINT)
+        output, words = process.communicate(timeout=30)
+
+    assert process.returncode == 130, words
+    assert 0 < json.loads(output)["accepted"] <= len(stored(up, "stopped")) < 200
+    assert "goes on from here" in words
+    assert "Traceback" not in words
+
+
 def test_the_retriever_may_die_while_files_go_in(up: Running, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for index in range(120):
