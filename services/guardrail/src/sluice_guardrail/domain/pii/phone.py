@@ -1,0 +1,115 @@
+"""Phone numbers, by the numbering plans that the library `phonenumbers` knows."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import ClassVar
+
+import phonenumbers
+
+from sluice_api.objects.guardrail_policy import PiiEntity
+from sluice_guardrail.domain.model import Span
+from sluice_guardrail.domain.pii.context import SOMETHING_ELSE, words
+from sluice_guardrail.domain.pii.recogniser import END, START, Candidate, Scan
+
+#: Groups of digits with small gaps; a first group or one after the country may stand in brackets.
+_GAP = r"[ ./-]{0,2}"
+_GROUPS = rf"(?:{_GAP}\(?[0-9]{{1,11}}\)?){{0,8}}"
+_INTERNATIONAL = re.compile(rf"(?<![0-9A-Za-z_+])\+[0-9]{{1,15}}{_GROUPS}", re.ASCII)
+_NATIONAL = re.compile(rf"{START}\(?[0-9]{{2,11}}\)?{_GROUPS}", re.ASCII)
+#: As North America writes them, enough to need no word nearby.
+_NORTH_AMERICAN = re.compile(
+    rf"{START}(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}-)[2-9][0-9]{{2}}-[0-9]{{4}}{END}"
+)
+_GROUP_END = re.compile(r"[0-9]\)?(?=[ ./(-])")
+_GOES_ON = re.compile(r"[0-9A-Za-z_]|[./@-][0-9A-Za-z]", re.ASCII)
+#: Digits of a number, its country included where it is given.
+_FEWEST, _MOST = 7, 15
+_INTERNATIONAL_SCORE, _NORTH_AMERICAN_SCORE, _NAMED_SCORE = 0.75, 0.6, 0.8
+#: Plans that a number without a country may follow, the most common first.
+_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN")
+_WORDS = words(
+    """
+    phone telephone tel call mobile cell fax whatsapp signal sms text_me dial hotline reach
+    telefon telefonnummer handy handynummer mobil rufnummer anrufen ruf telephone portable appelez appeler
+    telefono movil celular llama llamar cellulare telefone telemovel ligue telefoon mobiel bel komorka 电话 手机 電話
+    """,
+    before=40,
+)
+
+
+#: Look-ups in the numbering plans for one text; a text that needs more was made to take long.
+_LOOK_UPS = 2_000
+
+
+class PhoneRecogniser:
+    """Without a `+` a number counts where a word nearby says so, or where it is written as North America does."""
+
+    entities: ClassVar[frozenset[PiiEntity]] = frozenset((PiiEntity.PHONE,))
+
+    def recognise(self, scan: Scan) -> Iterator[Candidate]:
+        """Each number; those that start within one already found are passed over."""
+        plans = _Plans(_LOOK_UPS)
+        done = 0
+        for number in scan.numbers:
+            if number < done:
+                continue
+            start = number - (scan.text[number - 1 : number] in ("+", "("))
+            for written, regions, score in _written(scan, start):
+                found = plans.longest(written, regions)
+                if found is not None:
+                    end, value = found
+                    done = end
+                    span = Span(start, end)
+                    yield Candidate(PiiEntity.PHONE, span, _score(scan, span, score), value)
+                    break
+
+
+def _written(scan: Scan, start: int) -> Iterator[tuple[re.Match[str], tuple[str | None, ...], float]]:
+    """The ways in which a number may be written here: what is written, whose plans to look in, the score."""
+    if match := _INTERNATIONAL.match(scan.text, start):
+        yield match, (None,), _INTERNATIONAL_SCORE
+    if match := _NORTH_AMERICAN.match(scan.text, start):
+        yield match, ("US",), _NORTH_AMERICAN_SCORE
+    match = _NATIONAL.match(scan.text, start)
+    if match and sum(map(str.isdigit, match[0])) >= _FEWEST and scan.near(Span(*match.span()), _WORDS):
+        yield match, _REGIONS, _NAMED_SCORE
+
+
+class _Plans:
+    """The numbering plans, with an end to how often they are asked."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def longest(self, match: re.Match[str], regions: tuple[str | None, ...]) -> tuple[int, str] | None:
+        """The end and value of the longest beginning that a plan allows; other numbers may follow after a gap."""
+        ends = [match.start() + group.end() for group in _GROUP_END.finditer(match[0])]
+        if not _GOES_ON.match(match.string, match.end()):
+            ends.append(match.end())
+        for end in reversed(ends):
+            value = self._valid(match.string[match.start() : end], regions)
+            if value is not None:
+                return end, value
+        return None
+
+    def _valid(self, written: str, regions: tuple[str | None, ...]) -> str | None:
+        """The number in international form without its `+`; None where no plan allows it."""
+        if not _FEWEST <= sum(map(str.isdigit, written)) <= _MOST:
+            return None
+        for region in regions:
+            if self._left == 0:
+                return None
+            self._left -= 1
+            with suppress(phonenumbers.NumberParseException):
+                number = phonenumbers.parse(written, region)
+                if phonenumbers.is_valid_number(number):
+                    form = phonenumbers.PhoneNumberFormat.E164
+                    return phonenumbers.format_number(number, form).removeprefix("+")
+        return None
+
+
+def _score(scan: Scan, span: Span, score: float) -> float:
+    if scan.near(span, _WORDS):
+        return max(_NAMED_SCORE, min(0.95, score + 0.2))
+    return score * 0.5 if scan.near(span, SOMETHING_ELSE) else score
