@@ -49,7 +49,9 @@ def main() -> None:
             found.update(str(finding.category) for finding in findings)
             if arguments.show:
                 _show(text, findings)
-        print(f"{name:14} {hit:5} of {len(texts):5}  {hit / len(texts):6.2%}  {dict(found.most_common()) or ''}")
+        print(
+            f"{name:14} {hit:5} of {len(texts):5}  {hit / len(texts):6.2%}  {dict(found.most_common()) or ''}"
+        )
     cuts = statistics.quantiles(times, n=100)
     print(f"added at a gate, ms: p50 {cuts[49] * 1e3:.3f}  p99 {cuts[98] * 1e3:.3f}")
 

@@ -70,7 +70,7 @@ class OutputStream:
     def _advance(self) -> None:
         """Screens up to the last finished sentence, together with the end of what came before."""
         end = 0
-        for match in _FINISHED.finditer(self._tail, max(0, self._searched - _LOOK_BACK)):
+        for match in _FINISHED.finditer(self._tail, self._search_from()):
             end = end if match["number"] else match.end()
         self._searched = len(self._tail)
         if self._tail_start + end <= self._released:
@@ -85,6 +85,13 @@ class OutputStream:
         self._tail = self._tail[cut:]
         self._tail_start += cut
         self._searched -= cut
+
+    def _search_from(self) -> int:
+        """Where to look on for an end: a little before what was searched, and not within a gap between digits."""
+        start = max(0, self._searched - _LOOK_BACK)
+        while start > max(0, self._searched - 2 * _LOOK_BACK) and self._tail[start].isspace():
+            start -= 1
+        return start
 
     def _answer(self, text: str) -> Answer:
         return Answer(self._question, text, self._passages)

@@ -68,7 +68,8 @@ class CheckedNumber:
         if scan.near(span, self.words):
             return self.scores.named
         score = self.scores.spaced if _SEPARATORS.search(written) else self.scores.bare
-        return score * _SOMETHING_ELSE_SHARE if scan.near(span, SOMETHING_ELSE) else score
+        is_low = score <= _SOMETHING_ELSE_SHARE
+        return score if is_low or not scan.near(span, SOMETHING_ELSE) else score * _SOMETHING_ELSE_SHARE
 
 
 def bounded(pattern: str) -> re.Pattern[str]:

@@ -17,19 +17,15 @@ class Words:
 
     def near(self, text: str, span: Span) -> bool:
         """True where one of the words stands close to the place."""
-        return any(
-            self.pattern.search(fold(part))
-            for part in (
-                text[max(0, span.start - self.before) : span.start],
-                text[span.end : span.end + self.after],
-            )
-        )
+        before = text[max(0, span.start - self.before) : span.start]
+        after = text[span.end : span.end + self.after]
+        return self.pattern.search(fold(f"{before}\n{after}")) is not None
 
 
 def words(listed: str, *, before: int = 60, after: int = 24) -> Words:
     """Words separated by blanks, `_` for a blank within one, in folded spelling; each takes a plural `s`."""
     any_of = "|".join(re.escape(word).replace("_", "[ -]?") for word in listed.split())
-    return Words(re.compile(rf"(?<![a-z])(?:{any_of})s?(?![a-z])"), before, after)
+    return Words(re.compile(rf"(?<![a-z_])(?:{any_of})s?(?![a-z_])"), before, after)
 
 
 #: Words that make a number one of something else, right before it.

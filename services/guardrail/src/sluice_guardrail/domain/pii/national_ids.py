@@ -22,8 +22,7 @@ _WEAK = Scores(bare=0.2, spaced=0.3, named=0.85)
 
 def _is_nir(number: str) -> bool:
     """The key, and a month: 1 to 12, or 20 and above for what is not known."""
-    month = int(number[3:5])
-    return (1 <= month <= 12 or month >= 20) and nir.is_valid(number)
+    return nir.is_valid(number) and (1 <= int(number[3:5]) <= 12 or int(number[3:5]) >= 20)
 
 
 US_SSN = CheckedNumber(

@@ -1,8 +1,8 @@
 """Phone numbers, by the numbering plans that the library `phonenumbers` knows."""
 
+import itertools
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import ClassVar
 
 import phonenumbers
@@ -26,15 +26,16 @@ _GOES_ON = re.compile(r"[0-9A-Za-z_]|[./@-][0-9A-Za-z]", re.ASCII)
 #: Digits of a number, its country included where it is given.
 _FEWEST, _MOST = 7, 15
 _INTERNATIONAL_SCORE, _NORTH_AMERICAN_SCORE, _NAMED_SCORE = 0.75, 0.6, 0.8
-#: Plans that a number without a country may follow, the most common first.
-_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN")
+#: Plans that a number without a country may follow; last those that allow nearly any number of digits.
+_REGIONS = ("US", "GB", "FR", "ES", "NL", "PL", "IN", "BR", "IT", "DE")
 _WORDS = words(
     """
-    phone telephone tel call mobile cell fax whatsapp signal sms text_me dial hotline reach
-    telefon telefonnummer handy handynummer mobil rufnummer anrufen ruf telephone portable appelez appeler
+    phone telephone tel call mobile cell fax whatsapp sms text_me dial hotline
+    telefon telefonnummer handy handynummer mobil rufnummer anrufen telephone appelez appeler
     telefono movil celular llama llamar cellulare telefone telemovel ligue telefoon mobiel bel komorka 电话 手机 電話
     """,
     before=40,
+    after=0,
 )
 
 
@@ -58,11 +59,12 @@ class PhoneRecogniser:
             for written, regions, score in _written(scan, start):
                 found = plans.longest(written, regions)
                 if found is not None:
-                    end, value = found
-                    done = end
-                    span = Span(start, end)
+                    done, value = found
+                    span = Span(start, done)
                     yield Candidate(PiiEntity.PHONE, span, _score(scan, span, score), value)
                     break
+                if written[0].startswith("+"):  # what names a country is not read without it
+                    done = written.end()
 
 
 def _written(scan: Scan, start: int) -> Iterator[tuple[re.Match[str], tuple[str | None, ...], float]]:
@@ -87,26 +89,24 @@ class _Plans:
         ends = [match.start() + group.end() for group in _GROUP_END.finditer(match[0])]
         if not _GOES_ON.match(match.string, match.end()):
             ends.append(match.end())
-        for end in reversed(ends):
-            value = self._valid(match.string[match.start() : end], regions)
+        for region, end in itertools.product(regions, reversed(ends)):
+            value = self._look_up(match.string[match.start() : end], region)
             if value is not None:
                 return end, value
         return None
 
-    def _valid(self, written: str, regions: tuple[str | None, ...]) -> str | None:
-        """The number in international form without its `+`; None where no plan allows it."""
-        if not _FEWEST <= sum(map(str.isdigit, written)) <= _MOST:
+    def _look_up(self, written: str, region: str | None) -> str | None:
+        """The number in international form without its `+`; None where the plan does not allow it."""
+        if self._left == 0 or not _FEWEST <= sum(map(str.isdigit, written)) <= _MOST:
             return None
-        for region in regions:
-            if self._left == 0:
-                return None
-            self._left -= 1
-            with suppress(phonenumbers.NumberParseException):
-                number = phonenumbers.parse(written, region)
-                if phonenumbers.is_valid_number(number):
-                    form = phonenumbers.PhoneNumberFormat.E164
-                    return phonenumbers.format_number(number, form).removeprefix("+")
-        return None
+        self._left -= 1
+        try:
+            number = phonenumbers.parse(written, region)
+        except phonenumbers.NumberParseException:
+            return None
+        if not phonenumbers.is_valid_number(number):
+            return None
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
 
 
 def _score(scan: Scan, span: Span, score: float) -> float:
