@@ -24,7 +24,7 @@ from sluice_gateway.domain.model import (
     RunRequest,
     Verdict,
 )
-from sluice_gateway.domain.outcome import ADMIT, RUNS, BlockedError, RunFailedError, RunResult
+from sluice_gateway.domain.outcome import ADMIT, RUNS, BlockedError, Flag, RunFailedError, RunResult, flags
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState, StepState
@@ -153,6 +153,7 @@ class Run:
             self._stepper, services, pipeline.spec, request, retrieval_query(request.messages)
         )
         self._degraded = ""
+        self._flags: tuple[Flag, ...] = ()
         self._ended = False
 
     def events(self) -> AsyncGenerator[str | RunResult, None]:
@@ -192,7 +193,7 @@ class Run:
                 async for event in events:
                     yield event
         except BlockedError as blocked:
-            yield await self._blocked(blocked.verdict)
+            yield await self._blocked(blocked)
         except StepFailedError as failed:
             await self._end(RunState.FAILED, f"{failed.step}: {failed.error.reason}")
             raise RunFailedError(self.run_id, failed.step, failed.error) from failed
@@ -209,7 +210,8 @@ class Run:
             raise RunFailedError(self.run_id, "run", unexpected) from error
 
     async def _answering(self) -> AsyncGenerator[str | RunResult, None]:
-        vectors, candidates = await self._steps.screen_and_retrieve()
+        screened, vectors, candidates = await self._steps.screen_and_retrieve()
+        self._flags = flags("guard_input", screened)
         passages, self._degraded = await self._steps.rerank(vectors, candidates)
         prompt = Prompt(
             self._request.principal,
@@ -227,14 +229,14 @@ class Run:
             yield result
             return
         stream = windowed if self._streaming is StreamingMode.WINDOW else detected
-        screened = stream(self._stepper, self._services, self._spec, prompt, self._request.question)
-        async with aclosing(screened) as events:
+        released = stream(self._stepper, self._services, self._spec, prompt, self._request.question)
+        async with aclosing(released) as events:
             async for event in events:
                 if isinstance(event, str):
                     yield event
                     continue
                 if event.verdict.decision is Decision.BLOCK and self._streaming is StreamingMode.WINDOW:
-                    raise BlockedError(event.verdict)
+                    raise BlockedError("guard_output", event.verdict)
                 result = await self._answered(event.text, event.finish, event.verdict, passages)
                 if rest := result.text[len(event.text) :]:
                     yield rest
@@ -247,11 +249,18 @@ class Run:
         whole = text + (sources(cited) if self._spec.steps.generate.sources else "")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
         await self._end(state, self._degraded, whole)
-        return RunResult(self.run_id, state, whole, finish.reason, cited, finish.usage, verdict, finish.model)
+        flagged = self._flags + flags("guard_output", verdict)
+        return RunResult(
+            self.run_id, state, whole, finish.reason, cited, finish.usage, verdict, finish.model, flagged
+        )
 
-    async def _blocked(self, verdict: Verdict) -> RunResult:
+    async def _blocked(self, blocked: BlockedError) -> RunResult:
+        verdict = blocked.verdict
+        flagged = self._flags + flags(blocked.step, verdict)
         await self._end(RunState.BLOCKED, verdict.reason)
-        return RunResult(self.run_id, RunState.BLOCKED, verdict.message, "content_filter", verdict=verdict)
+        return RunResult(
+            self.run_id, RunState.BLOCKED, verdict.message, "content_filter", verdict=verdict, flags=flagged
+        )
 
     async def _end(self, state: RunState, reason: str, text: str = "") -> None:
         self._ended = True

@@ -27,7 +27,7 @@ class Steps:
     query: str
     """What passages are looked for with."""
 
-    async def screen_and_retrieve(self) -> tuple[Vectors, Sequence[Passage]]:
+    async def screen_and_retrieve(self) -> tuple[Verdict, Vectors, Sequence[Passage]]:
         """Both at once; what was retrieved is dropped when the gate blocks.
 
         Raises:
@@ -38,8 +38,8 @@ class Steps:
             verdict = await self._guard_input()
             if verdict.decision is Decision.BLOCK:
                 self.stepper.on_cancel = (StepState.SKIPPED, "BLOCKED")
-                raise BlockedError(verdict)
-            return await retrieving
+                raise BlockedError("guard_input", verdict)
+            return verdict, *await retrieving
         finally:
             if not retrieving.done():
                 retrieving.cancel()
@@ -128,7 +128,7 @@ class Steps:
 
         verdict = await self.stepper.run("guard_output", self.spec.steps.guard_output, work)
         if verdict.decision is Decision.BLOCK:
-            raise BlockedError(verdict)
+            raise BlockedError("guard_output", verdict)
         return verdict
 
 

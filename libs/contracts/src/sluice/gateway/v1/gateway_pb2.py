@@ -29,7 +29,7 @@ from sluice.inference.v1 import inference_pb2 as sluice_dot_inference_dot_v1_dot
 from sluice.retriever.v1 import retriever_pb2 as sluice_dot_retriever_dot_v1_dot_retriever__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsluice/gateway/v1/gateway.proto\x12\x11sluice.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsluice/common/v1/common.proto\x1a#sluice/guardrail/v1/guardrail.proto\x1a#sluice/inference/v1/inference.proto\x1a#sluice/retriever/v1/retriever.proto\"\xac\x01\n\rAnswerRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12.\n\x08messages\x18\x02 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12/\n\x08sampling\x18\x03 \x01(\x0b\x32\x1d.sluice.inference.v1.Sampling\x12+\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.sluice.retriever.v1.Filter\"_\n\x08\x43itation\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x10\n\x08\x63hunk_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x02\"\xe4\x01\n\x0e\x41nswerResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.sluice.gateway.v1.RunState\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\tcitations\x18\x04 \x03(\x0b\x32\x1b.sluice.gateway.v1.Citation\x12)\n\x05usage\x18\x05 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12-\n\x07verdict\x18\x06 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\"H\n\x13\x41nswerStreamRequest\x12\x31\n\x07request\x18\x01 \x01(\x0b\x32 .sluice.gateway.v1.AnswerRequest\"e\n\x14\x41nswerStreamResponse\x12\x0f\n\x05\x64\x65lta\x18\x01 \x01(\tH\x00\x12\x33\n\x06\x61nswer\x18\x02 \x01(\x0b\x32!.sluice.gateway.v1.AnswerResponseH\x00\x42\x07\n\x05\x65vent\"\x82\x01\n\rSearchRequest\x12\x16\n\x0eknowledge_base\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\r\x12+\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.sluice.retriever.v1.Filter\x12\x0e\n\x06rerank\x18\x05 \x01(\x08\"\xb5\x01\n\x0eSearchResponse\x12+\n\x08passages\x18\x01 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12\x44\n\ntimings_ms\x18\x02 \x03(\x0b\x32\x30.sluice.gateway.v1.SearchResponse.TimingsMsEntry\x1a\x30\n\x0eTimingsMsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"X\n\rIngestRequest\x12\x16\n\x0eknowledge_base\x18\x01 \x01(\t\x12/\n\x08\x64ocument\x18\x02 \x01(\x0b\x32\x1d.sluice.retriever.v1.Document\"E\n\x0eIngestResponse\x12\x33\n\x06result\x18\x01 \x01(\x0b\x32#.sluice.retriever.v1.IngestResponse\"\xcc\x01\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.sluice.gateway.v1.StepState\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x10\n\x08\x64\x65\x63ision\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12+\n\x07started\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x65nded\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe0\x01\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.sluice.gateway.v1.RunState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12&\n\x05steps\x18\x05 \x03(\x0b\x32\x17.sluice.gateway.v1.Step\x12+\n\x07started\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x65nded\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"5\n\x0eGetRunResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.sluice.gateway.v1.Run\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x10ListRunsResponse\x12$\n\x04runs\x18\x01 \x03(\x0b\x32\x16.sluice.gateway.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xb2\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x16\n\x12RUN_STATE_ANSWERED\x10\x02\x12\x15\n\x11RUN_STATE_BLOCKED\x10\x03\x12\x16\n\x12RUN_STATE_DEGRADED\x10\x04\x12\x14\n\x10RUN_STATE_FAILED\x10\x05\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x06*\xa2\x01\n\tStepState\x12\x1a\n\x16STEP_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STEP_STATE_RUNNING\x10\x01\x12\x18\n\x14STEP_STATE_SUCCEEDED\x10\x02\x12\x15\n\x11STEP_STATE_FAILED\x10\x03\x12\x16\n\x12STEP_STATE_SKIPPED\x10\x04\x12\x18\n\x14STEP_STATE_CANCELLED\x10\x05\x32\x88\x04\n\x0eGatewayService\x12M\n\x06\x41nswer\x12 .sluice.gateway.v1.AnswerRequest\x1a!.sluice.gateway.v1.AnswerResponse\x12\x61\n\x0c\x41nswerStream\x12&.sluice.gateway.v1.AnswerStreamRequest\x1a\'.sluice.gateway.v1.AnswerStreamResponse0\x01\x12M\n\x06Search\x12 .sluice.gateway.v1.SearchRequest\x1a!.sluice.gateway.v1.SearchResponse\x12Q\n\x06Ingest\x12 .sluice.gateway.v1.IngestRequest\x1a!.sluice.gateway.v1.IngestResponse(\x01\x30\x01\x12M\n\x06GetRun\x12 .sluice.gateway.v1.GetRunRequest\x1a!.sluice.gateway.v1.GetRunResponse\x12S\n\x08ListRuns\x12\".sluice.gateway.v1.ListRunsRequest\x1a#.sluice.gateway.v1.ListRunsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsluice/gateway/v1/gateway.proto\x12\x11sluice.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsluice/common/v1/common.proto\x1a#sluice/guardrail/v1/guardrail.proto\x1a#sluice/inference/v1/inference.proto\x1a#sluice/retriever/v1/retriever.proto\"\xac\x01\n\rAnswerRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12.\n\x08messages\x18\x02 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12/\n\x08sampling\x18\x03 \x01(\x0b\x32\x1d.sluice.inference.v1.Sampling\x12+\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.sluice.retriever.v1.Filter\"_\n\x08\x43itation\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x10\n\x08\x63hunk_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x02\"\x8c\x02\n\x0e\x41nswerResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.sluice.gateway.v1.RunState\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\tcitations\x18\x04 \x03(\x0b\x32\x1b.sluice.gateway.v1.Citation\x12)\n\x05usage\x18\x05 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12-\n\x07verdict\x18\x06 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12&\n\x05\x66lags\x18\x07 \x03(\x0b\x32\x17.sluice.gateway.v1.Flag\"\x91\x01\n\x04\x46lag\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x10\n\x08\x64\x65tector\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x11\n\tthreshold\x18\x05 \x01(\x02\x12\x0f\n\x07segment\x18\x06 \x01(\r\x12$\n\x04span\x18\x07 \x01(\x0b\x32\x16.sluice.common.v1.Span\"H\n\x13\x41nswerStreamRequest\x12\x31\n\x07request\x18\x01 \x01(\x0b\x32 .sluice.gateway.v1.AnswerRequest\"e\n\x14\x41nswerStreamResponse\x12\x0f\n\x05\x64\x65lta\x18\x01 \x01(\tH\x00\x12\x33\n\x06\x61nswer\x18\x02 \x01(\x0b\x32!.sluice.gateway.v1.AnswerResponseH\x00\x42\x07\n\x05\x65vent\"\x82\x01\n\rSearchRequest\x12\x16\n\x0eknowledge_base\x18\x01 \x01(\t\x12\r\n\x05query\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\r\x12+\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1b.sluice.retriever.v1.Filter\x12\x0e\n\x06rerank\x18\x05 \x01(\x08\"\xb5\x01\n\x0eSearchResponse\x12+\n\x08passages\x18\x01 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12\x44\n\ntimings_ms\x18\x02 \x03(\x0b\x32\x30.sluice.gateway.v1.SearchResponse.TimingsMsEntry\x1a\x30\n\x0eTimingsMsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"X\n\rIngestRequest\x12\x16\n\x0eknowledge_base\x18\x01 \x01(\t\x12/\n\x08\x64ocument\x18\x02 \x01(\x0b\x32\x1d.sluice.retriever.v1.Document\"E\n\x0eIngestResponse\x12\x33\n\x06result\x18\x01 \x01(\x0b\x32#.sluice.retriever.v1.IngestResponse\"\xcc\x01\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.sluice.gateway.v1.StepState\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x10\n\x08\x64\x65\x63ision\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12+\n\x07started\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x65nded\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe0\x01\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.sluice.gateway.v1.RunState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12&\n\x05steps\x18\x05 \x03(\x0b\x32\x17.sluice.gateway.v1.Step\x12+\n\x07started\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x65nded\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"5\n\x0eGetRunResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.sluice.gateway.v1.Run\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x10ListRunsResponse\x12$\n\x04runs\x18\x01 \x03(\x0b\x32\x16.sluice.gateway.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xb2\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x16\n\x12RUN_STATE_ANSWERED\x10\x02\x12\x15\n\x11RUN_STATE_BLOCKED\x10\x03\x12\x16\n\x12RUN_STATE_DEGRADED\x10\x04\x12\x14\n\x10RUN_STATE_FAILED\x10\x05\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x06*\xa2\x01\n\tStepState\x12\x1a\n\x16STEP_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STEP_STATE_RUNNING\x10\x01\x12\x18\n\x14STEP_STATE_SUCCEEDED\x10\x02\x12\x15\n\x11STEP_STATE_FAILED\x10\x03\x12\x16\n\x12STEP_STATE_SKIPPED\x10\x04\x12\x18\n\x14STEP_STATE_CANCELLED\x10\x05\x32\x88\x04\n\x0eGatewayService\x12M\n\x06\x41nswer\x12 .sluice.gateway.v1.AnswerRequest\x1a!.sluice.gateway.v1.AnswerResponse\x12\x61\n\x0c\x41nswerStream\x12&.sluice.gateway.v1.AnswerStreamRequest\x1a\'.sluice.gateway.v1.AnswerStreamResponse0\x01\x12M\n\x06Search\x12 .sluice.gateway.v1.SearchRequest\x1a!.sluice.gateway.v1.SearchResponse\x12Q\n\x06Ingest\x12 .sluice.gateway.v1.IngestRequest\x1a!.sluice.gateway.v1.IngestResponse(\x01\x30\x01\x12M\n\x06GetRun\x12 .sluice.gateway.v1.GetRunRequest\x1a!.sluice.gateway.v1.GetRunResponse\x12S\n\x08ListRuns\x12\".sluice.gateway.v1.ListRunsRequest\x1a#.sluice.gateway.v1.ListRunsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,42 +38,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEARCHRESPONSE_TIMINGSMSENTRY']._loaded_options = None
   _globals['_SEARCHRESPONSE_TIMINGSMSENTRY']._serialized_options = b'8\001'
-  _globals['_RUNSTATE']._serialized_start=2051
-  _globals['_RUNSTATE']._serialized_end=2229
-  _globals['_STEPSTATE']._serialized_start=2232
-  _globals['_STEPSTATE']._serialized_end=2394
+  _globals['_RUNSTATE']._serialized_start=2239
+  _globals['_RUNSTATE']._serialized_end=2417
+  _globals['_STEPSTATE']._serialized_start=2420
+  _globals['_STEPSTATE']._serialized_end=2582
   _globals['_ANSWERREQUEST']._serialized_start=230
   _globals['_ANSWERREQUEST']._serialized_end=402
   _globals['_CITATION']._serialized_start=404
   _globals['_CITATION']._serialized_end=499
   _globals['_ANSWERRESPONSE']._serialized_start=502
-  _globals['_ANSWERRESPONSE']._serialized_end=730
-  _globals['_ANSWERSTREAMREQUEST']._serialized_start=732
-  _globals['_ANSWERSTREAMREQUEST']._serialized_end=804
-  _globals['_ANSWERSTREAMRESPONSE']._serialized_start=806
-  _globals['_ANSWERSTREAMRESPONSE']._serialized_end=907
-  _globals['_SEARCHREQUEST']._serialized_start=910
-  _globals['_SEARCHREQUEST']._serialized_end=1040
-  _globals['_SEARCHRESPONSE']._serialized_start=1043
-  _globals['_SEARCHRESPONSE']._serialized_end=1224
-  _globals['_SEARCHRESPONSE_TIMINGSMSENTRY']._serialized_start=1176
-  _globals['_SEARCHRESPONSE_TIMINGSMSENTRY']._serialized_end=1224
-  _globals['_INGESTREQUEST']._serialized_start=1226
-  _globals['_INGESTREQUEST']._serialized_end=1314
-  _globals['_INGESTRESPONSE']._serialized_start=1316
-  _globals['_INGESTRESPONSE']._serialized_end=1385
-  _globals['_STEP']._serialized_start=1388
-  _globals['_STEP']._serialized_end=1592
-  _globals['_RUN']._serialized_start=1595
-  _globals['_RUN']._serialized_end=1819
-  _globals['_GETRUNREQUEST']._serialized_start=1821
-  _globals['_GETRUNREQUEST']._serialized_end=1852
-  _globals['_GETRUNRESPONSE']._serialized_start=1854
-  _globals['_GETRUNRESPONSE']._serialized_end=1907
-  _globals['_LISTRUNSREQUEST']._serialized_start=1909
-  _globals['_LISTRUNSREQUEST']._serialized_end=1965
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1967
-  _globals['_LISTRUNSRESPONSE']._serialized_end=2048
-  _globals['_GATEWAYSERVICE']._serialized_start=2397
-  _globals['_GATEWAYSERVICE']._serialized_end=2917
+  _globals['_ANSWERRESPONSE']._serialized_end=770
+  _globals['_FLAG']._serialized_start=773
+  _globals['_FLAG']._serialized_end=918
+  _globals['_ANSWERSTREAMREQUEST']._serialized_start=920
+  _globals['_ANSWERSTREAMREQUEST']._serialized_end=992
+  _globals['_ANSWERSTREAMRESPONSE']._serialized_start=994
+  _globals['_ANSWERSTREAMRESPONSE']._serialized_end=1095
+  _globals['_SEARCHREQUEST']._serialized_start=1098
+  _globals['_SEARCHREQUEST']._serialized_end=1228
+  _globals['_SEARCHRESPONSE']._serialized_start=1231
+  _globals['_SEARCHRESPONSE']._serialized_end=1412
+  _globals['_SEARCHRESPONSE_TIMINGSMSENTRY']._serialized_start=1364
+  _globals['_SEARCHRESPONSE_TIMINGSMSENTRY']._serialized_end=1412
+  _globals['_INGESTREQUEST']._serialized_start=1414
+  _globals['_INGESTREQUEST']._serialized_end=1502
+  _globals['_INGESTRESPONSE']._serialized_start=1504
+  _globals['_INGESTRESPONSE']._serialized_end=1573
+  _globals['_STEP']._serialized_start=1576
+  _globals['_STEP']._serialized_end=1780
+  _globals['_RUN']._serialized_start=1783
+  _globals['_RUN']._serialized_end=2007
+  _globals['_GETRUNREQUEST']._serialized_start=2009
+  _globals['_GETRUNREQUEST']._serialized_end=2040
+  _globals['_GETRUNRESPONSE']._serialized_start=2042
+  _globals['_GETRUNRESPONSE']._serialized_end=2095
+  _globals['_LISTRUNSREQUEST']._serialized_start=2097
+  _globals['_LISTRUNSREQUEST']._serialized_end=2153
+  _globals['_LISTRUNSRESPONSE']._serialized_start=2155
+  _globals['_LISTRUNSRESPONSE']._serialized_end=2236
+  _globals['_GATEWAYSERVICE']._serialized_start=2585
+  _globals['_GATEWAYSERVICE']._serialized_end=3105
 # @@protoc_insertion_point(module_scope)
