@@ -9,7 +9,7 @@ from rich.console import Console
 from sluice_cli import exits
 from sluice_cli.client import DEFAULT_URL, Api, Json, Target
 from sluice_cli.options import ApiKey, AsJson, Tenant, Url
-from sluice_cli.rendering import run_line, steps_table, verdict_lines
+from sluice_cli.rendering import flag_lines, run_line, steps_table, verdict_lines
 from sluice_cli.terminal import err, out, print_json
 
 
@@ -70,11 +70,13 @@ def converse(api: Api, question: str, model: str, *, quiet: bool) -> Answer:
 
 
 def explain(answer: Answer, run: Json, console: Console) -> None:
-    """How the answer came about: the verdict where a gate had something to say, then the steps."""
-    if verdict := answer.sluice.get("verdict"):
+    """How the answer came about: the verdict where a gate blocked it, what the gates flagged, then the steps."""
+    verdict = answer.sluice["verdict"] if answer.finish_reason == "content_filter" else None
+    lines = [*(verdict_lines(verdict) if verdict else ()), *flag_lines(answer.sluice["flags"])]
+    if lines:
         console.print()
-        for line in verdict_lines(verdict):
-            console.print(line)
+    for line in lines:
+        console.print(line)
     console.print()
     console.print(steps_table(run))
     console.print(run_line(run))

@@ -6,7 +6,7 @@ import typer
 
 from sluice_cli.client import DEFAULT_URL, Api, Target
 from sluice_cli.options import ApiKey, AsJson, Tenant, Url
-from sluice_cli.rendering import run_line, runs_table, steps_table
+from sluice_cli.rendering import finding_lines, run_line, runs_table, steps_table
 from sluice_cli.terminal import err, out, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Past runs and their steps.")
@@ -48,3 +48,5 @@ def show_run(
         return
     out.print(run_line(run))
     out.print(steps_table(run))
+    for line in finding_lines(run):
+        out.print(line)
