@@ -14,6 +14,8 @@ from sluice_guardrail.domain.pii.selecting import select
 
 #: Findings of one text. Whoever lists a thousand addresses needs no thousand findings.
 _MOST = 32
+#: Dashes that stand for a hyphen within a number; models like to write them.
+_HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"))
 
 
 class PiiDetector:
@@ -42,7 +44,7 @@ class PiiDetector:
             yield Finding(candidate.entity, candidate.score, span, FOLDED)
 
     def _candidates(self, text: str) -> Iterator[Candidate]:
-        scan = Scan(text)
+        scan = Scan(text if text.isascii() else text.translate(_HYPHENS))
         for recogniser in self._recognisers:
             for candidate in recogniser.recognise(scan):
                 if candidate.entity in self._entities and not self._allow.holds(candidate):

@@ -15,14 +15,16 @@ from sluice_guardrail.domain.pii.recogniser import END, START, Candidate, Scan
 #: Groups of digits with small gaps; a first group or one after the country may stand in brackets.
 _GAP = r"[ ./-]{0,2}"
 _GROUPS = rf"(?:{_GAP}\(?[0-9]{{1,11}}\)?){{0,8}}"
+#: What may follow a number and is no part of it.
+_EXTENSION = r"x[0-9]{1,6}(?![0-9A-Za-z_])"
 _INTERNATIONAL = re.compile(rf"(?<![0-9A-Za-z_+])\+[0-9]{{1,15}}{_GROUPS}", re.ASCII)
 _NATIONAL = re.compile(rf"{START}\(?[0-9]{{2,11}}\)?{_GROUPS}", re.ASCII)
 #: As North America writes them, enough to need no word nearby.
 _NORTH_AMERICAN = re.compile(
-    rf"{START}(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}-)[2-9][0-9]{{2}}-[0-9]{{4}}{END}"
+    rf"{START}(?:\([2-9][0-9]{{2}}\) ?|[2-9][0-9]{{2}}-)[2-9][0-9]{{2}}-[0-9]{{4}}(?:(?={_EXTENSION})|{END})"
 )
 _GROUP_END = re.compile(r"[0-9]\)?(?=[ ./(-])")
-_GOES_ON = re.compile(r"[0-9A-Za-z_]|[./@-][0-9A-Za-z]", re.ASCII)
+_GOES_ON = re.compile(rf"(?!{_EXTENSION})(?:[0-9A-Za-z_]|[./@-][0-9A-Za-z])", re.ASCII)
 #: Digits of a number, its country included where it is given.
 _FEWEST, _MOST = 7, 15
 _INTERNATIONAL_SCORE, _NORTH_AMERICAN_SCORE, _NAMED_SCORE = 0.75, 0.6, 0.8
@@ -37,8 +39,6 @@ _WORDS = words(
     before=40,
     after=0,
 )
-
-
 #: Look-ups in the numbering plans for one text; a text that needs more was made to take long.
 _LOOK_UPS = 2_000
 
