@@ -141,6 +141,8 @@ def test_near_misses_are_left_alone(text: str):
         "The check digit of 111222333 and 44051401359 says nothing alone.",
         "Vectors [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]",
         "2 + 2 = 4, x = -1234567890, +1 for that, +100 points, 30-40 %, 1:100000000",
+        "T cells into target tissues, 2462673; stem cells 22080671; a handy list of 15551234567",
+        "Patient 9434765919 of the study, tin 36574261809, uid 234123412346, taxpayer 536904399",
         "Trial NCT01234567, catalogue ABC-123-4567, flight LH454, A4 paper, H2O",
         "",
         "@" * 100,

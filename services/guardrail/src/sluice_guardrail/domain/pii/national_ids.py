@@ -29,7 +29,7 @@ US_SSN = CheckedNumber(
     PiiEntity.US_SSN,
     bounded(r"[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{9}|[0-9]{3} [0-9]{2} [0-9]{4}"),
     ssn.is_valid,
-    words("ssn social_security social_security_number social_security_no taxpayer"),
+    words("ssn social_security social_security_number social_security_no"),
     Scores(bare=0.1, spaced=0.6),
 )
 BR_CPF = CheckedNumber(
@@ -46,7 +46,7 @@ DE_IDNR = CheckedNumber(
     words(
         """
         steuer_id steuer_idnr steueridentifikationsnummer steuerliche_identifikationsnummer idnr steuernummer tax_id
-        tax_number tin identifikationsnummer
+        identifikationsnummer
         """
     ),
     _WEAK,
@@ -77,14 +77,14 @@ GB_NHS = CheckedNumber(
     PiiEntity.GB_NHS,
     bounded(r"[0-9]{10}|[0-9]{3}[ -][0-9]{3}[ -][0-9]{4}"),
     nhs.is_valid,
-    words("nhs nhs_number national_health patient"),
+    words("nhs nhs_number national_health"),
     _WEAK,
 )
 IN_AADHAAR = CheckedNumber(
     PiiEntity.IN_AADHAAR,
     bounded(r"[0-9]{12}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}"),
     aadhaar.is_valid,
-    words("aadhaar aadhar uidai uid"),
+    words("aadhaar aadhar uidai"),
     _WEAK,
 )
 IT_CODICE_FISCALE = CheckedNumber(

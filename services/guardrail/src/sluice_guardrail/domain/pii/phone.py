@@ -27,14 +27,17 @@ _GROUP_END = re.compile(r"[0-9]\)?(?=[ ./(-])")
 _GOES_ON = re.compile(rf"(?!{_EXTENSION})(?:[0-9A-Za-z_]|[./@-][0-9A-Za-z])", re.ASCII)
 #: Digits of a number, its country included where it is given.
 _FEWEST, _MOST = 7, 15
-_INTERNATIONAL_SCORE, _NORTH_AMERICAN_SCORE, _NAMED_SCORE = 0.75, 0.6, 0.8
+_INTERNATIONAL_SCORE, _NORTH_AMERICAN_SCORE, _NATIONAL_SCORE = 0.75, 0.6, 0.3
+#: The least that a word nearby makes of any of them, and what it adds.
+_NAMED_SCORE, _NAMED_MORE = 0.8, 0.2
 #: Plans that a number without a country may follow; last those that allow nearly any number of digits.
 _REGIONS = ("US", "GB", "FR", "ES", "NL", "PL", "IN", "BR", "IT", "DE")
 _WORDS = words(
     """
-    phone telephone tel call mobile cell fax whatsapp sms text_me dial hotline
-    telefon telefonnummer handy handynummer mobil rufnummer anrufen telephone appelez appeler
-    telefono movil celular llama llamar cellulare telefone telemovel ligue telefoon mobiel bel komorka 电话 手机 電話
+    phone telephone tel call mobile cell_phone cell_number cellphone fax whatsapp sms
+    text_me dial hotline
+    telefon telefonnummer handynummer mobil rufnummer anrufen telephone appelez appeler
+    telefono movil celular llama llamar cellulare telefone telemovel ligue telefoon mobiel komorka 电话 手机 電話
     """,
     before=40,
     after=0,
@@ -75,7 +78,7 @@ def _written(scan: Scan, start: int) -> Iterator[tuple[re.Match[str], tuple[str 
         yield match, ("US",), _NORTH_AMERICAN_SCORE
     match = _NATIONAL.match(scan.text, start)
     if match and sum(map(str.isdigit, match[0])) >= _FEWEST and scan.near(Span(*match.span()), _WORDS):
-        yield match, _REGIONS, _NAMED_SCORE
+        yield match, _REGIONS, _NATIONAL_SCORE
 
 
 class _Plans:
@@ -111,5 +114,5 @@ class _Plans:
 
 def _score(scan: Scan, span: Span, score: float) -> float:
     if scan.near(span, _WORDS):
-        return max(_NAMED_SCORE, min(0.95, score + 0.2))
+        return max(_NAMED_SCORE, score + _NAMED_MORE)
     return score * 0.5 if scan.near(span, SOMETHING_ELSE) else score
