@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 from sluice_api.objects.guardrail_policy import PiiEntity
 from sluice_guardrail.domain.model import Span
-from sluice_guardrail.domain.pii.context import SOMETHING_ELSE, Words
+from sluice_guardrail.domain.pii.context import SOMETHING_ELSE, SOMETHING_ELSE_SHARE, Words
 from sluice_guardrail.domain.pii.recogniser import END, START, Candidate, Scan
 
 _SEPARATORS = re.compile(r"[^0-9A-Za-z]+")
 _BLANK = re.compile(r"[ \n]")
-#: What is left of a score where a word says that the number is one of something else.
-_SOMETHING_ELSE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +63,10 @@ class CheckedNumber:
         return written
 
     def _score(self, scan: Scan, span: Span, written: str) -> float:
-        if scan.near(span, self.words):
+        if self.words.near(scan.text, span):
             return self.scores.named
         score = self.scores.spaced if _SEPARATORS.search(written) else self.scores.bare
-        is_low = score <= _SOMETHING_ELSE_SHARE
-        return score if is_low or not scan.near(span, SOMETHING_ELSE) else score * _SOMETHING_ELSE_SHARE
+        return score * SOMETHING_ELSE_SHARE if SOMETHING_ELSE.near(scan.text, span) else score
 
 
 def bounded(pattern: str) -> re.Pattern[str]:

@@ -28,6 +28,8 @@ def words(listed: str, *, before: int = 60, after: int = 24) -> Words:
     return Words(re.compile(rf"(?<![a-z_])(?:{any_of})s?(?![a-z_])"), before, after)
 
 
+#: What is left of a score where a word says that the number is one of something else.
+SOMETHING_ELSE_SHARE = 0.5
 #: Words that make a number one of something else, right before it.
 SOMETHING_ELSE = words(
     """

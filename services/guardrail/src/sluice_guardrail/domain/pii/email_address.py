@@ -11,8 +11,13 @@ from sluice_guardrail.domain.pii.recogniser import Candidate, Scan
 #: Characters that RFC 5321 allows on either side; what is longer is no address.
 _LONGEST_LOCAL = 64
 _LONGEST_DOMAIN = 253
+#: From here on lie the scripts in which a word directly precedes the address.
+_WITHOUT_BLANKS = "\u2e80"
 _LOCAL_SIGNS = frozenset("._%+-'")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?P<top>[^\W\d_]{2,24})(?![\w@(-])")
+_DOMAIN = re.compile(
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}"
+    r"(?P<top>[A-Za-z]{2,24}(?![0-9A-Za-z_@(-])|[^\W\d_]{2,24}(?![\w@(-]))"
+)
 #: Endings of file names that follow an `@` in practice: `logo@2x.png`, `bundle@next.js`.
 _FILE_ENDINGS = frozenset(
     "png jpg jpeg gif svg webp avif ico css scss js ts jsx tsx json md py yaml yml".split()
@@ -51,13 +56,17 @@ class EmailRecogniser:
 def _local_start(text: str, at: int) -> int:
     """Where the part before the `@` starts; `at` where there is none that is allowed."""
     start = at
-    while start > 0 and (text[start - 1].isalnum() or text[start - 1] in _LOCAL_SIGNS):
+    while start > 0 and _is_local(text[start - 1]):
         start -= 1
         if at - start > _LONGEST_LOCAL:
             return at
     while start < at and text[start] in _LOCAL_SIGNS:  # a quotation mark or a full stop before it
         start += 1
     return start if text[at - 1] not in ".'" else at
+
+
+def _is_local(character: str) -> bool:
+    return (character.isalnum() and character < _WITHOUT_BLANKS) or character in _LOCAL_SIGNS
 
 
 def _is_login(text: str, start: int) -> bool:

@@ -22,7 +22,7 @@ _NAMED = words(
     "ip ipv4 ipv6 address host client visitor remote from adresse adresse_ip direccion indirizzo", before=40
 )
 _VERSION = words(
-    "v ver version release build firmware driver software update upgrade section chapter paragraph section clause oid",
+    "v ver version release build firmware driver software update upgrade section chapter paragraph clause oid",
     before=32,
     after=0,
 )
@@ -39,15 +39,16 @@ class IpAddressRecogniser:
         """Each public address."""
         for start in scan.numbers:
             match = _V4.match(scan.text, start) or _V6.match(scan.text, start)
-            address = _public(match[0].rstrip(":")) if match else None
-            if match and address is not None:
-                span = Span(start, start + len(match[0].rstrip(":")))
+            written = match[0].rstrip(":") if match else ""
+            address = _public(written)
+            if address is not None:
+                span = Span(start, start + len(written))
                 yield Candidate(PiiEntity.IP_ADDRESS, span, _score(scan, span, address), str(address))
 
 
-def _public(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _public(written: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(written)
     except ValueError:
         return None
     is_public = address.is_global and not address.is_multicast
@@ -55,9 +56,9 @@ def _public(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _score(scan: Scan, span: Span, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> float:
-    if scan.near(span, _VERSION) or scan.near(span, SOMETHING_ELSE):
+    if _VERSION.near(scan.text, span) or SOMETHING_ELSE.near(scan.text, span):
         return 0.2
-    if scan.near(span, _NAMED):
+    if _NAMED.near(scan.text, span):
         return 0.9
     if isinstance(address, ipaddress.IPv4Address) and max(address.packed) < _SMALL:
         return 0.3

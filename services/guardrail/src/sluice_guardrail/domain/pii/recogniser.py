@@ -8,13 +8,12 @@ from typing import Protocol
 
 from sluice_api.objects.guardrail_policy import PiiEntity
 from sluice_guardrail.domain.model import Span
-from sluice_guardrail.domain.pii.context import Words
 
 _DIGITS = re.compile(r"[0-9]+")
 
 #: Stands before what a recogniser looks for: no letter, digit or part of a longer name, path or decimal. ASCII, since
-#: in scripts without blanks a number directly follows a letter.
-START = r"(?<![0-9A-Za-z_])(?<![0-9A-Za-z][./@-])"
+#: in scripts without blanks a number directly follows a letter; `Tel.030` is none of them either.
+START = r"(?<![0-9A-Za-z_])(?<![0-9A-Za-z][/@-])(?<![0-9]\.)"
 #: Stands after it.
 END = r"(?![0-9A-Za-z_]|[./@-][0-9A-Za-z])"
 
@@ -40,10 +39,6 @@ class Scan:
     def numbers(self) -> tuple[int, ...]:
         """Where each run of digits starts."""
         return tuple(match.start() for match in _DIGITS.finditer(self.text))
-
-    def near(self, span: Span, words: Words) -> bool:
-        """True where one of the words stands close to a place."""
-        return words.near(self.text, span)
 
 
 class Recogniser(Protocol):
