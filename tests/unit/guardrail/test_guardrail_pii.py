@@ -94,7 +94,7 @@ def test_each_kind_is_found_where_it_stands(category: str, value: str, text: str
         "Card 1111 1111 1111 1117",  # Luhn, but no issuer's prefix
         "To DE88 3704 0044 0532 0130 00",
         "Account GB83WEST12345698765432",
-        "Account DE89 3704 0044 0532 0130",  # too short for its country
+        "Account DE86 3704 0044 0532 0130",  # the remainder is right, the length is not Germany's
         "SSN 666-90-4399",
         "SSN 536-00-4399",
         "SSN 912-90-4399",
@@ -103,7 +103,7 @@ def test_each_kind_is_found_where_it_stands(category: str, value: str, text: str
         "DNI 12345678A",
         "NIE X2482300A",
         "NIR 2 95 10 99 126 111 94",
-        "NIR 2 95 13 99 126 111 90",  # the key is right, the month is not
+        "NIR 2 95 13 99 126 111 44",  # the key is right, the month is not
         "NHS number 943 476 5918",
         "Aadhaar 2341 2341 2347",
         "Codice fiscale RSSMRA85T10A562T",
