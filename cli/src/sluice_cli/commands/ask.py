@@ -70,9 +70,10 @@ def converse(api: Api, question: str, model: str, *, quiet: bool) -> Answer:
 
 
 def explain(answer: Answer, run: Json, console: Console) -> None:
-    """How the answer came about: the verdict where a gate blocked it, what the gates flagged, then the steps."""
-    verdict = answer.sluice["verdict"] if answer.finish_reason == "content_filter" else None
-    lines = [*(verdict_lines(verdict) if verdict else ()), *flag_lines(answer.sluice["flags"])]
+    """How the answer came about: the verdict where a gate said block, what the gates flagged, then the steps."""
+    verdict = answer.sluice.get("verdict", {})
+    blocks = verdict_lines(verdict) if verdict.get("decision") == "block" else []
+    lines = [*blocks, *flag_lines(answer.sluice.get("flags", []))]
     if lines:
         console.print()
     for line in lines:
