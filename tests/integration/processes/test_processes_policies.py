@@ -39,8 +39,8 @@ def _ask(up: Running, model: str, text: str):
 @pytest.mark.parametrize(
     ("text", "step", "says"),
     [
-        (HOLDS_IT, "guard_input", "The request contains personal data"),
-        (ASKS_FOR_IT, "guard_output", "The answer contains personal data"),
+        (HOLDS_IT, "guard_input", "The request was not processed because it contains personal data"),
+        (ASKS_FOR_IT, "guard_output", "The answer was withheld because it contains personal data"),
     ],
 )
 def test_public_pipeline_blocks_personal_data_in_question_and_answer(

@@ -188,7 +188,7 @@ def test_passages_with_personal_data_are_no_finding_where_the_answer_has_none():
 def test_personal_data_is_blocked_where_the_policy_says_so():
     verdict = _screen("Ask nora.quill@example.com [1].", CONTACT, output=BLOCK_PII)
     assert (verdict.decision, verdict.reason) == (Decision.BLOCK, Reason.PII)
-    assert verdict.message.startswith("The answer contains personal data")
+    assert verdict.message.startswith("The answer was withheld because it contains personal data")
 
 
 @pytest.mark.parametrize("size", [1, 5, 40])

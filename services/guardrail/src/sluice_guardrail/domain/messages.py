@@ -24,11 +24,12 @@ _MESSAGES = {
 #: What differs by gate.
 _GATE_MESSAGES = {
     (Reason.PII, Gate.INPUT): (
-        "The request contains personal data, such as an e-mail address, a phone number or a card number. "
-        "Please ask your question without it."
+        "The request was not processed because it contains personal data, such as an e-mail address, a phone "
+        "number or a card number. Please ask your question without it."
     ),
     (Reason.PII, Gate.OUTPUT): (
-        "The answer contains personal data, such as an e-mail address, a phone number or a card number."
+        "The answer was withheld because it contains personal data, such as an e-mail address, a phone number "
+        "or a card number."
     ),
 }
 
