@@ -8,10 +8,10 @@ UV := .tools/bin/uv
 RUN := $(UV) run --frozen --all-packages --all-groups
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_PREFERENCE := only-system
+export PRE_COMMIT_HOME := $(CURDIR)/.tools/pre-commit
 
 STUBS := libs/contracts/src
 PROTO_FILES = $(shell cd protos && find sluice -name '*.proto' | sort)
-SOURCES := libs/api libs/lexical libs/servicekit services cli tests bench tools
 
 ##@ Use
 .PHONY: run
@@ -28,15 +28,8 @@ test: setup ## All tests that need no root
 	$(RUN) pytest -q $(ARGS)
 
 .PHONY: lint
-lint: setup ## Style, types, layers, spelling, protos
-	$(RUN) ruff format --check $(SOURCES)
-	$(RUN) ruff check $(SOURCES)
-	$(RUN) mypy
-	$(RUN) lint-imports
-	$(RUN) codespell
-	$(RUN) buf lint protos
-	$(RUN) buf format --diff --exit-code protos
-	$(RUN) buf breaking protos --against protos/baseline.binpb
+lint: setup ## The checks that .pre-commit-config.yaml lists, on everything
+	$(RUN) pre-commit run --all-files --hook-stage pre-push
 
 .PHONY: drift
 drift: protos reference ## Fail where a generated file differs from its source
@@ -61,10 +54,14 @@ setup: .venv/.stamp ## Install uv and the locked dependencies into this folder
 	$(UV) sync --frozen --all-packages --all-groups
 	@touch $@
 
+.PHONY: hooks
+hooks: setup ## Have git run the checks: quick ones before a commit, types too before a push
+	$(RUN) pre-commit install
+
 .PHONY: fmt
 fmt: setup ## Format the code and fix what can be fixed
-	$(RUN) ruff format $(SOURCES)
-	$(RUN) ruff check --fix $(SOURCES)
+	$(RUN) ruff format
+	$(RUN) ruff check --fix
 	$(RUN) buf format --write protos
 
 .PHONY: protos

@@ -19,6 +19,9 @@ class ModelServer:
     finish_reason: str = "stop"
     status: int = 200
     """Other than 200: the error that vLLM answers with."""
+    rewritten: str = ""
+    """What it answers where it is asked to rewrite a question; empty where it answers that like any other."""
+    rewrite_status: int = 200
     break_after: int | None = None
     """Cuts the connection after so many pieces."""
     silent_seconds: float = 0.0
@@ -60,10 +63,13 @@ async def serving(server: ModelServer) -> AsyncIterator[ModelServer]:
         server.requests.append(body)
         server.asked.set()
         server.headers.append(dict(request.headers))
-        if server.status != 200:
-            headers = {"retry-after": "3"} if server.status == 429 else {}
-            return web.json_response({"error": _ERRORS[server.status]}, status=server.status, headers=headers)
-        return await _stream(server, request, body["model"])
+        rewriting = asks_to_rewrite(body)
+        status = server.rewrite_status if rewriting else server.status
+        if status != 200:
+            headers = {"retry-after": "3"} if status == 429 else {}
+            return web.json_response({"error": _ERRORS[status]}, status=status, headers=headers)
+        pieces = (server.rewritten,) if rewriting and server.rewritten else server.pieces
+        return await _stream(server, request, body["model"], pieces)
 
     app = web.Application()
     app.router.add_post("/v1/chat/completions", answer)
@@ -79,7 +85,14 @@ async def serving(server: ModelServer) -> AsyncIterator[ModelServer]:
         await runner.cleanup()
 
 
-async def _stream(server: ModelServer, request: web.Request, model: str) -> web.StreamResponse:
+def asks_to_rewrite(body: dict[str, Any]) -> bool:
+    """True for a request that gives a conversation to rewrite the end of."""
+    return body["messages"][-1]["content"].startswith("<conversation>")
+
+
+async def _stream(
+    server: ModelServer, request: web.Request, model: str, pieces: tuple[str, ...]
+) -> web.StreamResponse:
     response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
     identity = {"id": "chatcmpl-a9b4786348263f30", "object": "chat.completion.chunk", "created": 1795452003}
     base = {**identity, "model": model}
@@ -91,7 +104,7 @@ async def _stream(server: ModelServer, request: web.Request, model: str) -> web.
     try:
         await response.prepare(request)
         await frame({"role": "assistant", "content": ""})
-        for index, piece in enumerate(server.pieces):
+        for index, piece in enumerate(pieces):
             if index == server.silent_before:
                 await asyncio.sleep(server.silent_seconds)
             if index == server.break_after:

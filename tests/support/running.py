@@ -126,12 +126,36 @@ def running(data: Path, *options: str, environment: Mapping[str, str] | None = N
 
 
 def sluice(
-    *arguments: str | Path, cwd: Path | None = None, timeout: float = 60
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    timeout: float = 60,
+    input: str = "",  # noqa: A002
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
     return subprocess.run(
-        [SLUICE, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=timeout
+        [SLUICE, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        timeout=timeout,
+        input=input,
     )
+
+
+def completions(line: str, environment: Mapping[str, str]) -> list[str]:
+    """What bash is offered at the end of a line."""
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" ")), "_SLUICE_COMPLETE": "complete_bash"}
+    done = subprocess.run(
+        [SLUICE],
+        env={**os.environ, **words, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
 
 
 def until(holds: Callable[[], object], seconds: float, what: str) -> float:

@@ -1,26 +1,22 @@
-"""Files on disk as documents: Markdown, text and JSON lines. What cannot be read is named, not raised."""
+"""Files on disk as documents. Files go as they are; JSON lines are parted here. What cannot be read is named, not
+raised."""
 
+import base64
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sluice_api.media_types import BY_SUFFIX, MAX_CONTENT_BYTES, media_type_of
 from sluice_cli.errors import usage
 
-_MEDIA_TYPES = {
-    ".md": "text/markdown",
-    ".markdown": "text/markdown",
-    ".txt": "text/plain",
-    ".text": "text/plain",
-    ".rst": "text/plain",
-}
 _LINES = frozenset({".jsonl", ".ndjson"})
-SUFFIXES = frozenset(_MEDIA_TYPES) | _LINES
 
-#: A document beyond this is named and left out.
-_MAX_BYTES = 16 << 20
+#: A line of JSON lines beyond this is named and left out.
+_MAX_LINE_BYTES = 16 << 20
 
 Json = dict[str, Any]
 
@@ -32,7 +28,7 @@ class Document:
     id: str
     body: Json
     size: int
-    """Bytes of text."""
+    """Bytes on disk."""
 
 
 @dataclass(frozen=True)
@@ -41,55 +37,75 @@ class Unreadable:
 
     id: str
     reason: str
+    size: int = 0
 
 
-def find(paths: Sequence[Path]) -> list[Path]:
+@dataclass(frozen=True)
+class Found:
+    """What there is to ingest."""
+
+    files: list[Path]
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Files in folders that are of no kind that can be ingested, by suffix."""
+    unreadable: list[Unreadable] = field(default_factory=list)
+    """Folders that cannot be looked into."""
+
+
+def find(paths: Sequence[Path]) -> Found:
     """The files to read: those named, and in folders all of a known kind, hidden ones left out.
 
     Raises:
         CommandError: a path does not exist, a named file is of no known kind, or nothing is found.
     """
     found: dict[Path, None] = {}
+    left_out: Counter[str] = Counter()
+    unreadable: list[Unreadable] = []
     for path in paths:
         if path.is_dir():
-            found.update(dict.fromkeys(_walk(path)))
+            for file in _walk(path, unreadable):
+                if _is_known(file):
+                    found[file] = None
+                else:
+                    left_out[file.suffix.lower() or "no suffix"] += 1
         elif not path.exists():
             raise usage(f"{path} does not exist")
-        elif path.suffix.lower() not in SUFFIXES:
-            known = ", ".join(sorted(SUFFIXES))
-            raise usage(f"{path} is of a kind that cannot be ingested", f"these can: {known}")
+        elif not _is_known(path):
+            known = ", ".join(sorted(BY_SUFFIX.keys() | _LINES))
+            raise usage(f"{path} is of a kind that cannot be ingested", f"these can, also with .gz: {known}")
         else:
             found[path] = None
-    if not found:
-        raise usage(f"nothing to ingest in {', '.join(str(path) for path in paths)}")
-    return list(found)
+    if not found and not unreadable:
+        others = f"; left out: {kinds(left_out)}" if left_out else ""
+        raise usage(f"nothing to ingest in {', '.join(str(path) for path in paths)}{others}")
+    return Found(list(found), left_out, unreadable)
+
+
+def kinds(left_out: Counter[str]) -> str:
+    """Counts by suffix as a person reads them."""
+    return ", ".join(f"{count} {suffix}" for suffix, count in left_out.most_common())
 
 
 def read(path: Path) -> Iterator[Document | Unreadable]:
     """The documents of a file: itself, or one per line of JSON lines."""
     name = document_id(path)
     try:
-        if path.suffix.lower() in _LINES:
+        if not path.is_file():
+            path.stat()  # says why where it is a link to nowhere
+            yield Unreadable(name, "not a regular file")  # to read a pipe would wait for ever
+        elif path.suffix.lower() in _LINES:
             yield from _lines(path, name)
-            return
-        if path.stat().st_size > _MAX_BYTES:
-            yield Unreadable(name, f"larger than {_MAX_BYTES >> 20} MiB")
-            return
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        yield Unreadable(name, f"not UTF-8: byte {error.start} cannot be read")
+        else:
+            yield _file(path, name)
     except OSError as error:
         yield Unreadable(name, error.strerror or str(error))
-    else:
-        body = {"id": name, "text": text, "media_type": _MEDIA_TYPES[path.suffix.lower()]}
-        yield Document(name, body, len(text.encode()))
 
 
 def document_id(path: Path) -> str:
     """The path seen from the working folder, or in full outside of it: the same file keeps its id."""
     absolute = Path(os.path.normpath(path.absolute()))
     here = Path.cwd()
-    return (absolute.relative_to(here) if absolute.is_relative_to(here) else absolute).as_posix()
+    name = (absolute.relative_to(here) if absolute.is_relative_to(here) else absolute).as_posix()
+    return name.encode(errors="replace").decode()  # a name in another encoding than the system's
 
 
 def batches(documents: Iterable[Document], count: int, size: int) -> Iterator[list[Document]]:
@@ -106,24 +122,45 @@ def batches(documents: Iterable[Document], count: int, size: int) -> Iterator[li
         yield group
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
+def _is_known(path: Path) -> bool:
+    return path.suffix.lower() in _LINES or media_type_of(path.name) is not None
+
+
+def _walk(folder: Path, unreadable: list[Unreadable]) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        unreadable.append(Unreadable(document_id(Path(error.filename)), error.strerror or str(error)))
+
+    for root, folders, files in os.walk(folder, onerror=note):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith("."):
                 yield Path(root) / name
+
+
+def _file(path: Path, name: str) -> Document | Unreadable:
+    size = path.stat().st_size
+    if size > MAX_CONTENT_BYTES:
+        return Unreadable(name, f"larger than {MAX_CONTENT_BYTES >> 20} MiB; split it", size)
+    content = path.read_bytes()
+    if not content:
+        return Unreadable(name, "empty")
+    return Document(name, {"id": name, "content": base64.b64encode(content).decode()}, len(content))
 
 
 def _lines(path: Path, name: str) -> Iterator[Document | Unreadable]:
     with path.open("rb") as lines:
         number = 0
-        while line := lines.readline(_MAX_BYTES + 1):
+        if not path.stat().st_size:
+            yield Unreadable(name, "empty")
+        while line := lines.readline(_MAX_LINE_BYTES + 1):
             number += 1
             where = f"{name}:{number}"
-            if len(line) > _MAX_BYTES:
-                yield Unreadable(where, f"longer than {_MAX_BYTES >> 20} MiB")
+            if len(line) > _MAX_LINE_BYTES:
+                size = len(line)
                 while line and not line.endswith(b"\n"):
-                    line = lines.readline(_MAX_BYTES)
+                    line = lines.readline(_MAX_LINE_BYTES)
+                    size += len(line)
+                yield Unreadable(where, f"longer than {_MAX_LINE_BYTES >> 20} MiB", size)
             elif line.strip():
                 yield _line(line, where)
 
@@ -132,10 +169,12 @@ def _line(line: bytes, where: str) -> Document | Unreadable:
     try:
         body = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        return Unreadable(where, f"not UTF-8: byte {error.start} cannot be read")
+        return Unreadable(where, f"not UTF-8: byte {error.start} cannot be read", len(line))
     except ValueError as error:
-        return Unreadable(where, f"not JSON: {error}")
+        return Unreadable(where, f"not JSON: {error}", len(line))
+    except RecursionError:
+        return Unreadable(where, "nested too deeply", len(line))
     if not isinstance(body, dict):
-        return Unreadable(where, "not a JSON object")
+        return Unreadable(where, "not a JSON object", len(line))
     body.setdefault("id", where)
     return Document(str(body["id"]), body, len(line))

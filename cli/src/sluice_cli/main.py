@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sluice_cli import exits
-from sluice_cli.commands import ask, audit, compiling, ingest, quickstart, runs, search, status, up
+from sluice_cli.commands import ask, audit, compiling, documents, ingest, quickstart, runs, search, status, up
 from sluice_cli.errors import CommandError
 from sluice_cli.terminal import out, print_error
 
@@ -24,6 +24,7 @@ app.command()(status.status)
 app.command()(ingest.ingest)
 app.command()(ask.ask)
 app.command()(search.search)
+app.add_typer(documents.app, name="documents")
 app.add_typer(runs.app, name="runs")
 app.add_typer(audit.app, name="audit")
 app.command("compile")(compiling.compile_command)

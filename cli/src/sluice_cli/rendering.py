@@ -51,6 +51,16 @@ def runs_table(runs: list[Json]) -> Table:
     return table
 
 
+def change_line(run: Json) -> str:
+    """A run that has just started or ended, in one line; columns stand under each other."""
+    at = (run["ended"] or run["started"])[:19].replace("T", " ")
+    padding = " " * (9 - len(run["state"]))
+    return (
+        f"{at}  {run['run_id']}  {escape(run['model']):<12}  {state(run['state'])}{padding}"
+        f"  {_milliseconds(run['duration_ms']):>8}  {escape(run['reason'])}".rstrip()
+    )
+
+
 def verdict_lines(verdict: Json) -> list[str]:
     """Why a gate decided: one line for each finding."""
     lines = [f"policy {escape(verdict['policy'])} (version {escape(verdict['policy_version'])})"]

@@ -107,6 +107,7 @@ def test_question_that_the_documents_do_not_answer(up: Running):
     answer = _ask(up, "Who composed the opera Tosca?")
     assert answer.choices[0].message.content == "The documents do not answer this question."
     assert answer.model_extra["sluice"]["citations"] == []
+    assert answer.model_extra["sluice"]["unanswerable"] is True
 
 
 def test_models_are_the_pipelines(up: Running):

@@ -29,6 +29,9 @@ def test_grpc_answers_like_http(up: Running):
         run = stub.GetRun(gateway_pb2.GetRunRequest(run_id=answer.run_id)).run
         assert run.state == gateway_pb2.RUN_STATE_ANSWERED
         assert len(run.steps) == 5
+        assert not answer.unanswerable
+        request.messages[0].content = "Who composed the opera Tosca?"
+        assert stub.Answer(request).unanswerable
         runs = stub.ListRuns(gateway_pb2.ListRunsRequest(page_size=2))
         assert len(runs.runs) == 2
         assert runs.next_page_token

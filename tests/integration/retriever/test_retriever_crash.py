@@ -12,11 +12,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from tests.integration.retriever.conftest import SNAPSHOT, Client, running
 
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
 from sluice_servicekit.channels import open_channel
 from sluice_servicekit.errors import Unavailable
+
+pytestmark = pytest.mark.needs("procfs")  # which workers a process has
 
 DOCUMENTS = 6
 CHUNKS = 5
@@ -92,11 +95,12 @@ async def test_killing_the_worker_leaves_every_document_whole(tmp_path: Path) ->
     async with running(tmp_path) as client:
         short = replace(client, knowledge_base="short")
         writer = Writer(short)
+        await replace(short, tenant="other").ingest([{"id": "a", "text": "Now the parser runs."}])
         for _ in range(6):
             await patiently(short, "version")
             writing = asyncio.create_task(writer.run())
             await asyncio.sleep(moments.uniform(0.05, 0.8))
-            kill_children(os.getpid())
+            kill_store_worker(os.getpid())
             writer.enough = True
             with suppress(Unavailable):
                 await asyncio.wait_for(writing, DEADLINE)
@@ -110,9 +114,25 @@ async def test_killing_the_worker_leaves_every_document_whole(tmp_path: Path) ->
 async def test_a_read_survives_the_death_of_the_worker(tmp_path: Path) -> None:
     async with running(tmp_path) as client:
         await client.ingest([{"id": "a", "text": "Otters sleep."}])
-        kill_children(os.getpid())
+        kill_store_worker(os.getpid())
 
         assert await client.found("otters") == ["a"]
+
+
+async def test_a_document_survives_the_death_of_its_parser(tmp_path: Path) -> None:
+    slow = b"<body>" + b"<i></i>" * 100_000 + b"<p>Otters sleep.</p></body>"
+    async with running(tmp_path) as client:
+        await client.ingest([{"id": "a", "text": "The parser runs."}])
+        document = {"id": "b", "content": slow, "media_type": "text/html"}
+        ingesting = asyncio.create_task(client.ingest([document]))
+        await asyncio.sleep(0.3)
+        kill_parsers(os.getpid())
+        [reply] = await ingesting
+
+        found = await client.found("otters")
+
+    assert (reply.outcome, reply.chunks) == (retriever_pb2.INGEST_OUTCOME_STORED, 1)
+    assert found[0] == "b"
 
 
 async def test_a_write_says_unavailable_when_the_worker_dies_and_works_again_at_once(tmp_path: Path) -> None:
@@ -120,7 +140,7 @@ async def test_a_write_says_unavailable_when_the_worker_dies_and_works_again_at_
         writing = asyncio.create_task(Writer(replace(client, knowledge_base="short")).run())
         while not writing.done():
             await asyncio.sleep(0.5)
-            kill_children(os.getpid())
+            kill_store_worker(os.getpid())
         [failure] = await asyncio.gather(writing, return_exceptions=True)
 
         [reply] = await client.ingest([{"id": "b", "text": "Bees dance."}])
@@ -224,9 +244,25 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def kill_children(pid: int) -> None:
+def kill_store_worker(pid: int) -> None:
     for child in children(pid):
-        os.kill(child, signal.SIGKILL)
+        if holds(child, "register.sqlite"):
+            os.kill(child, signal.SIGKILL)
+
+
+def kill_parsers(pid: int) -> None:
+    for child in children(pid):
+        if not holds(child, "register.sqlite"):
+            os.kill(child, signal.SIGKILL)
+
+
+def holds(pid: int, name: str) -> bool:
+    """True where a process has a file of that name open."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            if link.readlink().name == name:
+                return True
+    return False
 
 
 def alive(pid: int) -> bool:

@@ -85,8 +85,23 @@ def test_versions_follow_what_they_are_made_of(tmp_path: Path):
     assert before.pipelines["default"].version != after.pipelines["default"].version
 
 
+def test_version_of_a_pipeline_follows_the_server_that_rewrites(tmp_path: Path):
+    def version(model: str) -> str:
+        server = {"baseModel": model, "external": {"urls": ["http://x/v1"]}}
+        objects = [*_all(Pipeline=_rewriting("other")), _object("ModelServer", server, name="other")]
+        return _compile(_write(tmp_path, *objects)).snapshot.pipelines["default"].version
+
+    assert version("one") != version("other")
+
+
 PIPELINE = BASE["Pipeline"]
 STEPS = PIPELINE["steps"]
+
+
+def _rewriting(server: str) -> dict[str, object]:
+    return {**PIPELINE, "steps": {**STEPS, "rewrite": {"modelServerRef": server}}}
+
+
 BOMB = "\n".join(
     [
         "a: &a [x,x,x,x,x,x,x,x]",
@@ -128,6 +143,14 @@ BOMB = "\n".join(
         ),
         ({"ModelServer": {"external": {"urls": ["http://x/v1"]}}}, ("baseModel",)),
         ({"KnowledgeBase": {"chunking": {"maxTokens": 4}}}, ("spec.chunking.maxTokens",)),
+        (
+            {"Pipeline": _rewriting("nope")},
+            ("spec.steps.rewrite.modelServerRef", "no ModelServer 'nope'", "there is: default"),
+        ),
+        (
+            {"Pipeline": _rewriting("default")},
+            ("spec.steps.rewrite.modelServerRef", "'default' is extractive"),
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, object], parts: tuple[str, ...]):

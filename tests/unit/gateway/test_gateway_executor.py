@@ -1,9 +1,10 @@
 """A run as a state machine, over doubles of the four services and a journal in memory."""
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -12,9 +13,11 @@ from sluice_api.objects.pipeline import (
     Audit,
     GenerateStep,
     GuardStep,
+    OnFail,
     PipelineSpec,
     RerankStep,
     RetrieveStep,
+    RewriteStep,
     Steps,
 )
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
@@ -27,6 +30,7 @@ from sluice_gateway.domain.model import (
     Principal,
     Released,
     Reranked,
+    Rewritten,
     RunRequest,
     Sampling,
     Vectors,
@@ -34,6 +38,7 @@ from sluice_gateway.domain.model import (
 )
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.ports import Services
+from sluice_gateway.domain.recording import digest
 from sluice_gateway.domain.run import Event, RunState, StepState, fold
 from sluice_servicekit.errors import (
     DeadlineExceeded,
@@ -61,6 +66,12 @@ class World:
     output_verdict: Verdict = field(default_factory=_verdict)
     pieces: tuple[str, ...] = ("It is ", "forty [1].")
     fail_after_piece: ServiceError | None = None
+    finish: Finish = field(default_factory=lambda: Finish("stop", model="double"))
+    rewritten: str = "How long does the second kiln take?"
+    shown: Sequence[Message] = ()
+    """The turns that were to be rewritten."""
+    queries: list[object] = field(default_factory=list)
+    """What was embedded, searched and reranked with."""
     calls: list[str] = field(default_factory=list)
     called: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
@@ -89,14 +100,22 @@ class World:
             yield Released(size, _verdict(), final=False)
         yield Released(size, self.output_verdict, final=True)
 
+    async def rewrite(self, principal: object, step: object, turns: Sequence[Message]) -> Rewritten:
+        self.shown = turns
+        await self.step("rewrite")
+        return Rewritten(self.rewritten, model="double")
+
     async def embed(self, text: str) -> Vectors:
+        self.queries.append(text)
         return Vectors(object())
 
-    async def search(self, *_: object) -> Sequence[Passage]:
+    async def search(self, *arguments: object) -> Sequence[Passage]:
+        self.queries.append(arguments[2])
         await self.step("retrieve")
         return [Passage("a.md", "A"), Passage("b.md")]
 
     async def rerank(self, *arguments: object) -> Reranked:
+        self.queries.append(arguments[1])
         await self.step("rerank")
         return Reranked([Passage("a.md", "A")], 2, "double")
 
@@ -106,7 +125,7 @@ class World:
             if index == 1 and self.fail_after_piece:
                 raise self.fail_after_piece
             yield piece
-        yield Finish("stop", model="double")
+        yield self.finish
 
 
 class Memory:
@@ -162,9 +181,12 @@ class Bench:
     max_in_flight: int = 8
     timeout: float = 5.0
     retries: int = 2
+    rewrite: OnFail | None = None
+    """What the run does where rewriting fails; None leaves the step out."""
 
     def executor(self) -> Executor:
         policy = {**QUICK, "retries": self.retries}
+        rewrite = RewriteStep(model_server_ref="m", on_fail=self.rewrite) if self.rewrite else None
         spec = PipelineSpec(
             knowledge_base_ref="default",
             guardrail_policy_ref="default",
@@ -172,6 +194,7 @@ class Bench:
             audit=self.audit,
             steps=Steps.model_construct(
                 guard_input=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
+                rewrite=rewrite and RewriteStep.model_construct(**{**rewrite.__dict__, **policy}),
                 retrieve=RetrieveStep.model_construct(**{**RetrieveStep().__dict__, **policy}),
                 rerank=RerankStep.model_construct(**{**RerankStep().__dict__, **policy}),
                 generate=GenerateStep.model_construct(
@@ -212,6 +235,7 @@ def _request(stream: bool = False, text: str = "How long?", model: str = "defaul
     )
 
 
+ALONE = Message("user", "In which city is the Corrib lathe made?")
 ALL = ("guard_input", "retrieve", "rerank", "generate", "guard_output")
 
 
@@ -269,6 +293,112 @@ async def test_reranker_that_fails_degrades():
     assert result.state is RunState.DEGRADED
     assert "forty" in result.text
     assert bench.record.reason == "rerank: UNAVAILABLE"
+
+
+CONVERSATION = (
+    Message("system", "Be brief."),
+    Message("user", "How long does the first kiln take?"),
+    Message("assistant", "Nine hours [1]."),
+    Message("user", "And the second one?"),
+)
+JOINED = "How long does the first kiln take? And the second one?"
+
+
+def _conversation(**changes: object) -> RunRequest:
+    return replace(_request(), messages=CONVERSATION, **changes)
+
+
+async def _answer(bench: Bench, request: RunRequest) -> RunResult:
+    return await bench.executor().admit(request).result()
+
+
+def _detail(bench: Bench, name: str) -> dict[str, object]:
+    return next(json.loads(step.detail) for step in bench.record.steps if step.name == name)
+
+
+async def test_question_that_leans_is_rewritten_after_the_gate_and_before_retrieval():
+    bench = Bench(rewrite=OnFail.DEGRADE)
+    bench.world.wait["guard_input"] = 0.02
+    result = await _answer(bench, _conversation())
+    assert bench.world.calls == ["guard_input", "rewrite", "retrieve", "rerank", "generate", "guard_output"]
+    assert [step.name for step in bench.record.steps] == bench.world.calls
+    assert bench.world.queries == [bench.world.rewritten] * 3
+    assert tuple(bench.world.shown) == CONVERSATION[1:]
+    assert result.state is RunState.ANSWERED
+    detail = _detail(bench, "rewrite")
+    assert (detail["model_server"], detail["model"], detail["changed"]) == ("m", "double", True)
+    assert detail["query_hash"] == digest(bench.world.rewritten)
+    assert "kiln" not in str(bench.journal.events)
+
+
+async def test_nothing_is_rewritten_without_need():
+    for bench, request in (
+        (Bench(), _conversation()),
+        (Bench(rewrite=OnFail.DEGRADE), _request(text="And the second one?")),
+        (Bench(rewrite=OnFail.DEGRADE), replace(_conversation(), messages=(*CONVERSATION, ALONE))),
+    ):
+        assert (await _answer(bench, request)).state is RunState.ANSWERED
+        assert "rewrite" not in bench.world.calls
+        assert bench.world.queries[0] in (JOINED, "And the second one?", ALONE.content)
+
+
+async def test_blocked_question_reaches_no_engine():
+    bench = Bench(rewrite=OnFail.DEGRADE)
+    bench.world.input_verdict = _verdict(Decision.BLOCK)
+    assert (await _answer(bench, _conversation())).state is RunState.BLOCKED
+    assert bench.world.calls == ["guard_input"]
+
+
+async def test_rewriting_that_fails_leaves_the_query_of_the_rules():
+    bench = Bench(rewrite=OnFail.DEGRADE)
+    bench.world.fail["rewrite"] = [Unavailable("gone")] * 9
+    result = await _answer(bench, _conversation())
+    assert (result.state, bench.record.reason) == (RunState.DEGRADED, "rewrite: UNAVAILABLE")
+    assert bench.world.queries == [JOINED] * 3
+    assert bench.world.calls.count("rewrite") == 3
+
+
+async def test_every_reason_of_a_degraded_run_is_told():
+    bench = Bench(rewrite=OnFail.DEGRADE, retries=0)
+    bench.world.fail["rewrite"], bench.world.fail["rerank"] = [Unavailable("gone")], [Unavailable("gone")]
+    await _answer(bench, _conversation())
+    assert bench.record.reason == "rewrite: UNAVAILABLE; rerank: UNAVAILABLE"
+
+
+async def test_rewriting_that_must_not_fail_fails_the_run():
+    bench = Bench(rewrite=OnFail.ABORT, retries=0)
+    bench.world.fail["rewrite"] = [Unavailable("gone")]
+    with pytest.raises(RunFailedError) as raised:
+        await _answer(bench, _conversation())
+    assert raised.value.step == "rewrite"
+    assert "retrieve" not in bench.world.calls
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "reason"),
+    [
+        ("", "REWRITE_EMPTY"),
+        ("The weather tomorrow?", "REWRITE_UNRELATED"),
+        ("kiln " * 100, "REWRITE_TOO_LONG"),
+    ],
+)
+async def test_absurd_rewriting_is_not_used_and_recorded(rewritten: str, reason: str):
+    bench = Bench(rewrite=OnFail.DEGRADE)
+    bench.world.rewritten = rewritten
+    result = await _answer(bench, _conversation())
+    assert result.state is RunState.ANSWERED
+    assert bench.world.queries == [JOINED] * 3
+    assert {step.name: step.reason for step in bench.record.steps}["rewrite"] == reason
+    assert _detail(bench, "rewrite")["changed"] is False
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_answer_that_says_there_is_none_cites_nothing(stream: bool):
+    bench = Bench(streaming=StreamingMode.WINDOW)
+    bench.world.finish = Finish("stop", model="double", unanswerable=True)
+    result = await _answer(bench, _request(stream=stream))
+    assert (result.unanswerable, result.citations, result.text) == (True, (), "It is forty [1].")
+    assert _detail(bench, "generate")["unanswerable"] is True
 
 
 async def test_slow_step_fails_by_its_timeout():

@@ -1,9 +1,10 @@
 """The extractive engine: which sentences it quotes, and when it quotes none."""
 
 from sluice_inference.domain.cleaning import readable
-from sluice_inference.domain.extractive import UNANSWERABLE, choose
+from sluice_inference.domain.extractive import choose
 from sluice_inference.domain.model import Finish, FinishReason, Message, Passage, Sampling, Sentence, Task
 from sluice_inference.engines.extractive import ExtractiveEngine
+from sluice_lexical.unanswerable import ENGLISH, SENTENCES
 
 
 def _passage(title: str, *sentences: tuple[str, float]) -> Passage:
@@ -44,8 +45,9 @@ async def test_quotes_the_sentence_that_answers_with_its_passage():
 
 async def test_says_so_where_nothing_answers():
     text, finish = await _generate("Who composed Tosca?", _passage("Care", ("Only staff may do it.", 0.02)))
-    assert (text, finish.unanswerable) == (UNANSWERABLE, True)
-    assert (await _generate(QUESTION))[0] == UNANSWERABLE
+    assert (text, finish.unanswerable) == (ENGLISH, True)
+    assert (await _generate(QUESTION))[0] == ENGLISH
+    assert (await _generate("Wer hat die Oper Tosca komponiert?"))[0] == SENTENCES["de"]
 
 
 async def test_is_deterministic():

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_api.media_types import MediaType
 from sluice_retriever.domain.chunking import Budget, chunk, context_line
-from sluice_retriever.domain.model import Chunk, Document, MediaType
+from sluice_retriever.domain.markdown import blocks, plain_blocks
+from sluice_retriever.domain.model import Chunk
 
 SENTENCES = st.text(
     alphabet=st.sampled_from("abc defg ÄßéЖ日本。.!?\n\t#*|-`>1)\u00a0\u2028"), min_size=1, max_size=600
 )
+MEDIA_TYPES = st.sampled_from([MediaType.PLAIN, MediaType.MARKDOWN])
 BUDGETS = st.builds(Budget, st.integers(8, 60), st.integers(0, 3), st.just(80))
 
 
@@ -23,7 +26,8 @@ def count_words(texts: Sequence[str]) -> list[int]:
 
 
 def cut(text: str, budget: Budget, media_type: str = MediaType.PLAIN, title: str = "") -> list[Chunk]:
-    return chunk(Document("d", text, title, media_type=media_type), budget, count_words)
+    cut_into = blocks if media_type == MediaType.MARKDOWN else plain_blocks
+    return chunk(title, cut_into(text), budget, count_words)
 
 
 def squeezed(text: str) -> str:
@@ -37,13 +41,13 @@ def test_plain_text_is_all_there_in_order(text: str, budget: Budget) -> None:
     assert squeezed("".join(piece.text for piece in chunks)) == squeezed(text)
 
 
-@given(SENTENCES, BUDGETS, st.sampled_from(list(MediaType)))
+@given(SENTENCES, BUDGETS, MEDIA_TYPES)
 def test_no_chunk_is_over_the_budget(text: str, budget: Budget, media_type: MediaType) -> None:
     for piece in cut(text, budget, media_type):
         assert sum(count_words([piece.text[s.start : s.end] for s in piece.sentences])) <= budget.max_tokens
 
 
-@given(SENTENCES, BUDGETS, st.sampled_from(list(MediaType)))
+@given(SENTENCES, BUDGETS, MEDIA_TYPES)
 def test_sentences_lie_in_the_text_in_order_and_apart(
     text: str, budget: Budget, media_type: MediaType
 ) -> None:
@@ -55,7 +59,7 @@ def test_sentences_lie_in_the_text_in_order_and_apart(
             assert before.end <= after.start
 
 
-@given(SENTENCES, BUDGETS, st.sampled_from(list(MediaType)))
+@given(SENTENCES, BUDGETS, MEDIA_TYPES)
 def test_every_word_of_the_text_is_in_some_chunk(text: str, budget: Budget, media_type: MediaType) -> None:
     chunks = cut(text, budget, media_type)
 

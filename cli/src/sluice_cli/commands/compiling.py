@@ -1,21 +1,23 @@
 """`sluice compile`: do the objects fit together?"""
 
-import json as json_module
+import json
 
 from rich.markup import escape
 
-from sluice_api.errors import ObjectError
 from sluice_cli.errors import usage
-from sluice_cli.options import AsJson, Objects
-from sluice_cli.supervising.objects import compile_files
-from sluice_cli.terminal import err, out, print_json
+from sluice_cli.options import Objects, Output, OutputFormat, prints_data
+from sluice_cli.terminal import err, out, print_data
 
 
-def compile_command(file: Objects, json: AsJson = False) -> None:
-    """Check objects without running them; --json prints the snapshot they make.
+@prints_data
+def compile_command(file: Objects, output: Output = OutputFormat.TABLE) -> None:
+    """Check objects without running them; json and yaml print the snapshot they make.
 
     Exits 2 when they do not compile, and names file, object and field.
     """
+    from sluice_api.errors import ObjectError
+    from sluice_cli.supervising.objects import compile_files  # see `up`
+
     try:
         compilation = compile_files(file)
     except ObjectError as error:
@@ -23,7 +25,7 @@ def compile_command(file: Objects, json: AsJson = False) -> None:
     for warning in compilation.warnings:
         err.print(f"[yellow]warning:[/] {escape(str(warning))}")
     snapshot = compilation.snapshot
-    if json:
-        print_json({"digest": snapshot.digest, "snapshot": json_module.loads(snapshot.content)})
+    if output is not OutputFormat.TABLE:
+        print_data({"digest": snapshot.digest, "snapshot": json.loads(snapshot.content)}, output)
         return
     out.print(f"{snapshot.digest}  pipelines: {', '.join(sorted(snapshot.pipelines)) or 'none'}")

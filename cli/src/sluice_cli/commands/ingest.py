@@ -1,5 +1,7 @@
 """`sluice ingest`: files into a knowledge base."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -7,39 +9,111 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from sluice_cli import documents
+from sluice_cli import documents, exits
 from sluice_cli.client import DEFAULT_URL, Api, Target
-from sluice_cli.errors import CommandError
-from sluice_cli.ingesting import Ingested, ingest_files
-from sluice_cli.options import ApiKey, AsJson, KnowledgeBase, Tenant, Url
-from sluice_cli.terminal import err, out, print_json
+from sluice_cli.errors import CommandError, usage
+from sluice_cli.ingesting import Ingested, Ingestion, delete, ids_below, total_bytes
+from sluice_cli.ingestion_progress import Progress
+from sluice_cli.options import ApiKey, KnowledgeBase, Output, OutputFormat, Tenant, Url, prints_data
+from sluice_cli.terminal import err, out, print_data
+
+#: Failures that are listed one by one; --json has all of them.
+_LISTED = 30
 
 
+@prints_data
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders: Markdown, text, JSON lines.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files and folders: Markdown, text, HTML, PDF, DOCX, CSV, JSON lines."),
+    ],
     kb: KnowledgeBase = "default",
+    prune: Annotated[
+        bool, typer.Option(help="Also remove the documents below these folders whose files are gone.")
+    ] = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = "",
     tenant: Tenant = "",
-    json: AsJson = False,
+    output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Put files into a knowledge base; those that are known are replaced.
+    """Put files into a knowledge base; those that are known and have changed are replaced.
+
+    What cannot be read is named and left out, and the rest goes on. Broken off, the same command goes on where it
+    stopped.
 
     Exits 0 when all were accepted, 1 when some were not, 2 when there is nothing to ingest.
     """
-    files = documents.find(paths)
+    prefixes = _prefixes(paths) if prune else []
+    found = documents.find(paths)
     with Api(Target(url, api_key, tenant)) as api:
-        outcome = ingest_files(api, kb, files)
-    report(outcome, kb, as_json=json)
+        ingestion = Ingestion(api, kb, found)
+        ingestion.check()
+        try:
+            outcome = run(ingestion, found)
+        except KeyboardInterrupt:
+            report(ingestion.outcome, kb, output)
+            err.print("stopped; the same command goes on from here")
+            raise typer.Exit(exits.INTERRUPTED) from None
+        except CommandError as error:
+            report(ingestion.outcome, kb, output)
+            hint = error.hint or "the same command goes on from here"
+            raise CommandError(error.message, hint, error.code) from error
+        removed = _prune(api, kb, prefixes, found, outcome)
+    report(outcome, kb, output)
+    if prune and output is OutputFormat.TABLE:
+        out.print(f"{removed} documents whose files are gone were removed")
     if outcome.failed:
         raise CommandError(f"{len(outcome.failed)} documents were not accepted")
 
 
-def report(outcome: Ingested, knowledge_base: str, *, as_json: bool = False) -> None:
+def run(ingestion: Ingestion, found: documents.Found) -> Ingested:
+    """Ingests, showing how it goes on."""
+    with Progress(len(found.files), total_bytes(found.files)) as progress:
+        return ingestion.run(progress)
+
+
+def report(outcome: Ingested, knowledge_base: str, output: OutputFormat = OutputFormat.TABLE) -> None:
     """Says what became of the documents."""
-    if as_json:
-        print_json(asdict(outcome))
+    if output is not OutputFormat.TABLE:
+        print_data(asdict(outcome), output)
         return
-    for failure in outcome.failed:
+    for failure in outcome.failed[:_LISTED]:
         err.print(f"[red]not accepted:[/] {escape(failure['id'])}: {escape(failure['reason'])}")
+    if more := len(outcome.failed) - _LISTED:
+        err.print(f"[red]not accepted:[/] {more} more; --json lists them all") if more > 0 else None
+    if outcome.left_out:
+        err.print(f"[dim]left out, of kinds that cannot be ingested: {_kinds(outcome)}[/]")
     out.print(f"{outcome.accepted} documents of {outcome.files} files are in {escape(knowledge_base)}")
+    stored = outcome.accepted - outcome.unchanged
+    rate = f", {outcome.chunks / outcome.seconds:.1f} chunks/s" if outcome.chunks and outcome.seconds else ""
+    err.print(
+        f"[dim]{stored} stored in {outcome.chunks} chunks, {outcome.unchanged} unchanged,"
+        f" {len(outcome.failed)} failed; {outcome.seconds:.1f} s{rate}[/]"
+    )
+
+
+def _kinds(outcome: Ingested) -> str:
+    return escape(documents.kinds(Counter(outcome.left_out)))
+
+
+def _prefixes(paths: Sequence[Path]) -> list[str]:
+    """What the ids of the documents below the folders start with."""
+    prefixes = [f"{documents.document_id(path)}/" for path in paths if path.is_dir()]
+    if "./" in prefixes:
+        raise usage(
+            "--prune cannot tell the working folder's documents from others", "name the folders below it"
+        )
+    return prefixes
+
+
+def _prune(api: Api, kb: str, prefixes: Sequence[str], found: documents.Found, outcome: Ingested) -> int:
+    kept = {documents.document_id(file) for file in found.files} | {each["id"] for each in outcome.failed}
+    gone = {
+        name
+        for prefix in prefixes
+        for name in ids_below(api, kb, prefix)
+        if name not in kept and name.rpartition(":")[0] not in kept  # a line of JSON lines
+    }
+    for name in sorted(gone):
+        delete(api, kb, name)
+    return len(gone)

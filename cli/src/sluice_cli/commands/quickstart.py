@@ -9,14 +9,14 @@ from rich.markup import escape
 
 from sluice_cli import documents, exits
 from sluice_cli.client import Api, Target
-from sluice_cli.commands.ask import Answer, converse, explain
-from sluice_cli.commands.ingest import report
+from sluice_cli.commands.ask import explain
+from sluice_cli.commands.ingest import report, run
+from sluice_cli.conversing import Answer, converse
 from sluice_cli.errors import CommandError, usage
-from sluice_cli.ingesting import ingest_files
+from sluice_cli.ingesting import Ingestion
 from sluice_cli.options import DEFAULT_DATA, Data
 from sluice_cli.supervising import interrupting
 from sluice_cli.supervising.ports import free_address, is_taken
-from sluice_cli.supervising.supervisor import UpOptions, supervising
 from sluice_cli.terminal import err, out
 
 _OBJECTS = Path("examples/quickstart")
@@ -38,6 +38,8 @@ def quickstart(
 
 
 async def _quickstart(data: Path, question: str, *, exit_after: bool) -> None:
+    from sluice_cli.supervising.supervisor import UpOptions, supervising  # see `up`
+
     listen = _LISTEN
     if is_taken(listen):
         listen = free_address()
@@ -57,7 +59,8 @@ async def _quickstart(data: Path, question: str, *, exit_after: bool) -> None:
 
 def _tour(url: str, question: str) -> Answer:
     with Api(Target(url)) as api:
-        outcome = ingest_files(api, "default", documents.find(_DOCUMENTS))
+        found = documents.find(_DOCUMENTS)
+        outcome = run(Ingestion(api, "default", found), found)
         report(outcome, "default")
         if outcome.failed:
             raise CommandError("the documentation was not ingested")

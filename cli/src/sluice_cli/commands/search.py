@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from sluice_cli.client import DEFAULT_URL, Api, Target
-from sluice_cli.options import ApiKey, AsJson, KnowledgeBase, Tenant, Url
+from sluice_cli.options import ApiKey, KnowledgeBase, Output, OutputFormat, Tenant, Url, prints_data
 from sluice_cli.rendering import hit_lines
-from sluice_cli.terminal import err, out, print_json
+from sluice_cli.terminal import err, out, print_data
 
 
+@prints_data
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     kb: KnowledgeBase = "default",
@@ -18,14 +19,14 @@ def search(
     url: Url = DEFAULT_URL,
     api_key: ApiKey = "",
     tenant: Tenant = "",
-    json: AsJson = False,
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Find passages, best first."""
     body = {"knowledge_base": kb, "query": query, "top_k": top_k, "rerank": rerank}
     with Api(Target(url, api_key, tenant)) as api:
         found = api.post("/v1/search", body)
-    if json:
-        print_json(found)
+    if output is not OutputFormat.TABLE:
+        print_data(found, output)
         return
     for number, hit in enumerate(found["hits"], 1):
         out.print(hit_lines(number, hit))

@@ -6,16 +6,14 @@ from dataclasses import asdict
 import httpx
 from rich.table import Table
 
-from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
 from sluice_cli.errors import CommandError
-from sluice_cli.options import DEFAULT_DATA, AsJson, Data
+from sluice_cli.options import DEFAULT_DATA, Data, Output, OutputFormat, prints_data
 from sluice_cli.supervising.layout import Layout, UpRecord, read_record
-from sluice_cli.terminal import out, print_json, state
-from sluice_servicekit.channels import open_channel
-from sluice_servicekit.errors import ServiceError
+from sluice_cli.terminal import out, print_data, state
 
 
-def status(data: Data = DEFAULT_DATA, json: AsJson = False) -> None:
+@prints_data
+def status(data: Data = DEFAULT_DATA, output: Output = OutputFormat.TABLE) -> None:
     """Show the processes, whether they answer, and the snapshot each runs by.
 
     Exits 0 when everything answers, 1 when not.
@@ -23,8 +21,8 @@ def status(data: Data = DEFAULT_DATA, json: AsJson = False) -> None:
     record = read_record(Layout(data))
     not_ready = _not_ready(record)
     snapshots = asyncio.run(_snapshots(record))
-    if json:
-        print_json({**asdict(record), "not_ready": not_ready, "snapshots": snapshots})
+    if output is not OutputFormat.TABLE:
+        print_data({**asdict(record), "not_ready": not_ready, "snapshots": snapshots}, output)
     else:
         out.print(process_table(record, snapshots))
         out.print(f"HTTP API  {record.url}/v1     gRPC API  {record.grpc_address}")
@@ -66,6 +64,10 @@ def _not_ready(record: UpRecord) -> list[str]:
 
 
 async def _snapshots(record: UpRecord) -> dict[str, str]:
+    from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc  # see `up`
+    from sluice_servicekit.channels import open_channel
+    from sluice_servicekit.errors import ServiceError
+
     async with open_channel(record.snapshot_address, peer="snapshot server") as channel:
         stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
         try:

@@ -19,6 +19,8 @@ from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot, cano
 
 T = TypeVar("T", bound=SluiceObject)
 
+_REWRITE_SERVER = "spec.steps.rewrite.modelServerRef"
+
 
 @dataclass(frozen=True)
 class Compilation:
@@ -34,7 +36,7 @@ def compile_objects(loaded: Sequence[LoadedObject]) -> Compilation:
     Raises:
         CompileError: references do not resolve, or names clash; with every problem found.
     """
-    problems = [*_clashes(loaded), *_dangling(loaded)]
+    problems = [*_clashes(loaded), *_dangling(loaded), *_unfit(loaded)]
     if problems:
         raise CompileError(problems)
     snapshot = Snapshot(
@@ -64,11 +66,14 @@ def _version(*specs: Model) -> str:
 
 def _pipeline_version(pipeline: Pipeline, loaded: Sequence[LoadedObject]) -> str:
     spec = pipeline.spec
+    servers = _named(loaded, ModelServer)
+    rewrite = spec.steps.rewrite
     return _version(
         spec,
         _named(loaded, KnowledgeBase)[spec.knowledge_base_ref].spec,
         _named(loaded, GuardrailPolicy)[spec.guardrail_policy_ref].spec,
-        _named(loaded, ModelServer)[spec.steps.generate.model_server_ref].spec,
+        servers[spec.steps.generate.model_server_ref].spec,
+        *([servers[rewrite.model_server_ref].spec] if rewrite is not None else ()),
     )
 
 
@@ -90,6 +95,8 @@ def _references(item: SluiceObject) -> Iterator[tuple[str, type[SluiceObject], s
         yield "spec.knowledgeBaseRef", KnowledgeBase, item.spec.knowledge_base_ref
         yield "spec.guardrailPolicyRef", GuardrailPolicy, item.spec.guardrail_policy_ref
         yield "spec.steps.generate.modelServerRef", ModelServer, item.spec.steps.generate.model_server_ref
+        if item.spec.steps.rewrite is not None:
+            yield _REWRITE_SERVER, ModelServer, item.spec.steps.rewrite.model_server_ref
     elif isinstance(item, LoRAAdapter):
         yield "spec.modelServerRef", ModelServer, item.spec.model_server_ref
     elif isinstance(item, AdapterExperiment):
@@ -108,6 +115,18 @@ def _dangling(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
             if (kind, name) not in names:
                 known = ", ".join(sorted(other for of, other in names if of is kind)) or "none"
                 yield item.problem(field, f"there is no {kind.KIND} {name!r}; there is: {known}")
+
+
+def _unfit(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
+    servers = _named(loaded, ModelServer)
+    for item in loaded:
+        if isinstance(item.object, Pipeline) and (rewrite := item.object.spec.steps.rewrite) is not None:
+            server = servers.get(rewrite.model_server_ref)
+            if server is not None and server.spec.extractive is not None:
+                yield item.problem(
+                    _REWRITE_SERVER,
+                    f"{rewrite.model_server_ref!r} is extractive: it quotes, and rewrites no question",
+                )
 
 
 def _without_effect(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from typing import Any, Self
 import grpc
 
 from sluice_servicekit import context, deadlines, tracing
+from sluice_servicekit.limits import MAX_MESSAGE_BYTES
 from sluice_servicekit.status_mapping import from_rpc_error
 
 _OPTIONS = (
@@ -20,7 +21,9 @@ _OPTIONS = (
 )
 
 
-def open_channel(address: str, *, peer: str = "", max_message_bytes: int = 16 << 20) -> grpc.aio.Channel:
+def open_channel(
+    address: str, *, peer: str = "", max_message_bytes: int = MAX_MESSAGE_BYTES
+) -> grpc.aio.Channel:
     """A channel whose calls raise `ServiceError` instead of `AioRpcError`.
 
     Unary calls give a coroutine, streams an async generator whose `aclose()` cancels the call.

@@ -10,6 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from sluice_servicekit.errors import FailedPrecondition
+from sluice_servicekit.limits import MAX_MESSAGE_BYTES
 from sluice_servicekit.server_interceptor import CallInterceptor
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -59,7 +60,7 @@ class GrpcServer:
 
 
 async def bind_server(
-    servicers: Sequence[Servicer], listen: str, *, max_message_bytes: int = 16 << 20
+    servicers: Sequence[Servicer], listen: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES
 ) -> GrpcServer:
     """A server that listens on `listen` and is yet to be started.
 

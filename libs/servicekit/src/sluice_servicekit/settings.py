@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sluice_servicekit.limits import MAX_MESSAGE_BYTES
+
 
 def _instance() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
@@ -38,5 +40,5 @@ class ServiceSettings(BaseSettings):
     """`off`, `otlp` (with the standard OTEL_EXPORTER_OTLP_* variables) or `file:<path>` (JSON lines)."""
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0
     """How long calls in flight may still take after SIGTERM."""
-    max_message_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 28)] = 16 << 20
+    max_message_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 28)] = MAX_MESSAGE_BYTES
     """The largest gRPC message accepted."""

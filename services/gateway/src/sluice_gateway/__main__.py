@@ -85,6 +85,7 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
         gateway = Gateway(executor, journal, retriever, reranker, snapshot, time.perf_counter)
         state = HttpState(gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels))
         await stack.enter_async_context(_http(state, listening, settings))
+        stack.callback(gateway.end_following)  # before the server stops, which waits for open streams
         await stack.enter_async_context(_repeated(keys.refresh, _KEYS_REFRESH))
         yield [
             Servicer(

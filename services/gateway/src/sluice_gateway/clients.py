@@ -8,6 +8,7 @@ from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
 from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
+from sluice_api.objects.pipeline import RewriteStep
 from sluice_gateway import conversion
 from sluice_gateway.domain.model import (
     FilterExpression,
@@ -17,6 +18,7 @@ from sluice_gateway.domain.model import (
     Principal,
     Released,
     Reranked,
+    Rewritten,
     Usage,
     Vectors,
     Verdict,
@@ -128,15 +130,20 @@ class RetrieverClient:
         return await self._stub.Search(request)
 
     async def ingest(
-        self, principal: Principal, knowledge_base: str, documents: AsyncIterator[retriever_pb2.Document]
+        self,
+        principal: Principal,
+        knowledge_base: str,
+        documents: AsyncIterator[retriever_pb2.Document],
+        *,
+        progress: bool,
     ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
-        """Stores documents; one reply for each, in order."""
+        """Stores documents; one reply for each, in order, and with `progress` more of large ones."""
         who = conversion.principal(principal)
 
         async def requests() -> AsyncIterator[retriever_pb2.IngestRequest]:
             async for document in documents:
                 yield retriever_pb2.IngestRequest(
-                    principal=who, knowledge_base=knowledge_base, document=document
+                    principal=who, knowledge_base=knowledge_base, document=document, progress=progress
                 )
 
         async for response in exchange(self._stub.Ingest, requests()):
@@ -148,6 +155,19 @@ class RetrieverClient:
             principal=conversion.principal(principal), knowledge_base=knowledge_base, document_ids=ids
         )
         return (await self._stub.DeleteDocuments(request)).deleted
+
+    async def list_documents(
+        self, principal: Principal, knowledge_base: str, prefix: str, page_token: str, page_size: int
+    ) -> retriever_pb2.ListDocumentsResponse:
+        """A page of documents, by id."""
+        request = retriever_pb2.ListDocumentsRequest(
+            principal=conversion.principal(principal),
+            knowledge_base=knowledge_base,
+            prefix=prefix,
+            page_token=page_token,
+            page_size=page_size,
+        )
+        return await self._stub.ListDocuments(request)
 
 
 class RerankerClient:
@@ -210,7 +230,7 @@ class GeneratorClient:
             principal=conversion.principal(prompt.principal),
             model_server=prompt.step.model_server_ref,
             model_name=prompt.step.model_name,
-            messages=[inference_pb2.Message(role=m.role, content=m.content) for m in prompt.messages],
+            messages=_messages(prompt.messages),
             passages=cast("Sequence[common_pb2.Passage]", prompt.passages),
             question_vectors=_vectors(prompt.vectors),
             sampling=conversion.sampling(prompt.sampling),
@@ -221,8 +241,28 @@ class GeneratorClient:
                 yield response.delta
             else:
                 finish = response.finish
-                usage = Usage(finish.usage.prompt_tokens, finish.usage.completion_tokens)
-                yield Finish(_FINISH.get(finish.reason, "stop"), usage, finish.model, finish.unanswerable)
+                reason = _FINISH.get(finish.reason, "stop")
+                yield Finish(reason, _usage(finish.usage), finish.model, finish.unanswerable)
+
+    async def rewrite(self, principal: Principal, step: RewriteStep, turns: Sequence[Message]) -> Rewritten:
+        """The last turn as a question that stands alone."""
+        request = inference_pb2.RewriteRequest(
+            principal=conversion.principal(principal),
+            model_server=step.model_server_ref,
+            model_name=step.model_name,
+            turns=_messages(turns),
+            max_tokens=step.max_tokens,
+        )
+        response = await self._stub.Rewrite(request)
+        return Rewritten(response.query, _usage(response.usage), response.model)
+
+
+def _messages(messages: Sequence[Message]) -> list[inference_pb2.Message]:
+    return [inference_pb2.Message(role=message.role, content=message.content) for message in messages]
+
+
+def _usage(usage: inference_pb2.Usage) -> Usage:
+    return Usage(usage.prompt_tokens, usage.completion_tokens)
 
 
 def _reordered(

@@ -14,7 +14,8 @@ from sluice_gateway.domain.access import Role, require
 from sluice_gateway.domain.executor import Executor, Run
 from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError
-from sluice_gateway.domain.run import RunRecord
+from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord
+from sluice_gateway.following import Following
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit.errors import NotFound, ServiceError
 
@@ -44,6 +45,7 @@ class Gateway:
     ) -> None:
         self._executor = executor
         self._journal = journal
+        self._following = Following(journal)
         self._retriever = retriever
         self._reranker = reranker
         self._snapshot = snapshot
@@ -74,6 +76,12 @@ class Gateway:
         pipelines = self._snapshot().pipelines
         return [(name, pipelines[name].spec.description) for name in sorted(pipelines)]
 
+    def knowledge_bases(self, principal: Principal) -> list[tuple[str, str]]:
+        """Names and descriptions of the knowledge bases."""
+        require(principal, Role.READER)
+        known = self._snapshot().knowledge_bases
+        return [(name, known[name].description) for name in sorted(known)]
+
     async def search(
         self,
         principal: Principal,
@@ -102,22 +110,29 @@ class Gateway:
         return SearchResult(ranked, timings)
 
     async def ingest(
-        self, principal: Principal, knowledge_base: str, documents: AsyncIterator[retriever_pb2.Document]
+        self,
+        principal: Principal,
+        knowledge_base: str,
+        documents: AsyncIterator[retriever_pb2.Document],
+        *,
+        progress: bool = False,
     ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
-        """Stores documents; one reply for each, in order."""
-        self._require_writer(principal, knowledge_base)
-        async for response in self._retriever.ingest(principal, knowledge_base, documents):
+        """Stores documents; one reply for each, in order, and with `progress` more of large ones."""
+        self.require_writer(principal, knowledge_base)
+        async for response in self._retriever.ingest(principal, knowledge_base, documents, progress=progress):
             yield response
 
-    async def delete(self, principal: Principal, knowledge_base: str, document_id: str) -> None:
-        """Removes a document.
+    async def delete(self, principal: Principal, knowledge_base: str, document_ids: Sequence[str]) -> int:
+        """Removes documents; gives how many of the ids there were."""
+        self.require_writer(principal, knowledge_base)
+        return await self._retriever.delete(principal, knowledge_base, document_ids)
 
-        Raises:
-            NotFound: there is none of that id.
-        """
-        self._require_writer(principal, knowledge_base)
-        if not await self._retriever.delete(principal, knowledge_base, [document_id]):
-            raise NotFound(f"there is no document {document_id!r}", reason="DOCUMENT_NOT_FOUND")
+    async def list_documents(
+        self, principal: Principal, knowledge_base: str, prefix: str, page_token: str, page_size: int
+    ) -> retriever_pb2.ListDocumentsResponse:
+        """A page of the tenant's documents, by id. Whoever may write sees them all, whatever their ACLs."""
+        self.require_writer(principal, knowledge_base)
+        return await self._retriever.list_documents(principal, knowledge_base, prefix, page_token, page_size)
 
     async def run(self, principal: Principal, run_id: str) -> RunRecord:
         """A run of the principal's tenant.
@@ -136,7 +151,30 @@ class Gateway:
         require(principal, Role.READER)
         return await self._journal.runs(principal.tenant, limit, before)
 
-    def _require_writer(self, principal: Principal, knowledge_base: str) -> None:
+    def run_changes(
+        self, principal: Principal, which: ChangesOf, after: int | None, last: int
+    ) -> AsyncGenerator[RunChange | int, None]:
+        """Starts and ends of runs as they come; see `Following.changes`."""
+        require(principal, Role.READER)
+        return self._following.changes(which, after, last)
+
+    async def run_events(
+        self, principal: Principal, run_id: str, after: int
+    ) -> AsyncGenerator[tuple[int, Event], None]:
+        """What happens in a run of the principal's tenant; see `Following.events`.
+
+        Raises:
+            NotFound: there is none of that id, or it is another tenant's.
+        """
+        record = await self.run(principal, run_id)
+        return self._following.events(record.run_id, after)
+
+    def end_following(self) -> None:
+        """Ends whatever `run_changes` and `run_events` give: a gateway that stops does not wait for them."""
+        self._following.close()
+
+    def require_writer(self, principal: Principal, knowledge_base: str) -> None:
+        """Raises where the principal may not change the knowledge base, or there is none of that name."""
         require(principal, Role.WRITER)
         known = self._snapshot().knowledge_bases
         if knowledge_base not in known:

@@ -84,8 +84,32 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
                     raise InvalidArgument("one stream fills one knowledge base", field="knowledge_base")
                 yield request.document
 
-        async for result in self._gateway.ingest(principal, first.knowledge_base, documents()):
+        results = self._gateway.ingest(principal, first.knowledge_base, documents(), progress=first.progress)
+        async for result in results:
             yield gateway_pb2.IngestResponse(result=result)
+
+    async def DeleteDocuments(
+        self, request: gateway_pb2.DeleteDocumentsRequest, context: Any
+    ) -> gateway_pb2.DeleteDocumentsResponse:
+        """Removes documents."""
+        principal = self._principal(context)
+        deleted = await self._gateway.delete(principal, request.knowledge_base, request.document_ids)
+        return gateway_pb2.DeleteDocumentsResponse(deleted=deleted)
+
+    async def ListDocuments(
+        self, request: gateway_pb2.ListDocumentsRequest, context: Any
+    ) -> gateway_pb2.ListDocumentsResponse:
+        """Lists documents."""
+        found = await self._gateway.list_documents(
+            self._principal(context),
+            request.knowledge_base,
+            request.prefix,
+            request.page_token,
+            request.page_size,
+        )
+        return gateway_pb2.ListDocumentsResponse(
+            documents=found.documents, next_page_token=found.next_page_token
+        )
 
     async def GetRun(self, request: gateway_pb2.GetRunRequest, context: Any) -> gateway_pb2.GetRunResponse:
         """Reads a run."""
@@ -144,6 +168,7 @@ def _answer(result: RunResult) -> gateway_pb2.AnswerResponse:
         run_id=result.run_id,
         state=_RUN_STATES[result.state],
         text=result.text,
+        unanswerable=result.unanswerable,
         citations=[
             gateway_pb2.Citation(
                 number=citation.number,

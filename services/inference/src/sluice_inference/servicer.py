@@ -1,13 +1,22 @@
 """Inference over gRPC. Converts only."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 from prometheus_client import Counter
 
 from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
-from sluice_inference.domain.model import Finish, FinishReason, Message, Passage, Sampling, Sentence, Task
+from sluice_inference.domain.model import (
+    Finish,
+    FinishReason,
+    Message,
+    Passage,
+    Rewriting,
+    Sampling,
+    Sentence,
+    Task,
+)
 from sluice_inference.engines.registry import Engines
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
@@ -36,16 +45,42 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         if not task.question.strip():
             raise InvalidArgument("no user message asks anything", field="messages")
         engine = self._engines.get(request.model_server)
-        attributes = {names.OPERATION: names.SPAN_CHAT, names.REQUEST_MODEL: request.model_server}
-        with tracing.span(names.SPAN_CHAT, attributes):
+        with _span(request.model_server):
             async with aclosing(engine.generate(task)) as events:
                 async for event in events:
                     if isinstance(event, Finish):
-                        _TOKENS.labels(request.model_server, "input").inc(event.prompt_tokens)
-                        _TOKENS.labels(request.model_server, "output").inc(event.completion_tokens)
+                        _count(request.model_server, event.prompt_tokens, event.completion_tokens)
                         yield inference_pb2.GenerateResponse(finish=_finish(event))
                     else:
                         yield inference_pb2.GenerateResponse(delta=event)
+
+    async def Rewrite(
+        self, request: inference_pb2.RewriteRequest, context: Any
+    ) -> inference_pb2.RewriteResponse:
+        """Makes a question stand alone."""
+        turns = tuple(Message(turn.role, turn.content) for turn in request.turns)
+        if not turns or turns[-1].role != "user" or not turns[-1].content.strip():
+            raise InvalidArgument("the last turn is no question of the user", field="turns")
+        if not request.max_tokens:
+            raise InvalidArgument("the most tokens to write must be set", field="max_tokens")
+        engine = self._engines.get(request.model_server)
+        with _span(request.model_server):
+            rewritten = await engine.rewrite(Rewriting(turns, request.max_tokens, request.model_name))
+        _count(request.model_server, rewritten.prompt_tokens, rewritten.completion_tokens)
+        usage = inference_pb2.Usage(
+            prompt_tokens=rewritten.prompt_tokens, completion_tokens=rewritten.completion_tokens
+        )
+        return inference_pb2.RewriteResponse(query=rewritten.query, usage=usage, model=rewritten.model)
+
+
+def _span(model_server: str) -> AbstractContextManager[object]:
+    attributes = {names.OPERATION: names.SPAN_CHAT, names.REQUEST_MODEL: model_server}
+    return tracing.span(names.SPAN_CHAT, attributes)
+
+
+def _count(model_server: str, read: int, written: int) -> None:
+    _TOKENS.labels(model_server, "input").inc(read)
+    _TOKENS.labels(model_server, "output").inc(written)
 
 
 def _task(request: inference_pb2.GenerateRequest) -> Task:

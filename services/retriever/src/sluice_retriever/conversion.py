@@ -1,5 +1,7 @@
 """Between the retriever's protos and its domain. Converts only; decides nothing."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sluice.common.v1 import common_pb2
@@ -8,10 +10,10 @@ from sluice_retriever.domain.model import (
     TOKEN_DIMENSION,
     Condition,
     Document,
+    DocumentSummary,
     Filter,
     Ingested,
     Match,
-    MediaType,
     Outcome,
     Passage,
     QuestionVectors,
@@ -25,6 +27,7 @@ _OUTCOMES = {
     Outcome.STORED: retriever_pb2.INGEST_OUTCOME_STORED,
     Outcome.UNCHANGED: retriever_pb2.INGEST_OUTCOME_UNCHANGED,
     Outcome.REFUSED: retriever_pb2.INGEST_OUTCOME_REFUSED,
+    Outcome.IN_PROGRESS: retriever_pb2.INGEST_OUTCOME_IN_PROGRESS,
 }
 
 
@@ -64,8 +67,9 @@ def document(message: retriever_pb2.Document) -> Document:
         text=message.text,
         title=message.title,
         metadata_json=message.metadata_json or "{}",
-        media_type=message.media_type or MediaType.PLAIN,
+        media_type=message.media_type,
         acl=tuple(message.acl),
+        content=message.content,
     )
 
 
@@ -154,4 +158,15 @@ def ingested(result: Ingested) -> retriever_pb2.IngestResponse:
         outcome=_OUTCOMES[result.outcome],
         reason=result.reason,
         chunks=result.chunks,
+        total_chunks=result.total_chunks,
+    )
+
+
+def document_list(page: Sequence[DocumentSummary], size: int) -> retriever_pb2.ListDocumentsResponse:
+    """A page of documents; a full one may have another after it."""
+    return retriever_pb2.ListDocumentsResponse(
+        documents=[
+            retriever_pb2.DocumentSummary(document_id=each.document_id, chunks=each.chunks) for each in page
+        ],
+        next_page_token=page[-1].document_id if len(page) == size else "",
     )

@@ -1,8 +1,7 @@
-"""Documents: cut, encoded together and put in force, in slices that bound memory and waiting."""
+"""Documents: parsed and cut, encoded together and put in force, in slices that bound memory and waiting."""
 
 import asyncio
 import itertools
-import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -10,12 +9,22 @@ from dataclasses import dataclass
 from prometheus_client import Counter
 
 from sluice_retriever.domain import documents
-from sluice_retriever.domain.chunking import Budget, chunk, context_line
-from sluice_retriever.domain.model import Chunk, ChunkVectors, Document, Ingested, Outcome, Usage
-from sluice_retriever.encoding.encoder import WINDOW, Encoder
+from sluice_retriever.domain.chunking import Budget, context_line
+from sluice_retriever.domain.model import (
+    ChunkVectors,
+    Document,
+    DocumentSummary,
+    Ingested,
+    Outcome,
+    Usage,
+)
+from sluice_retriever.encoding.encoder import Encoder
+from sluice_retriever.encoding.tokenizing import WINDOW
+from sluice_retriever.planning import Plan, Planner
+from sluice_retriever.preparing.preparer import Preparer
 from sluice_retriever.store import coding
 from sluice_retriever.store.knowledge_bases import KnowledgeBases
-from sluice_retriever.store.messages import Part, Piece, Stored
+from sluice_retriever.store.messages import Part, Piece
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
 from sluice_servicekit.errors import InvalidArgument
@@ -30,22 +39,10 @@ _MAX_DELETED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be done with a document."""
-
-    document: Document
-    outcome: Ingested
-    """Once all is done."""
-    write_id: str = ""
-    digest: str = ""
-    chunks: tuple[Chunk, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class _Run:
     """A run of one document's chunks."""
 
-    plan: _Plan
+    plan: Plan
     start: int
     end: int
 
@@ -53,19 +50,35 @@ class _Run:
     def ends_document(self) -> bool:
         return self.end == len(self.plan.chunks)
 
+    @property
+    def outcome(self) -> Ingested:
+        """What has become of the document once the run is written."""
+        if self.ends_document:
+            return self.plan.outcome
+        return Ingested(
+            self.plan.document.id,
+            Outcome.IN_PROGRESS,
+            chunks=self.end,
+            total_chunks=len(self.plan.chunks),
+        )
+
 
 class Ingestion:
     """The writing half of the retriever."""
 
-    def __init__(self, knowledge_bases: KnowledgeBases, encoder: Encoder, threads: Executor) -> None:
+    def __init__(
+        self, knowledge_bases: KnowledgeBases, preparer: Preparer, encoder: Encoder, threads: Executor
+    ) -> None:
         self._knowledge_bases = knowledge_bases
+        self._planner = Planner(preparer, encoder.model_digest)
         self._encoder = encoder
         self._threads = threads
 
     async def ingest(
         self, tenant: str, knowledge_base: str, group: Sequence[Document]
     ) -> AsyncGenerator[Ingested]:
-        """Stores documents, encoded together; one outcome for each, in order, once it is durable.
+        """Stores documents, encoded together; one outcome for each, in order, once it is durable. A document of
+        many chunks is reported as in progress before.
 
         Raises:
             NotFound: there is no such knowledge base.
@@ -75,7 +88,7 @@ class Ingestion:
         budget = self._budget(knowledge_base)
         ids = tuple({document.id for document in group})
         stored = await self._knowledge_bases.stored(knowledge_base, tenant, ids)
-        plans = await loop.run_in_executor(self._threads, self._plan, group, stored, budget)
+        plans = await self._planner.plan(group, stored, budget)
         begun: set[str] = set()
         try:
             for slice_ in _slices(plans):
@@ -89,8 +102,7 @@ class Ingestion:
                     begun.difference_update(part.write_id for part in parts if part.total is not None)
                 _CHUNKS.labels(knowledge_base).inc(sum(len(part.pieces) for part in parts))
                 for run in slice_:
-                    if run.ends_document:
-                        yield run.plan.outcome
+                    yield run.outcome
         finally:
             if begun:
                 self._knowledge_bases.abandon(knowledge_base, tuple(begun))
@@ -108,6 +120,12 @@ class Ingestion:
             )
         return await self._knowledge_bases.delete(knowledge_base, tenant, tuple(ids))
 
+    async def list_documents(
+        self, tenant: str, knowledge_base: str, prefix: str, after: str, limit: int
+    ) -> list[DocumentSummary]:
+        """A page of the stored documents, by id: those whose ids start with `prefix` and come after `after`."""
+        return await self._knowledge_bases.list_documents(knowledge_base, tenant, prefix, after, limit)
+
     async def usage(self, tenant: str, knowledge_base: str) -> Usage:
         """What a tenant holds."""
         return await self._knowledge_bases.usage(knowledge_base, tenant)
@@ -116,35 +134,12 @@ class Ingestion:
         chunking = self._knowledge_bases.spec(knowledge_base).chunking
         return Budget(chunking.max_tokens, chunking.overlap_sentences, WINDOW)
 
-    def _plan(self, group: Sequence[Document], stored: dict[str, Stored], budget: Budget) -> list[_Plan]:
-        # Within one group a later copy of the same id counts as the newer one.
-        latest = dict(stored)
-        plans = []
-        for document in group:
-            plan = self._plan_one(document, latest.get(document.id), budget)
-            if plan.outcome.outcome is Outcome.STORED:
-                latest[document.id] = Stored(plan.digest, len(plan.chunks))
-            plans.append(plan)
-        return plans
-
-    def _plan_one(self, document: Document, stored: Stored | None, budget: Budget) -> _Plan:
-        if reason := documents.refusal(document):
-            return _Plan(document, Ingested(document.id, Outcome.REFUSED, reason))
-        digest = documents.digest(document, f"{budget}/{self._encoder.model_digest}")
-        if stored is not None and stored.digest == digest:
-            return _Plan(document, Ingested(document.id, Outcome.UNCHANGED, chunks=stored.chunks))
-        chunks = tuple(chunk(document, budget, self._encoder.count_tokens))
-        if not chunks:
-            return _Plan(document, Ingested(document.id, Outcome.REFUSED, "text holds no words"))
-        outcome = Ingested(document.id, Outcome.STORED, chunks=len(chunks))
-        return _Plan(document, outcome, uuid.uuid4().hex, digest, chunks)
-
     def _encode(self, slice_: Sequence[_Run], tenant: str, knowledge_base: str) -> list[Part]:
         runs = [run for run in slice_ if run.plan.chunks]
         encoded = iter(
             self._encoder.chunks(
                 [
-                    (context_line(run.plan.document.title, piece.section), piece)
+                    (context_line(run.plan.title, piece.section), piece)
                     for run in runs
                     for piece in run.plan.chunks[run.start : run.end]
                 ]
@@ -175,19 +170,19 @@ def _part(run: _Run, tenant: str, knowledge_base: str, vectors: Sequence[ChunkVe
     )
 
 
-def _piece(plan: _Plan, ordinal: int, vectors: ChunkVectors, tenant: str, knowledge_base: str) -> Piece:
+def _piece(plan: Plan, ordinal: int, vectors: ChunkVectors, tenant: str, knowledge_base: str) -> Piece:
     piece = plan.chunks[ordinal]
     return Piece(
         chunk=piece,
         chunk_id=documents.chunk_id(tenant, knowledge_base, plan.document.id, ordinal, piece),
-        title=context_line(plan.document.title, piece.section),
+        title=context_line(plan.title, piece.section),
         dense=vectors.dense,
         tokens=coding.encode_tokens(vectors.tokens),
         sentences=coding.encode_sentences(vectors.sentences),
     )
 
 
-def _slices(plans: Sequence[_Plan]) -> Iterator[list[_Run]]:
+def _slices(plans: Sequence[Plan]) -> Iterator[list[_Run]]:
     """Runs in order, a slice's worth at a time; a document that needs no write is an empty run."""
     slice_: list[_Run] = []
     size = 0

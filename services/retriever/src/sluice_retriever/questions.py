@@ -10,7 +10,8 @@ from prometheus_client import Histogram
 
 from sluice_retriever.domain import filters
 from sluice_retriever.domain.model import DENSE_DIMENSION, Filter, Passage, QuestionVectors, Reader
-from sluice_retriever.encoding.encoder import MAX_TOKENS, Encoder
+from sluice_retriever.encoding.encoder import Encoder
+from sluice_retriever.encoding.tokenizing import MAX_TOKENS
 from sluice_retriever.store.knowledge_bases import KnowledgeBases
 from sluice_retriever.store.messages import Lookup
 from sluice_servicekit import metrics, tracing

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.snapshot import Snapshot
 from sluice_retriever.encoding.encoder import Encoder
 from sluice_retriever.ingestion import Ingestion
+from sluice_retriever.preparing.preparer import Bounds, Preparer
 from sluice_retriever.questions import Questions
 from sluice_retriever.servicer import RetrieverServicer
 from sluice_retriever.settings import RetrieverSettings
@@ -26,13 +27,16 @@ async def build(context: ServiceContext[RetrieverSettings]) -> AsyncIterator[lis
         await knowledge_bases.apply(snapshot.knowledge_bases)
 
     context.snapshots.on_change(apply)
+    bounds = Bounds(settings.parser_processes, settings.parser_seconds, settings.parser_memory_mib << 20)
     with (
+        closing(Preparer(bounds)) as preparer,
         ThreadPoolExecutor(settings.question_threads, "question") as question_threads,
         ThreadPoolExecutor(1, "ingestion") as ingestion_threads,
     ):
+        encoder = Encoder(settings.ingestion_threads)
         servicer = RetrieverServicer(
-            Questions(knowledge_bases, Encoder(threads=1), question_threads),
-            Ingestion(knowledge_bases, Encoder(threads=settings.ingestion_threads), ingestion_threads),
+            Questions(knowledge_bases, encoder, question_threads),
+            Ingestion(knowledge_bases, preparer, encoder, ingestion_threads),
         )
         try:
             yield [

@@ -8,12 +8,17 @@ from typing import Any
 
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
 from sluice_retriever import conversion
+from sluice_retriever.domain.model import Outcome
 from sluice_retriever.ingestion import Ingestion
 from sluice_retriever.questions import Questions
+from sluice_servicekit.errors import InvalidArgument
 
-#: Documents that are encoded together, and characters after which a group is full.
+#: Documents that are encoded together, and bytes after which a group is full.
 _GROUP_DOCUMENTS = 32
-_GROUP_CHARACTERS = 64_000
+_GROUP_BYTES = 256 << 10
+
+#: Documents on a page where the request names no number, and at most.
+_PAGE, _MAX_PAGE = 100, 1000
 
 _Request = retriever_pb2.IngestRequest
 
@@ -52,7 +57,8 @@ class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
                 self._ingestion.ingest(tenant, group[0].knowledge_base, documents)
             ) as results:
                 async for result in results:
-                    yield conversion.ingested(result)
+                    if result.outcome is not Outcome.IN_PROGRESS or group[0].progress:
+                        yield conversion.ingested(result)
 
     async def DeleteDocuments(
         self, request: retriever_pb2.DeleteDocumentsRequest, context: Any
@@ -61,6 +67,21 @@ class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
         tenant = conversion.reader(request.principal).tenant
         deleted = await self._ingestion.delete(tenant, request.knowledge_base, request.document_ids)
         return retriever_pb2.DeleteDocumentsResponse(deleted=deleted)
+
+    async def ListDocuments(
+        self, request: retriever_pb2.ListDocumentsRequest, context: Any
+    ) -> retriever_pb2.ListDocumentsResponse:
+        """Lists documents."""
+        if request.page_size > _MAX_PAGE:
+            raise InvalidArgument(
+                f"page_size is {request.page_size}; it must be 0 to {_MAX_PAGE}", field="page_size"
+            )
+        size = request.page_size or _PAGE
+        tenant = conversion.reader(request.principal).tenant
+        page = await self._ingestion.list_documents(
+            tenant, request.knowledge_base, request.prefix, request.page_token, size
+        )
+        return conversion.document_list(page, size)
 
     async def GetUsage(
         self, request: retriever_pb2.GetUsageRequest, context: Any
@@ -110,14 +131,18 @@ async def _read(requests: AsyncIterator[_Request], arrived: _Arrived) -> None:
 
 def _fill(first: _Request, arrived: _Arrived) -> tuple[list[_Request], _Request | Exception | _Mark]:
     """A group that starts with `first`, and what was taken from the queue but does not belong to it."""
-    group, characters = [first], len(first.document.text)
-    while len(group) < _GROUP_DOCUMENTS and characters < _GROUP_CHARACTERS and not arrived.empty():
+    group, size = [first], _size(first)
+    while len(group) < _GROUP_DOCUMENTS and size < _GROUP_BYTES and not arrived.empty():
         item = arrived.get_nowait()
         if not isinstance(item, _Request) or _home(item) != _home(first):
             return group, item
         group.append(item)
-        characters += len(item.document.text)
+        size += _size(item)
     return group, _Mark.NOTHING
+
+
+def _size(request: _Request) -> int:
+    return len(request.document.text) + len(request.document.content)
 
 
 def _home(request: _Request) -> tuple[str, str]:

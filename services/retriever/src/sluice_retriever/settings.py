@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sluice_servicekit import cores
 from sluice_servicekit.settings import ServiceSettings
 
 
@@ -14,5 +15,11 @@ class RetrieverSettings(ServiceSettings):
     """Threads of the engine's search pool."""
     question_threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Questions encoded at the same time, each on one thread."""
-    ingestion_threads: Annotated[int, Field(ge=1, le=64)] = 2
-    """Threads of one forward pass at ingestion."""
+    ingestion_threads: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=cores.available)
+    """Chunks are encoded on so many threads; by default one for each core that the cgroup grants."""
+    parser_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that parse and cut documents."""
+    parser_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """How long one document may take to be parsed and cut."""
+    parser_memory_mib: Annotated[int, Field(ge=256, le=1 << 20)] = 1024
+    """What one of these processes may hold."""

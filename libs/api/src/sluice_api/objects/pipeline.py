@@ -51,6 +51,21 @@ class GuardStep(StepPolicy):
     on_fail: Literal[OnFail.ABORT] = OnFail.ABORT
 
 
+class RewriteStep(StepPolicy):
+    """Has an engine rewrite a question that leans on earlier turns; rules alone do it where this is absent."""
+
+    timeout: Duration = 3.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    on_fail: OnFail = OnFail.DEGRADE
+    """`degrade`: the rules' query is used."""
+    model_server_ref: Name
+    """The `ModelServer` that rewrites; not an extractive one."""
+    model_name: Annotated[str, Field(max_length=256)] = ""
+    """A model or adapter on that server; its base model when empty."""
+    max_tokens: Annotated[int, Field(ge=8, le=512)] = 96
+    """The most tokens of the rewritten question."""
+
+
 class RetrieveStep(StepPolicy):
     """Parameters of the staged query. Without passages there is nothing to answer from: it never degrades."""
 
@@ -88,6 +103,7 @@ class Steps(Model):
     """The steps in the order they run."""
 
     guard_input: GuardStep = GuardStep()
+    rewrite: RewriteStep | None = None
     retrieve: RetrieveStep = RetrieveStep()
     rerank: RerankStep = RerankStep()
     generate: GenerateStep

@@ -2,50 +2,70 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from sluice_gateway.domain.leaning import leans
 from sluice_gateway.domain.model import Message
+from sluice_lexical.words import terms
 
-#: Openings of a question that goes on from the last one.
-_GOES_ON = re.compile(
-    r"^\W*(?:and|but|or|so|then|also|what about|how about|what else|why|why not|how come|ok(?:ay)?|more|go on)\b",
-    re.I,
-)
-#: Words that stand for something said before.
-_POINTS_BACK = re.compile(
-    r"\b(?:it|its|they|them|their|theirs|this|that|these|those|he|she|him|his|her|hers|ones|former|latter)\b",
-    re.I,
-)
-_WORD = re.compile(r"\w+")
-
-#: A longer question says itself what it is about.
-_MOST_WORDS = 16
-#: A shorter one never does.
-_FEWEST_WORDS = 3
 #: User turns looked back at, and characters taken of each.
 _TURNS, _CHARACTERS = 3, 500
 
+#: Turns that an engine is shown, the question included, and characters of each.
+_SHOWN, _SHOWN_CHARACTERS = 7, 1000
 
-def retrieval_query(messages: Sequence[Message]) -> str:
-    """The last question; with the one that it leans on before it, where it leans on one.
+#: Characters that a rewritten question may have beyond all that the turns have.
+_MARGIN = 100
 
-    Rules only: a question leans on earlier ones if it is short, and goes on ("And …", "What about …"), points back
-    ("it", "that", …) or is hardly a sentence. The earlier turns are taken up to the last that stands alone.
-    """
-    asked = [
-        message.content.strip() for message in messages if message.role == "user" and message.content.strip()
-    ]
-    if not asked:
-        return ""
-    parts = [asked[-1]]
-    for earlier in reversed(asked[-1 - _TURNS : -1]):
-        if not _leans(parts[0]):
+#: Scripts without blanks are compared by their characters.
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The last question of a conversation."""
+
+    query: str
+    """What to look for by rules alone: the question, with the turns that it leans on before it."""
+    leans: bool
+    """There are earlier questions, and by its words it leans on them."""
+    turns: tuple[Message, ...] = ()
+    """The last turns of user and assistant, the question at the end, each cut to a bound."""
+
+
+def asked(messages: Sequence[Message]) -> Asked:
+    """Reads a conversation. Earlier questions are taken up to the last that stands alone."""
+    said = [message for message in messages if message.content.strip()]
+    questions = [message.content.strip() for message in said if message.role == "user"]
+    if not questions:
+        return Asked("", leans=False)
+    parts = [questions[-1]]
+    for earlier in reversed(questions[-1 - _TURNS : -1]):
+        if not leans(parts[0]):
             break
         parts.insert(0, earlier[:_CHARACTERS])
-    return " ".join(parts)
+    return Asked(" ".join(parts), leans=len(parts) > 1, turns=_shown(said))
 
 
-def _leans(question: str) -> bool:
-    words = len(_WORD.findall(question))
-    if words > _MOST_WORDS:
-        return False
-    return words < _FEWEST_WORDS or bool(_GOES_ON.search(question) or _POINTS_BACK.search(question))
+def unusable(query: str, turns: Sequence[Message]) -> str:
+    """Why a rewritten question cannot be what the turns ask for; empty where it can."""
+    if not query:
+        return "REWRITE_EMPTY"
+    if len(query) > sum(len(turn.content) for turn in turns) + _MARGIN:
+        return "REWRITE_TOO_LONG"
+    if not _words(query) & _words(" ".join(turn.content for turn in turns)):
+        return "REWRITE_UNRELATED"
+    return ""
+
+
+def _shown(said: Sequence[Message]) -> tuple[Message, ...]:
+    turns = [message for message in said if message.role in ("user", "assistant")]
+    last = max(index for index, message in enumerate(turns) if message.role == "user")
+    return tuple(
+        Message(turn.role, turn.content.strip()[:_SHOWN_CHARACTERS])
+        for turn in turns[max(0, last + 1 - _SHOWN) : last + 1]
+    )
+
+
+def _words(text: str) -> set[str]:
+    return set(terms(text)) | set(_UNSPACED.findall(text))

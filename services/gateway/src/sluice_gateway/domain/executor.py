@@ -1,6 +1,7 @@
 """The Express executor: a run in process, every step journalled.
 
-guard_input ∥ retrieve → rerank → generate → guard_output
+guard_input ∥ retrieve → rerank → generate → guard_output, or
+guard_input → rewrite → retrieve → … where an engine rewrites the question
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import CompiledPipeline, Snapshot
 from sluice_gateway.domain.answer import citations, sources
-from sluice_gateway.domain.asking import retrieval_query
+from sluice_gateway.domain.asking import asked
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.model import (
     Decision,
@@ -149,9 +150,7 @@ class Run:
         self._streaming = streaming if request.stream else StreamingMode.WITHHOLD
         self._request = request
         self._stepper = Stepper(recorder)
-        self._steps = Steps(
-            self._stepper, services, pipeline.spec, request, retrieval_query(request.messages)
-        )
+        self._steps = Steps(self._stepper, services, pipeline.spec, request, asked(request.messages))
         self._degraded = ""
         self._flags: tuple[Flag, ...] = ()
         self._ended = False
@@ -210,15 +209,16 @@ class Run:
             raise RunFailedError(self.run_id, "run", unexpected) from error
 
     async def _answering(self) -> AsyncGenerator[str | RunResult, None]:
-        screened, vectors, candidates = await self._steps.screen_and_retrieve()
-        self._flags = flags("guard_input", screened)
-        passages, self._degraded = await self._steps.rerank(vectors, candidates)
+        retrieved = await self._steps.screen_and_retrieve()
+        self._flags = flags("guard_input", retrieved.screened)
+        passages, unranked = await self._steps.rerank(retrieved)
+        self._degraded = "; ".join(reason for reason in (retrieved.degraded, unranked) if reason)
         prompt = Prompt(
             self._request.principal,
             self._spec.steps.generate,
             self._request.messages,
             passages,
-            vectors,
+            retrieved.vectors,
             self._request.sampling,
         )
         if self._streaming is StreamingMode.WITHHOLD:
@@ -249,9 +249,17 @@ class Run:
         whole = text + (sources(cited) if self._spec.steps.generate.sources else "")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
         await self._end(state, self._degraded, whole)
-        flagged = self._flags + flags("guard_output", verdict)
         return RunResult(
-            self.run_id, state, whole, finish.reason, cited, finish.usage, verdict, finish.model, flagged
+            self.run_id,
+            state,
+            whole,
+            finish.reason,
+            cited,
+            finish.usage,
+            verdict,
+            finish.model,
+            finish.unanswerable,
+            self._flags + flags("guard_output", verdict),
         )
 
     async def _blocked(self, blocked: BlockedError) -> RunResult:

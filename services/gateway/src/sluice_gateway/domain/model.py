@@ -134,6 +134,15 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A question as an engine has rewritten it; empty where it wrote nothing usable."""
+
+    query: str
+    usage: Usage = field(default=Usage())
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reranked:
     """Passages in their new order."""
 

@@ -42,6 +42,8 @@ class RunResult:
     verdict: Verdict | None = None
     """The verdict of the gate that blocked, or of the output gate."""
     model: str = ""
+    unanswerable: bool = False
+    """The text says that the documents do not hold the answer."""
     flags: tuple[Flag, ...] = ()
     """What either gate flagged, the input gate's first."""
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sluice_api.objects.pipeline import GenerateStep
+from sluice_api.objects.pipeline import GenerateStep, RewriteStep
 from sluice_gateway.domain.model import (
     FilterExpression,
     Finish,
@@ -13,6 +13,7 @@ from sluice_gateway.domain.model import (
     Principal,
     Released,
     Reranked,
+    Rewritten,
     Sampling,
     Vectors,
     Verdict,
@@ -91,6 +92,9 @@ class Generator(Protocol):
 
     def generate(self, prompt: Prompt) -> AsyncGenerator[str | Finish, None]:
         """The answer's pieces, then its end."""
+
+    async def rewrite(self, principal: Principal, step: RewriteStep, turns: Sequence[Message]) -> Rewritten:
+        """The last turn as a question that stands alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+ENDED = tuple(state for state in RunState if state is not RunState.RUNNING)
+
+
 class StepState(StrEnum):
     """How a step stands."""
 
@@ -82,6 +85,27 @@ class RunRecord:
     started: float
     ended: float | None
     steps: tuple[StepRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """A run has started or ended."""
+
+    position: int
+    """Its place among the changes of all runs, in the order in which they became durable."""
+    record: RunRecord
+    """The run as it was then, without its steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesOf:
+    """Which changes are asked for."""
+
+    tenant: str
+    states: tuple[RunState, ...] = ENDED
+    """`running` is a start."""
+    pipeline: str = ""
+    """Any, if empty."""
 
 
 def fold(events: Iterable[Event]) -> RunRecord:

@@ -1,19 +1,36 @@
-"""The five steps of a run, each with what it calls and what the journal is told."""
+"""The steps of a run, each with what it calls and what the journal is told."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
-from sluice_api.objects.pipeline import OnFail, PipelineSpec
+from sluice_api.objects.pipeline import OnFail, PipelineSpec, RewriteStep, StepPolicy
+from sluice_gateway.domain.asking import Asked, unusable
 from sluice_gateway.domain.model import Decision, Finish, Passage, RunRequest, Vectors, Verdict
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
-from sluice_gateway.domain.recording import passages_detail, verdict_detail
+from sluice_gateway.domain.recording import digest, passages_detail, verdict_detail
 from sluice_gateway.domain.run import StepState
 from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Passages, and what they were looked for with."""
+
+    screened: Verdict
+    """The input gate's verdict on the question."""
+    query: str
+    vectors: Vectors
+    passages: Sequence[Passage]
+    degraded: str = ""
+    """Why the query is only the rules', where an engine should have written it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +41,34 @@ class Steps:
     services: Services
     spec: PipelineSpec
     request: RunRequest
-    query: str
-    """What passages are looked for with."""
+    asked: Asked
 
-    async def screen_and_retrieve(self) -> tuple[Verdict, Vectors, Sequence[Passage]]:
-        """Both at once; what was retrieved is dropped when the gate blocks.
+    async def screen_and_retrieve(self) -> Retrieved:
+        """Both at once, unless an engine has to rewrite the question first: none sees what was not screened.
 
         Raises:
             BlockedError: the input gate says no.
         """
-        retrieving = asyncio.create_task(self._retrieve())
+        rewrite = self.spec.steps.rewrite
+        if rewrite is None or not self.asked.leans:
+            return await self._screen_while_retrieving()
+        verdict = await self._guard_input()
+        if verdict.decision is Decision.BLOCK:
+            raise BlockedError("guard_input", verdict)
+        query, degraded = await self._rewrite(rewrite)
+        vectors, passages = await self._retrieve(query)
+        return Retrieved(verdict, query, vectors, passages, degraded)
+
+    async def _screen_while_retrieving(self) -> Retrieved:
+        """What was retrieved is dropped when the gate blocks."""
+        retrieving = asyncio.create_task(self._retrieve(self.asked.query))
         try:
             verdict = await self._guard_input()
             if verdict.decision is Decision.BLOCK:
                 self.stepper.on_cancel = (StepState.SKIPPED, "BLOCKED")
                 raise BlockedError("guard_input", verdict)
-            return verdict, *await retrieving
+            vectors, passages = await retrieving
+            return Retrieved(verdict, self.asked.query, vectors, passages)
         finally:
             if not retrieving.done():
                 retrieving.cancel()
@@ -56,16 +85,36 @@ class Steps:
 
         return await self.stepper.run("guard_input", self.spec.steps.guard_input, work)
 
-    async def _retrieve(self) -> tuple[Vectors, Sequence[Passage]]:
+    async def _rewrite(self, step: RewriteStep) -> tuple[str, str]:
+        """What to look for, and why the run is degraded where that is only the rules' query."""
+        by_rules, turns = self.asked.query, self.asked.turns
+
+        async def work() -> Done[str]:
+            written = await self.services.generator.rewrite(self.request.principal, step, turns)
+            fault = unusable(written.query, turns)
+            query = by_rules if fault else written.query
+            detail = {
+                "model_server": step.model_server_ref,
+                "model": written.model,
+                "changed": query != by_rules,
+                "query_hash": digest(query),
+                "prompt_tokens": written.usage.prompt_tokens,
+                "completion_tokens": written.usage.completion_tokens,
+            }
+            return Done(query, reason=fault, detail=detail)
+
+        return await self._or_else(by_rules, "rewrite", step, work)
+
+    async def _retrieve(self, query: str) -> tuple[Vectors, Sequence[Passage]]:
         step = self.spec.steps.retrieve
         retriever = self.services.retriever
 
         async def work() -> Done[tuple[Vectors, Sequence[Passage]]]:
-            vectors = await retriever.embed(self.query)
+            vectors = await retriever.embed(query)
             passages = await retriever.search(
                 self.request.principal,
                 self.spec.knowledge_base_ref,
-                self.query,
+                query,
                 vectors,
                 step.top_k,
                 step.leg_limit,
@@ -75,23 +124,29 @@ class Steps:
 
         return await self.stepper.run("retrieve", step, work)
 
-    async def rerank(self, vectors: Vectors, candidates: Sequence[Passage]) -> tuple[Sequence[Passage], str]:
+    async def rerank(self, retrieved: Retrieved) -> tuple[Sequence[Passage], str]:
         """The best passages, and why the run is degraded where they are only the retriever's."""
         step = self.spec.steps.rerank
 
         async def work() -> Done[Sequence[Passage]]:
             ranked = await self.services.reranker.rerank(
-                self.request.principal, self.query, vectors, candidates, step.top_k
+                self.request.principal, retrieved.query, retrieved.vectors, retrieved.passages, step.top_k
             )
             detail = {**passages_detail(ranked.passages), "scored": ranked.scored, "model": ranked.model}
             return Done(ranked.passages, detail=detail)
 
+        return await self._or_else(retrieved.passages[: step.top_k], "rerank", step, work)
+
+    async def _or_else(
+        self, otherwise: T, name: str, policy: StepPolicy, work: Callable[[], Awaitable[Done[T]]]
+    ) -> tuple[T, str]:
+        """The step's result; what there is otherwise, and why, where it may fail and does."""
         try:
-            return await self.stepper.run("rerank", step, work), ""
+            return await self.stepper.run(name, policy, work), ""
         except StepFailedError as failed:
-            if step.on_fail is not OnFail.DEGRADE:
+            if policy.on_fail is not OnFail.DEGRADE:
                 raise
-            return candidates[: step.top_k], f"{failed.step}: {failed.error.reason}"
+            return otherwise, f"{failed.step}: {failed.error.reason}"
 
     async def generate(self, prompt: Prompt) -> tuple[str, Finish]:
         """The whole answer."""

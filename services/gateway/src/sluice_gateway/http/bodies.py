@@ -26,7 +26,7 @@ async def read(request: Request, model: type[M], limit: int) -> M:
         Cancelled: the caller left before it was here.
         InvalidArgument: it is not UTF-8, not JSON, or a field is wrong; the first wrong field is named.
     """
-    content = await _bytes(request, limit)
+    content = await read_bytes(request, limit)
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -37,7 +37,13 @@ async def read(request: Request, model: type[M], limit: int) -> M:
         raise _invalid(error) from None
 
 
-async def _bytes(request: Request, limit: int) -> bytes:
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """The body as it is.
+
+    Raises:
+        BodyTooLarge: it has more than `limit` bytes.
+        Cancelled: the caller left before it was here.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)

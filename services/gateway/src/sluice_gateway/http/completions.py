@@ -66,6 +66,7 @@ def extension(result: RunResult) -> Json:
     content: Json = {
         "run_id": result.run_id,
         "state": str(result.state),
+        "unanswerable": result.unanswerable,
         "citations": [
             {
                 "number": citation.number,
@@ -74,6 +75,7 @@ def extension(result: RunResult) -> Json:
                 "title": citation.title,
                 "score": round(citation.score, 6),
                 "text": citation.text,
+                "metadata": _metadata(citation),
             }
             for citation in result.citations
         ],
@@ -122,5 +124,10 @@ def _verdict(verdict: Verdict) -> Json:
 
 
 def _url(citation: Citation) -> str:
-    url = json.loads(citation.metadata_json or "{}").get("url")
+    url = _metadata(citation).get("url")
     return url if isinstance(url, str) else f"sluice://{citation.knowledge_base}/{citation.document_id}"
+
+
+def _metadata(citation: Citation) -> Json:
+    metadata: Json = json.loads(citation.metadata_json or "{}")
+    return metadata

@@ -1,18 +1,30 @@
 """`/v1/knowledge/{kb}/documents`: documents in and out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
-from pydantic import Field, ValidationError
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import Field
 
 from sluice.retriever.v1 import retriever_pb2
-from sluice_gateway.http.bodies import RequestModel, read
+from sluice_gateway.domain.model import Principal
+from sluice_gateway.gateway import Gateway
+from sluice_gateway.http import sse
+from sluice_gateway.http.bodies import RequestModel, read, read_bytes
+from sluice_gateway.http.documents import Ingestion, document_of, outcome, uploaded
+from sluice_gateway.http.errors import error_body
 from sluice_gateway.http.state import of, principal
+from sluice_servicekit.errors import InvalidArgument, NotFound, ServiceError
 
 router = APIRouter()
+
+_DOCUMENTS = "/v1/knowledge/{knowledge_base}/documents"
+_DOCUMENT = _DOCUMENTS + "/{document_id:path}"
+_MAX_PAGE = 1000
+
+Results = AsyncGenerator[retriever_pb2.IngestResponse, None]
 
 
 class Documents(RequestModel):
@@ -21,73 +33,100 @@ class Documents(RequestModel):
     documents: Annotated[list[Any], Field(min_length=1, max_length=10_000)]
 
 
-class DocumentBody(RequestModel):
-    """One document."""
-
-    id: Annotated[str, Field(min_length=1)]
-    text: str
-    title: str = ""
-    metadata: dict[str, Any] = Field(default={})
-    media_type: str = ""
-    acl: list[str] = Field(default=[])
-
-
-@router.post("/v1/knowledge/{knowledge_base}/documents")
-async def ingest(request: Request, knowledge_base: str) -> JSONResponse:
-    """Stores documents; those of an id that is known are replaced."""
+@router.post(_DOCUMENTS)
+async def ingest(request: Request, knowledge_base: str) -> Response:
+    """Stores documents; those of an id that is known are replaced. As server-sent events where the caller accepts
+    them: one for each document as it is stored, and the totals at the end."""
     state = of(request)
     who = principal(request)
+    state.gateway.require_writer(who, knowledge_base)
     body = await read(request, Documents, state.settings.max_ingest_body_bytes)
-    failed: list[dict[str, str]] = []
-    valid: list[retriever_pb2.Document] = []
-    for entry in body.documents:
-        document = _document(entry)
-        if isinstance(document, str):
-            failed.append({"id": _id_of(entry), "reason": document})
-        else:
-            valid.append(document)
+    given = [document_of(entry) for entry in body.documents]
+    if "text/event-stream" in request.headers.get("accept", ""):
+        results = _stored(state.gateway, who, knowledge_base, given, progress=True)
+        frames = sse.with_heartbeat(_frames(results), state.settings.heartbeat_seconds)
+        return StreamingResponse(frames, media_type="text/event-stream", headers=sse.HEADERS)
+    ingestion = Ingestion()
+    async for result in _stored(state.gateway, who, knowledge_base, given, progress=False):
+        ingestion.note(result)
+    return JSONResponse(ingestion.totals())
 
-    async def documents() -> AsyncIterator[retriever_pb2.Document]:
-        for document in valid:
-            yield document
 
-    accepted = 0
-    async for result in state.gateway.ingest(who, knowledge_base, documents()):
+@router.put(_DOCUMENT)
+async def replace(request: Request, knowledge_base: str, document_id: str) -> JSONResponse:
+    """Stores the body, a file as it is, under an id; what was there before is replaced."""
+    state = of(request)
+    who = principal(request)
+    state.gateway.require_writer(who, knowledge_base)
+    content = await read_bytes(request, state.settings.max_ingest_body_bytes)
+    document = uploaded(document_id, content, request.headers.get("content-type", ""), request.query_params)
+    async for result in _stored(state.gateway, who, knowledge_base, [document], progress=False):
         if result.outcome == retriever_pb2.INGEST_OUTCOME_REFUSED:
-            failed.append({"id": result.document_id, "reason": result.reason})
-        else:
-            accepted += 1
-    return JSONResponse({"accepted": accepted, "failed": failed})
+            raise InvalidArgument(result.reason, reason="DOCUMENT_REFUSED")
+        return JSONResponse(outcome(result))
+    raise NotFound("the document was not stored", reason="DOCUMENT_NOT_FOUND")
 
 
-@router.delete("/v1/knowledge/{knowledge_base}/documents/{document_id:path}")
+@router.get(_DOCUMENTS)
+async def list_documents(request: Request, knowledge_base: str) -> dict[str, Any]:
+    """The tenant's documents by id; `next` is the `after` of the following page."""
+    parameters = request.query_params
+    limit = parameters.get("limit", "100")
+    if not limit.isdigit() or not 1 <= int(limit) <= _MAX_PAGE:
+        raise InvalidArgument(f"limit must be 1 to {_MAX_PAGE}", field="limit")
+    found = await of(request).gateway.list_documents(
+        principal(request),
+        knowledge_base,
+        parameters.get("prefix", ""),
+        parameters.get("after", ""),
+        int(limit),
+    )
+    return {
+        "documents": [{"id": each.document_id, "chunks": each.chunks} for each in found.documents],
+        "next": found.next_page_token or None,
+    }
+
+
+@router.delete(_DOCUMENT)
 async def delete(request: Request, knowledge_base: str, document_id: str) -> Response:
     """Removes a document."""
-    await of(request).gateway.delete(principal(request), knowledge_base, document_id)
+    if not await of(request).gateway.delete(principal(request), knowledge_base, [document_id]):
+        raise NotFound(f"there is no document {document_id!r}", reason="DOCUMENT_NOT_FOUND")
     return Response(status_code=204)
 
 
-def _document(entry: object) -> retriever_pb2.Document | str:
-    """The document, or why it is none."""
-    try:
-        body = DocumentBody.model_validate(entry)
-    except ValidationError as error:
-        detail = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in detail["loc"])
-        return f"{where}: {detail['msg']}" if where else str(detail["msg"])
-    try:
-        return retriever_pb2.Document(
-            id=body.id,
-            text=body.text,
-            title=body.title,
-            metadata_json=orjson.dumps(body.metadata).decode(),
-            media_type=body.media_type,
-            acl=body.acl,
-        )
-    except (ValueError, TypeError) as error:  # a lone surrogate, a whole number beyond 64 bits
-        return f"cannot be stored: {error}"
+async def _stored(
+    gateway: Gateway,
+    who: Principal,
+    knowledge_base: str,
+    given: Sequence[retriever_pb2.Document | retriever_pb2.IngestResponse],
+    *,
+    progress: bool,
+) -> Results:
+    """What becomes of documents: first the refusals that need no retriever."""
+    for each in given:
+        if isinstance(each, retriever_pb2.IngestResponse):
+            yield each
+
+    async def documents() -> AsyncIterator[retriever_pb2.Document]:
+        for each in given:
+            if isinstance(each, retriever_pb2.Document):
+                yield each
+
+    async with aclosing(gateway.ingest(who, knowledge_base, documents(), progress=progress)) as results:
+        async for result in results:
+            yield result
 
 
-def _id_of(entry: object) -> str:
-    found = entry.get("id") if isinstance(entry, dict) else None
-    return found if isinstance(found, str) else ""
+async def _frames(results: Results) -> AsyncGenerator[bytes, None]:
+    ingestion = Ingestion()
+    try:
+        async with aclosing(results):
+            async for result in results:
+                ingestion.note(result)
+                yield sse.frame({"type": "document", **outcome(result)})
+    except ServiceError as error:
+        # The status has left already; without `done` it does not look whole.
+        yield sse.frame(error_body(error))
+        return
+    yield sse.frame({"type": "done", **ingestion.totals(), "unchanged": ingestion.unchanged})

@@ -24,7 +24,7 @@ async def list_runs(request: Request) -> Json:
     before = request.query_params.get("before")
     records = await of(request).gateway.runs(principal(request), limit, before)
     return {
-        "runs": [_run(record) for record in records],
+        "runs": [run_body(record) for record in records],
         "next": records[-1].run_id if len(records) == limit else None,
     }
 
@@ -33,7 +33,7 @@ async def list_runs(request: Request) -> Json:
 async def get_run(request: Request, run_id: str) -> Json:
     """One run with its steps."""
     record = await of(request).gateway.run(principal(request), run_id)
-    return {**_run(record), "steps": [_step(step) for step in record.steps]}
+    return {**run_body(record), "steps": [_step(step) for step in record.steps]}
 
 
 def _limit(text: str) -> int:
@@ -42,15 +42,16 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _run(record: RunRecord) -> Json:
+def run_body(record: RunRecord) -> Json:
+    """A run without its steps."""
     return {
         "run_id": record.run_id,
         "model": record.pipeline,
         "tenant": record.tenant,
         "state": str(record.state),
         "reason": record.reason,
-        "started": _time(record.started),
-        "ended": _time(record.ended),
+        "started": time_body(record.started),
+        "ended": time_body(record.ended),
         "duration_ms": _milliseconds(record.started, record.ended),
     }
 
@@ -62,14 +63,15 @@ def _step(step: StepRecord) -> Json:
         "attempt": step.attempt,
         "decision": step.decision or None,
         "reason": step.reason,
-        "started": _time(step.started),
-        "ended": _time(step.ended),
+        "started": time_body(step.started),
+        "ended": time_body(step.ended),
         "duration_ms": _milliseconds(step.started, step.ended),
         "detail": json.loads(step.detail) if step.detail else {},
     }
 
 
-def _time(at: float | None) -> str | None:
+def time_body(at: float | None) -> str | None:
+    """A time in UTC."""
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
 
 

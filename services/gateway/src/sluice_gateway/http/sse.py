@@ -19,6 +19,16 @@ def frame(content: Any) -> bytes:
     return b"data: " + orjson.dumps(content) + b"\n\n"
 
 
+def numbered(number: int, content: Any) -> bytes:
+    """One event that a reader can resume after."""
+    return place(number)[:-1] + frame(content)
+
+
+def place(number: int) -> bytes:
+    """No event: only where a reader that has seen all up to here resumes."""
+    return b"id: %d\n\n" % number
+
+
 async def with_heartbeat(frames: AsyncGenerator[bytes, None], seconds: float) -> AsyncGenerator[bytes, None]:
     """The frames, with a comment after each `seconds` of silence."""
     async with aclosing(frames), aclosing(_beating(frames, seconds)) as beating:

@@ -7,17 +7,29 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar, TypeVarTuple
 
-from sluice_gateway.domain.run import Event, EventKind, RunRecord, RunState, StepState, fold
-from sluice_gateway.journal import checkpoints, keys, schema
+from sluice_gateway.domain.run import (
+    ChangesOf,
+    Event,
+    EventKind,
+    RunChange,
+    RunRecord,
+    RunState,
+    StepState,
+    fold,
+)
+from sluice_gateway.journal import changes, checkpoints, keys, schema
 from sluice_gateway.journal.chain import GENESIS, WRITER_OPENED, Head, Keys, Row, sealed
 from sluice_gateway.journal.checkpoints import Checkpoint
 from sluice_gateway.journal.writer import Writer
 from sluice_servicekit.errors import Unavailable
+
+T = TypeVar("T")
+Values = TypeVarTuple("Values")
 
 DATABASE = "journal.sqlite"
 CHECKPOINTS = "checkpoints"
@@ -85,13 +97,28 @@ class SqliteJournal:
 
     async def run(self, run_id: str) -> RunRecord | None:
         """A run with its steps."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_run, run_id)
+        found = await self.events(run_id)
+        return fold(found) if found else None
 
     async def runs(self, tenant: str, limit: int, before: str | None) -> list[RunRecord]:
         """A tenant's runs, newest first."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._readers, self._read_runs, tenant, limit, before
-        )
+        return await self._read(_runs, tenant, limit, before)
+
+    async def events(self, run_id: str) -> list[Event]:
+        """A run's events so far."""
+        return await self._read(_events, run_id)
+
+    async def position(self) -> int:
+        """The position of the newest change."""
+        return await self._read(changes.position)
+
+    async def changes(self, which: ChangesOf, after: int) -> tuple[list[RunChange], int]:
+        """Changes after a position; see `Journal.changes`."""
+        return await self._read(changes.after, which, after)
+
+    async def last_changes(self, which: ChangesOf, count: int) -> tuple[list[RunChange], int]:
+        """The newest changes; see `Journal.last_changes`."""
+        return await self._read(changes.last, which, count)
 
     def close(self) -> None:
         """Writes what is queued and lets go of the file."""
@@ -99,28 +126,32 @@ class SqliteJournal:
         self._readers.shutdown()
         self._lock.close()
 
-    def _read_run(self, run_id: str) -> RunRecord | None:
-        connection = schema.connect_to_read(self._path)
-        try:
-            # By time, then chain: a run that a restart has ended spans two writers.
-            found = list(schema.rows(connection, "run_id = ? ORDER BY at, writer, seq", run_id))
-        finally:
-            connection.close()
-        return fold(schema.event(row) for row in found) if found else None
+    async def _read(self, reading: Callable[[sqlite3.Connection, *Values], T], *values: *Values) -> T:
+        def read() -> T:
+            connection = schema.connect_to_read(self._path)
+            try:
+                return reading(connection, *values)
+            finally:
+                connection.close()
 
-    def _read_runs(self, tenant: str, limit: int, before: str | None) -> list[RunRecord]:
-        connection = schema.connect_to_read(self._path)
-        try:
-            starts = schema.rows(
-                connection,
-                "kind = 'run_started' AND tenant = ? AND run_id < ? ORDER BY run_id DESC LIMIT ?",
-                tenant,
-                before or "~",  # after every hexadecimal id
-                limit,
-            )
-            return [_summary(connection, row) for row in list(starts)]
-        finally:
-            connection.close()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+
+
+def _events(connection: sqlite3.Connection, run_id: str) -> list[Event]:
+    # By time, then chain: a run that a restart has ended spans two writers.
+    found = schema.rows(connection, "run_id = ? ORDER BY at, writer, seq", run_id)
+    return [schema.event(row) for row in found]
+
+
+def _runs(connection: sqlite3.Connection, tenant: str, limit: int, before: str | None) -> list[RunRecord]:
+    starts = schema.rows(
+        connection,
+        "kind = 'run_started' AND tenant = ? AND run_id < ? ORDER BY run_id DESC LIMIT ?",
+        tenant,
+        before or "~",  # after every hexadecimal id
+        limit,
+    )
+    return [_summary(connection, row) for row in list(starts)]
 
 
 def _summary(connection: sqlite3.Connection, start: Row) -> RunRecord:

@@ -9,6 +9,7 @@ from sentencex import get_sentence_boundaries
 from sluice_guardrail.domain.citations import Citation, citations, without_marks
 from sluice_guardrail.domain.model import Span
 from sluice_guardrail.domain.normalising.folding import fold
+from sluice_lexical.unanswerable import says_so
 
 #: What an honest answer says where the passages are silent, in folded text.
 _REFUSAL = re.compile(
@@ -99,6 +100,6 @@ def _inside(marks: Sequence[Citation], at: int, sentence: Span) -> Iterator[Cita
 
 
 def _claims_something(sentence: str) -> bool:
-    if sentence.endswith("?") or _FRAME.fullmatch(sentence):
+    if sentence.endswith("?") or _FRAME.fullmatch(sentence) or says_so(sentence):
         return False
     return _REFUSAL.search(fold(sentence)) is None

@@ -8,8 +8,6 @@ from sluice_inference.domain.cleaning import readable
 from sluice_inference.domain.model import Passage
 from sluice_lexical.words import coverage, rarity, terms
 
-UNANSWERABLE = "The documents do not answer this question."
-
 #: Weights of a sentence's evidence, chosen by hand on questions about this project's documents.
 _SIMILARITY, _COVERAGE, _SECTION, _PRIOR, _DEFINES = 0.45, 0.35, 0.10, 0.10, 0.15
 

@@ -76,3 +76,22 @@ class Finish:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     unanswerable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """Turns of `user` and `assistant`, the last of which is a question to rewrite."""
+
+    turns: tuple[Message, ...]
+    max_tokens: int
+    model_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A question that stands alone; empty where the engine wrote nothing usable."""
+
+    query: str
+    model: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from sluice_inference.domain import extractive
-from sluice_inference.domain.model import Finish, FinishReason, Task
+from sluice_inference.domain.model import Finish, FinishReason, Rewriting, Rewritten, Task
+from sluice_lexical import unanswerable
 from sluice_lexical.words import count
+from sluice_servicekit.errors import FailedPrecondition
 
 MODEL = "extractive"
 
@@ -19,7 +21,8 @@ class ExtractiveEngine:
     async def generate(self, task: Task) -> AsyncGenerator[str | Finish, None]:
         """Streams sentence by sentence."""
         quotes = await asyncio.to_thread(extractive.choose, task.question, task.passages, self._max_sentences)
-        pieces = [f"{_ended(quote.text)} [{quote.number}]" for quote in quotes] or [extractive.UNANSWERABLE]
+        pieces = [f"{_ended(quote.text)} [{quote.number}]" for quote in quotes]
+        pieces = pieces or [unanswerable.sentence(task.question)]
         read = count(task.question) + sum(count(passage.text) for passage in task.passages)
         written, reason = 0, FinishReason.STOP
         text = ""
@@ -38,6 +41,10 @@ class ExtractiveEngine:
             text += spaced
             written += length
         yield Finish(reason, MODEL, read, written, unanswerable=not quotes)
+
+    async def rewrite(self, task: Rewriting) -> Rewritten:
+        """Always refuses: it only quotes."""
+        raise FailedPrecondition("the extractive engine rewrites no question", reason="REWRITE_UNSUPPORTED")
 
     async def close(self) -> None:
         """Holds nothing."""

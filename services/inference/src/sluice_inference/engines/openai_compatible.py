@@ -4,14 +4,24 @@ import itertools
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 from prometheus_client import Counter
 
-from sluice_inference.domain.model import Finish, FinishReason, Task
-from sluice_inference.domain.prompting import prompt
+from sluice_inference.domain import prompting, rewriting
+from sluice_inference.domain.model import (
+    Finish,
+    FinishReason,
+    Message,
+    Rewriting,
+    Rewritten,
+    Sampling,
+    Task,
+)
 from sluice_inference.engines import sse
+from sluice_lexical import unanswerable
 from sluice_servicekit import deadlines
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import (
@@ -57,13 +67,41 @@ class OpenAiCompatibleEngine:
         self._session: aiohttp.ClientSession | None = None
 
     async def generate(self, task: Task) -> AsyncGenerator[str | Finish, None]:
-        """The server's answer as it is written."""
+        """The server's answer as it is written; without passages the server is not asked."""
+        if not task.passages:
+            yield unanswerable.sentence(task.question)
+            yield Finish(FinishReason.STOP, task.model_name or self._model, unanswerable=True)
+            return
+        pieces: list[str] = []
+        body = self._body(prompting.prompt(task), task.sampling, task.model_name)
+        async with aclosing(self._asked(body)) as events:
+            async for event in events:
+                if isinstance(event, Finish):
+                    yield replace(event, unanswerable=unanswerable.says_so("".join(pieces)))
+                else:
+                    pieces.append(event)
+                    yield event
+
+    async def rewrite(self, task: Rewriting) -> Rewritten:
+        """The server's first line, as likely as it can be."""
+        sampling = Sampling(temperature=0.0, max_tokens=task.max_tokens)
+        body = self._body(rewriting.prompt(task.turns), sampling, task.model_name)
+        pieces: list[str] = []
+        async with aclosing(self._asked(body)) as events:
+            async for event in events:
+                if isinstance(event, Finish):
+                    query = rewriting.one_line("".join(pieces))
+                    return Rewritten(query, event.model, event.prompt_tokens, event.completion_tokens)
+                pieces.append(event)
+        raise Unavailable("the model server's answer broke off", reason="UPSTREAM_TRUNCATED")
+
+    async def _asked(self, body: dict[str, Any]) -> AsyncGenerator[str | Finish, None]:
         first = next(self._turn)
         for attempt in range(len(self._urls)):
             url = self._urls[(first + attempt) % len(self._urls)]
             begun = False
             try:
-                async with aclosing(self._stream(url, task)) as events:
+                async with aclosing(self._stream(url, body)) as events:
                     async for event in events:
                         begun = True
                         yield event
@@ -82,12 +120,12 @@ class OpenAiCompatibleEngine:
         if self._session is not None:
             await self._session.close()
 
-    async def _stream(self, url: str, task: Task) -> AsyncGenerator[str | Finish, None]:
+    async def _stream(self, url: str, body: dict[str, Any]) -> AsyncGenerator[str | Finish, None]:
         timeout = aiohttp.ClientTimeout(total=deadlines.remaining(), sock_connect=self._connect_timeout)
         try:
             async with self._connected().post(
                 url + _PATH,
-                json=self._body(task),
+                json=body,
                 headers=self._headers,
                 timeout=timeout,
                 allow_redirects=False,
@@ -109,8 +147,7 @@ class OpenAiCompatibleEngine:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         return self._session
 
-    def _body(self, task: Task) -> dict[str, Any]:
-        sampling = task.sampling
+    def _body(self, messages: Sequence[Message], sampling: Sampling, model_name: str) -> dict[str, Any]:
         optional = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -119,8 +156,8 @@ class OpenAiCompatibleEngine:
             "seed": sampling.seed,
         }
         return {
-            "model": task.model_name or self._model,
-            "messages": [{"role": message.role, "content": message.content} for message in prompt(task)],
+            "model": model_name or self._model,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
             "stream": True,
             "stream_options": {"include_usage": True},
             **{name: value for name, value in optional.items() if value is not None},

@@ -1,13 +1,13 @@
 """Documents into chunks of whole sentences, within a budget of model tokens."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sentencex import segment
 
-from sluice_retriever.domain.markdown import Block, Kind, blocks, plain_blocks
-from sluice_retriever.domain.model import Chunk, Document, MediaType, Span
+from sluice_retriever.domain.markdown import Block, Kind
+from sluice_retriever.domain.model import Chunk, Span
 
 #: Model tokens in each of the texts, special tokens not counted.
 CountTokens = Callable[[Sequence[str]], list[int]]
@@ -40,14 +40,11 @@ class _Unit:
     kind: Kind
 
 
-def chunk(document: Document, budget: Budget, count_tokens: CountTokens) -> list[Chunk]:
+def chunk(title: str, blocks: Iterable[Block], budget: Budget, count_tokens: CountTokens) -> list[Chunk]:
     """Cuts a document. Chunks keep to one section each; no text is lost but the white space between units."""
-    source = (
-        blocks(document.text) if document.media_type == MediaType.MARKDOWN else plain_blocks(document.text)
-    )
     chunks: list[Chunk] = []
-    for section, group in itertools.groupby(source, key=lambda block: block.section):
-        [above] = count_tokens([context_line(document.title, section)])
+    for section, group in itertools.groupby(blocks, key=lambda block: block.section):
+        [above] = count_tokens([context_line(title, section)])
         room = min(budget.max_tokens, budget.window - above)
         units = [unit for block in group for unit in _units(block, room, count_tokens)]
         chunks.extend(_pack(units, section, room, budget.overlap_sentences))

@@ -7,8 +7,9 @@ import math
 import uuid
 from collections.abc import Iterable, Mapping
 
+from sluice_api.media_types import MAX_CONTENT_BYTES, MediaType
 from sluice_retriever.domain.metadata import Json
-from sluice_retriever.domain.model import Chunk, Document, MediaType
+from sluice_retriever.domain.model import Chunk, Document
 
 MAX_ID_CHARACTERS = 512
 MAX_TITLE_CHARACTERS = 1024
@@ -17,24 +18,43 @@ MAX_METADATA_BYTES = 64 << 10
 MAX_METADATA_DEPTH = 16
 MAX_ACL = 256
 
+_BINARY = frozenset({MediaType.PDF, MediaType.DOCX})
+
 
 def refusal(document: Document) -> str:
-    """Why a document cannot be stored; empty where it can."""
+    """Why a document cannot be stored, as far as can be told without parsing it; empty where it can."""
     if not document.id:
         return "id is empty"
     if len(document.id) > MAX_ID_CHARACTERS:
         return f"id is longer than {MAX_ID_CHARACTERS} characters"
     if len(document.title) > MAX_TITLE_CHARACTERS:
         return f"title is longer than {MAX_TITLE_CHARACTERS} characters"
-    if not document.text.strip():
-        return "text is empty"
-    if len(document.text.encode()) > MAX_TEXT_BYTES:
-        return f"text is larger than {MAX_TEXT_BYTES >> 20} MiB; split the document"
     if len(document.acl) > MAX_ACL:
         return f"acl has more than {MAX_ACL} entries"
-    if document.media_type not in {*MediaType}:
-        return f"media_type {document.media_type!r} is not text/plain or text/markdown"
-    return _metadata_refusal(document.metadata_json)
+    if document.media_type and document.media_type not in {*MediaType}:
+        return f"media_type {document.media_type!r} is not one of {', '.join(MediaType)}"
+    return _body_refusal(document) or _metadata_refusal(document.metadata_json)
+
+
+def text_refusal(text: str) -> str:
+    """Why a text cannot be stored; empty where it can."""
+    if not text.strip():
+        return "text is empty"
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        return f"text is larger than {MAX_TEXT_BYTES >> 20} MiB; split the document"
+    return ""
+
+
+def _body_refusal(document: Document) -> str:
+    if not document.content:
+        if document.media_type in _BINARY:
+            return f"{document.media_type} is no text; send the file as content"
+        return text_refusal(document.text)
+    if document.text:
+        return "text and content are both given"
+    if len(document.content) > MAX_CONTENT_BYTES:
+        return f"content is larger than {MAX_CONTENT_BYTES >> 20} MiB; split the document"
+    return ""
 
 
 def _metadata_refusal(metadata_json: str) -> str:
@@ -84,13 +104,13 @@ def digest(document: Document, encoding: str) -> str:
 
     Args:
         document: The content.
-        encoding: What else changes the stored form: chunking parameters, the model's digest.
+        encoding: What else changes the stored form: chunking parameters, the parsers' version, the model's digest.
     """
     content = json.dumps(
         [
             document.id,
             document.title,
-            document.text,
+            hashlib.sha256(document.content).hexdigest() if document.content else document.text,
             document.metadata_json,
             document.media_type,
             document.acl,

@@ -20,13 +20,6 @@ class Reader:
     acl: tuple[str, ...] = ()
 
 
-class MediaType(StrEnum):
-    """How a document's text is written."""
-
-    PLAIN = "text/plain"
-    MARKDOWN = "text/markdown"
-
-
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document as its owner gave it."""
@@ -35,8 +28,11 @@ class Document:
     text: str
     title: str = ""
     metadata_json: str = "{}"
-    media_type: str = MediaType.PLAIN
+    media_type: str = ""
+    """What text or content is written in; empty where it is to be found out."""
     acl: tuple[str, ...] = ()
+    content: bytes = b""
+    """A file as it is, in place of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +52,17 @@ class Chunk:
     """Headings above the piece, outermost first."""
     sentences: tuple[Span, ...]
     """The piece's sentences in `text`, in order; they do not overlap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What became of a document that was parsed and cut."""
+
+    title: str = ""
+    """The document's own where none was given with it."""
+    chunks: tuple[Chunk, ...] = ()
+    refusal: str = ""
+    """Why there are no chunks; empty where there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,8 @@ class Outcome(StrEnum):
     STORED = "stored"
     UNCHANGED = "unchanged"
     REFUSED = "refused"
+    IN_PROGRESS = "in_progress"
+    """Not done yet; some of its chunks are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,16 @@ class Ingested:
     outcome: Outcome
     reason: str = ""
     chunks: int = 0
+    total_chunks: int = 0
+    """How many it will have, while it is in progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSummary:
+    """A stored document."""
+
+    document_id: str
+    chunks: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,10 @@ class EdgeStore:
         self._remove_stale()
         return deleted
 
+    def list_documents(self, tenant: str, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
+        """Ids and chunks of a tenant's documents, by id."""
+        return self._register.documents(tenant, prefix, after, limit)
+
     def usage(self, tenant: str) -> tuple[int, int]:
         """Documents and chunks of a tenant."""
         return self._register.usage(tenant)

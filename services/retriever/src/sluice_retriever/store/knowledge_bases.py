@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
-from sluice_retriever.domain.model import Passage, Usage
+from sluice_retriever.domain.model import DocumentSummary, Passage, Usage
 from sluice_retriever.store import worker
 from sluice_retriever.store.messages import CannotOpen, Lookup, NotOpen, Part, Stored, WriteLost
-from sluice_retriever.store.worker_pool import WorkerPool
+from sluice_retriever.worker_pool import WorkerPool
 from sluice_servicekit.errors import FailedPrecondition, NotFound, Unavailable
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ class KnowledgeBases:
         self._root = root
         self._threads = threads
         self._specs: dict[str, KnowledgeBaseSpec] = {}
-        self._pool = WorkerPool(self._reopen)
+        self._pool = WorkerPool("knowledge bases' worker", worker.start, prepare=self._reopen)
         self._changing = asyncio.Lock()
 
     def start(self) -> None:
@@ -82,6 +82,13 @@ class KnowledgeBases:
     async def delete(self, name: str, tenant: str, ids: Sequence[str]) -> int:
         """Removes documents; gives how many there were."""
         return await self._call(worker.delete, name, tenant, ids)
+
+    async def list_documents(
+        self, name: str, tenant: str, prefix: str, after: str, limit: int
+    ) -> list[DocumentSummary]:
+        """A page of a tenant's documents, by id."""
+        found = await self._call(worker.list_documents, name, tenant, prefix, after, limit, attempts=2)
+        return [DocumentSummary(*row) for row in found]
 
     async def usage(self, name: str, tenant: str) -> Usage:
         """What a tenant holds."""

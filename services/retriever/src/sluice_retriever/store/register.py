@@ -94,6 +94,17 @@ class Register:
                 "DELETE FROM writes WHERE write_id = ? AND state = 'stale'", [(name,) for name in write_ids]
             )
 
+    def documents(self, tenant: str, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
+        """Ids and chunks of a tenant's stored documents: those whose ids start with `prefix` and come after
+        `after`, ascending by code point."""
+        # A bound above every id with the prefix; GLOB and LIKE would give some characters a meaning.
+        above = f"{prefix}\U0010ffff"
+        return self._db.execute(
+            "SELECT document_id, chunks FROM writes WHERE tenant = ? AND state = 'stored'"
+            " AND document_id > ? AND document_id >= ? AND document_id < ? ORDER BY document_id LIMIT ?",
+            (tenant, after, prefix, above, limit),
+        ).fetchall()
+
     def usage(self, tenant: str) -> tuple[int, int]:
         """Documents and chunks that a tenant has stored."""
         row: tuple[int, int] = self._db.execute(

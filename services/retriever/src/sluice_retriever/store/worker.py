@@ -1,10 +1,6 @@
 """The worker process: its knowledge bases, and the functions that the retriever has it run."""
 
-import ctypes
 import os
-import signal
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,25 +8,15 @@ from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_retriever.domain.model import Passage
 from sluice_retriever.store.edge_store import EdgeStore
 from sluice_retriever.store.messages import CannotOpen, Lookup, NotOpen, Part, Stored
-
-_PR_SET_PDEATHSIG = 1
+from sluice_retriever.worker_process import tie_to
 
 # The one place with state of its own: a process pool's functions have no object to live on.
 _stores: dict[str, EdgeStore] = {}
 
 
 def start(parent: int) -> None:
-    """Ties the worker's life to its parent's: an orphan would hold the shards' locks for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-
-
-def _die_with(parent: int) -> None:
-    # prctl is Linux's alone, and misses a parent that died before it was called.
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+    """Readies the process; an orphan would hold the shards' locks for ever."""
+    tie_to(parent)
 
 
 def open_store(name: str, directory: Path, spec: KnowledgeBaseSpec, threads: int) -> None:
@@ -85,6 +71,11 @@ def delete(name: str, tenant: str, document_ids: Sequence[str]) -> int:
 def search(name: str, lookup: Lookup) -> list[Passage]:
     """Answers a staged query."""
     return _store(name).search(lookup)
+
+
+def list_documents(name: str, tenant: str, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
+    """Ids and chunks of a tenant's documents, by id."""
+    return _store(name).list_documents(tenant, prefix, after, limit)
 
 
 def usage(name: str, tenant: str) -> tuple[int, int]:

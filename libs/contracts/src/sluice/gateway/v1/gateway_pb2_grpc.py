@@ -55,6 +55,16 @@ class GatewayServiceStub:
                 request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.IngestRequest.SerializeToString,
                 response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.IngestResponse.FromString,
                 _registered_method=True)
+        self.DeleteDocuments = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/DeleteDocuments',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.DeleteDocumentsRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.DeleteDocumentsResponse.FromString,
+                _registered_method=True)
+        self.ListDocuments = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/ListDocuments',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListDocumentsRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListDocumentsResponse.FromString,
+                _registered_method=True)
         self.GetRun = channel.unary_unary(
                 '/sluice.gateway.v1.GatewayService/GetRun',
                 request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetRunRequest.SerializeToString,
@@ -99,6 +109,20 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteDocuments(self, request, context):
+        """Removes documents by id; an unknown id is not an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDocuments(self, request, context):
+        """Lists the caller's documents, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRun(self, request, context):
         """Reads a run from the journal.
         """
@@ -135,6 +159,16 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.Ingest,
                     request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.IngestRequest.FromString,
                     response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.IngestResponse.SerializeToString,
+            ),
+            'DeleteDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDocuments,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.DeleteDocumentsRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.DeleteDocumentsResponse.SerializeToString,
+            ),
+            'ListDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDocuments,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListDocumentsRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListDocumentsResponse.SerializeToString,
             ),
             'GetRun': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRun,
@@ -256,6 +290,60 @@ class GatewayService:
             '/sluice.gateway.v1.GatewayService/Ingest',
             sluice_dot_gateway_dot_v1_dot_gateway__pb2.IngestRequest.SerializeToString,
             sluice_dot_gateway_dot_v1_dot_gateway__pb2.IngestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/DeleteDocuments',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.DeleteDocumentsRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.DeleteDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/ListDocuments',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListDocumentsRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

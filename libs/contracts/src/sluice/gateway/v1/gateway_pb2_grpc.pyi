@@ -41,6 +41,10 @@ class GatewayServiceStub:
     """Finds passages without answering."""
     Ingest: _grpc.StreamStreamMultiCallable[_gateway_pb2.IngestRequest, _gateway_pb2.IngestResponse]
     """Stores documents; one reply for each, in order."""
+    DeleteDocuments: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.DeleteDocumentsRequest, _gateway_pb2.DeleteDocumentsResponse]
+    """Removes documents by id; an unknown id is not an error."""
+    ListDocuments: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ListDocumentsRequest, _gateway_pb2.ListDocumentsResponse]
+    """Lists the caller's documents, by id."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetRunRequest, _gateway_pb2.GetRunResponse]
     """Reads a run from the journal."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ListRunsRequest, _gateway_pb2.ListRunsResponse]
@@ -59,6 +63,10 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     """Finds passages without answering."""
     Ingest: _aio.StreamStreamMultiCallable[_gateway_pb2.IngestRequest, _gateway_pb2.IngestResponse]  # type: ignore[assignment]
     """Stores documents; one reply for each, in order."""
+    DeleteDocuments: _aio.UnaryUnaryMultiCallable[_gateway_pb2.DeleteDocumentsRequest, _gateway_pb2.DeleteDocumentsResponse]  # type: ignore[assignment]
+    """Removes documents by id; an unknown id is not an error."""
+    ListDocuments: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ListDocumentsRequest, _gateway_pb2.ListDocumentsResponse]  # type: ignore[assignment]
+    """Lists the caller's documents, by id."""
     GetRun: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetRunRequest, _gateway_pb2.GetRunResponse]  # type: ignore[assignment]
     """Reads a run from the journal."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ListRunsRequest, _gateway_pb2.ListRunsResponse]  # type: ignore[assignment]
@@ -98,6 +106,22 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_gateway_pb2.IngestResponse], _abc.AsyncIterator[_gateway_pb2.IngestResponse]]:
         """Stores documents; one reply for each, in order."""
+
+    @_abc_1.abstractmethod
+    def DeleteDocuments(
+        self,
+        request: _gateway_pb2.DeleteDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.DeleteDocumentsResponse, _abc.Awaitable[_gateway_pb2.DeleteDocumentsResponse]]:
+        """Removes documents by id; an unknown id is not an error."""
+
+    @_abc_1.abstractmethod
+    def ListDocuments(
+        self,
+        request: _gateway_pb2.ListDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.ListDocumentsResponse, _abc.Awaitable[_gateway_pb2.ListDocumentsResponse]]:
+        """Lists the caller's documents, by id."""
 
     @_abc_1.abstractmethod
     def GetRun(

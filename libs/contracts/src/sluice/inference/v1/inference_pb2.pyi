@@ -280,3 +280,77 @@ class GenerateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
+
+@_typing.final
+class RewriteRequest(_message.Message):
+    """Asks for a question that stands alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    MODEL_SERVER_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    TURNS_FIELD_NUMBER: _builtins.int
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    model_server: _builtins.str
+    """The ModelServer to use."""
+    model_name: _builtins.str
+    """The model or adapter's name on that server; the server's base model when empty."""
+    max_tokens: _builtins.int
+    """The most tokens to write."""
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """Who asks."""
+
+    @_builtins.property
+    def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
+        """The last turns, of `user` and `assistant` only; the last one is the question."""
+
+    def __init__(
+        self,
+        *,
+        principal: _common_pb2.Principal | None = ...,
+        model_server: _builtins.str = ...,
+        model_name: _builtins.str = ...,
+        turns: _abc.Iterable[Global___Message] | None = ...,
+        max_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tokens", b"max_tokens", "model_name", b"model_name", "model_server", b"model_server", "principal", b"principal", "turns", b"turns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RewriteRequest: _TypeAlias = RewriteRequest  # noqa: Y015
+
+@_typing.final
+class RewriteResponse(_message.Message):
+    """What was written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """One line, without quotes or labels; empty where nothing usable was written."""
+    model: _builtins.str
+    """The engine and model that wrote it."""
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """Tokens read and written."""
+
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        usage: Global___Usage | None = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "query", b"query", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RewriteResponse: _TypeAlias = RewriteResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class InferenceServiceStub:
                 request_serializer=sluice_dot_inference_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=sluice_dot_inference_dot_v1_dot_inference__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.Rewrite = channel.unary_unary(
+                '/sluice.inference.v1.InferenceService/Rewrite',
+                request_serializer=sluice_dot_inference_dot_v1_dot_inference__pb2.RewriteRequest.SerializeToString,
+                response_deserializer=sluice_dot_inference_dot_v1_dot_inference__pb2.RewriteResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer:
@@ -53,6 +58,14 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rewrite(self, request, context):
+        """Rewrites a question that leans on the turns before it into one that stands alone.
+        FAILED_PRECONDITION with the reason REWRITE_UNSUPPORTED where the engine cannot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +73,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=sluice_dot_inference_dot_v1_dot_inference__pb2.GenerateRequest.FromString,
                     response_serializer=sluice_dot_inference_dot_v1_dot_inference__pb2.GenerateResponse.SerializeToString,
+            ),
+            'Rewrite': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rewrite,
+                    request_deserializer=sluice_dot_inference_dot_v1_dot_inference__pb2.RewriteRequest.FromString,
+                    response_serializer=sluice_dot_inference_dot_v1_dot_inference__pb2.RewriteResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +108,33 @@ class InferenceService:
             '/sluice.inference.v1.InferenceService/Generate',
             sluice_dot_inference_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
             sluice_dot_inference_dot_v1_dot_inference__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rewrite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.inference.v1.InferenceService/Rewrite',
+            sluice_dot_inference_dot_v1_dot_inference__pb2.RewriteRequest.SerializeToString,
+            sluice_dot_inference_dot_v1_dot_inference__pb2.RewriteResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,10 @@ class InferenceServiceStub:
     def __new__(cls, channel: _aio.Channel) -> InferenceServiceAsyncStub: ...
     Generate: _grpc.UnaryStreamMultiCallable[_inference_pb2.GenerateRequest, _inference_pb2.GenerateResponse]
     """Streams one answer."""
+    Rewrite: _grpc.UnaryUnaryMultiCallable[_inference_pb2.RewriteRequest, _inference_pb2.RewriteResponse]
+    """Rewrites a question that leans on the turns before it into one that stands alone.
+    FAILED_PRECONDITION with the reason REWRITE_UNSUPPORTED where the engine cannot.
+    """
 
 @_typing.type_check_only
 class InferenceServiceAsyncStub(InferenceServiceStub):
@@ -43,6 +47,10 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Generate: _aio.UnaryStreamMultiCallable[_inference_pb2.GenerateRequest, _inference_pb2.GenerateResponse]  # type: ignore[assignment]
     """Streams one answer."""
+    Rewrite: _aio.UnaryUnaryMultiCallable[_inference_pb2.RewriteRequest, _inference_pb2.RewriteResponse]  # type: ignore[assignment]
+    """Rewrites a question that leans on the turns before it into one that stands alone.
+    FAILED_PRECONDITION with the reason REWRITE_UNSUPPORTED where the engine cannot.
+    """
 
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Writes answers from passages, by the embedded extractive engine or an OpenAI-compatible server."""
@@ -54,5 +62,15 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_inference_pb2.GenerateResponse], _abc.AsyncIterator[_inference_pb2.GenerateResponse]]:
         """Streams one answer."""
+
+    @_abc_1.abstractmethod
+    def Rewrite(
+        self,
+        request: _inference_pb2.RewriteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.RewriteResponse, _abc.Awaitable[_inference_pb2.RewriteResponse]]:
+        """Rewrites a question that leans on the turns before it into one that stands alone.
+        FAILED_PRECONDITION with the reason REWRITE_UNSUPPORTED where the engine cannot.
+        """
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -34,6 +34,8 @@ class _IngestOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IngestO
     """The same content was already stored; nothing was done."""
     INGEST_OUTCOME_REFUSED: _IngestOutcome.ValueType  # 3
     """Refused; `reason` says why. Other documents are not affected."""
+    INGEST_OUTCOME_IN_PROGRESS: _IngestOutcome.ValueType  # 4
+    """Not done yet: `chunks` of `total_chunks` are written. Sent only where asked for."""
 
 class IngestOutcome(_IngestOutcome, metaclass=_IngestOutcomeEnumTypeWrapper):
     """What became of a document."""
@@ -46,6 +48,8 @@ INGEST_OUTCOME_UNCHANGED: IngestOutcome.ValueType  # 2
 """The same content was already stored; nothing was done."""
 INGEST_OUTCOME_REFUSED: IngestOutcome.ValueType  # 3
 """Refused; `reason` says why. Other documents are not affected."""
+INGEST_OUTCOME_IN_PROGRESS: IngestOutcome.ValueType  # 4
+"""Not done yet: `chunks` of `total_chunks` are written. Sent only where asked for."""
 Global___IngestOutcome: _TypeAlias = IngestOutcome  # noqa: Y015
 
 @_typing.final
@@ -411,16 +415,19 @@ class Document(_message.Message):
     METADATA_JSON_FIELD_NUMBER: _builtins.int
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     ACL_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique within tenant and knowledge base; ingesting it again replaces it."""
     text: _builtins.str
-    """Plain text or Markdown."""
+    """Plain text or Markdown; empty where `content` is given."""
     title: _builtins.str
     """Shown beside citations."""
     metadata_json: _builtins.str
     """A JSON object; its fields can be filtered on."""
     media_type: _builtins.str
-    """`text/plain` or `text/markdown`; empty means plain."""
+    """What text or content is written in. Empty: plain for text; for content what its first bytes and the id's suffix say."""
+    content: _builtins.bytes
+    """A file as it is, in place of text: HTML, PDF, DOCX, CSV, Markdown or text in any encoding, also gzipped."""
     @_builtins.property
     def acl(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Who may see it; empty means everyone in the tenant."""
@@ -434,10 +441,11 @@ class Document(_message.Message):
         metadata_json: _builtins.str = ...,
         media_type: _builtins.str = ...,
         acl: _abc.Iterable[_builtins.str] | None = ...,
+        content: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acl", b"acl", "id", b"id", "media_type", b"media_type", "metadata_json", b"metadata_json", "text", b"text", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acl", b"acl", "content", b"content", "id", b"id", "media_type", b"media_type", "metadata_json", b"metadata_json", "text", b"text", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -452,8 +460,11 @@ class IngestRequest(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     KNOWLEDGE_BASE_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     knowledge_base: _builtins.str
     """Where to."""
+    progress: _builtins.bool
+    """Also tells how far a document of many chunks is, by replies of outcome IN_PROGRESS."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who stores it."""
@@ -468,10 +479,11 @@ class IngestRequest(_message.Message):
         principal: _common_pb2.Principal | None = ...,
         knowledge_base: _builtins.str = ...,
         document: Global___Document | None = ...,
+        progress: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "knowledge_base", b"knowledge_base", "principal", b"principal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "knowledge_base", b"knowledge_base", "principal", b"principal", "progress", b"progress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -487,6 +499,7 @@ class IngestResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
+    TOTAL_CHUNKS_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """The document's id."""
     outcome: Global___IngestOutcome.ValueType
@@ -495,6 +508,8 @@ class IngestResponse(_message.Message):
     """Why it was refused."""
     chunks: _builtins.int
     """Chunks it now has."""
+    total_chunks: _builtins.int
+    """Chunks it will have; set while it is in progress."""
     def __init__(
         self,
         *,
@@ -502,10 +517,11 @@ class IngestResponse(_message.Message):
         outcome: Global___IngestOutcome.ValueType = ...,
         reason: _builtins.str = ...,
         chunks: _builtins.int = ...,
+        total_chunks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "document_id", b"document_id", "outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "document_id", b"document_id", "outcome", b"outcome", "reason", b"reason", "total_chunks", b"total_chunks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -566,6 +582,100 @@ class DeleteDocumentsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteDocumentsResponse: _TypeAlias = DeleteDocumentsResponse  # noqa: Y015
+
+@_typing.final
+class ListDocumentsRequest(_message.Message):
+    """Asks for a page of a tenant's documents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    KNOWLEDGE_BASE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PREFIX_FIELD_NUMBER: _builtins.int
+    knowledge_base: _builtins.str
+    """Where."""
+    page_size: _builtins.int
+    """The most documents to return; 100 when 0, 1000 at most."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    prefix: _builtins.str
+    """Only ids that start so."""
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """Whose."""
+
+    def __init__(
+        self,
+        *,
+        principal: _common_pb2.Principal | None = ...,
+        knowledge_base: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        prefix: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["knowledge_base", b"knowledge_base", "page_size", b"page_size", "page_token", b"page_token", "prefix", b"prefix", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDocumentsRequest: _TypeAlias = ListDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class DocumentSummary(_message.Message):
+    """A stored document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """Its id."""
+    chunks: _builtins.int
+    """How many chunks it has."""
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        chunks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "document_id", b"document_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentSummary: _TypeAlias = DocumentSummary  # noqa: Y015
+
+@_typing.final
+class ListDocumentsResponse(_message.Message):
+    """A page of documents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentSummary]:
+        """By id, ascending."""
+
+    def __init__(
+        self,
+        *,
+        documents: _abc.Iterable[Global___DocumentSummary] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDocumentsResponse: _TypeAlias = ListDocumentsResponse  # noqa: Y015
 
 @_typing.final
 class GetUsageRequest(_message.Message):

@@ -55,6 +55,11 @@ class RetrieverServiceStub:
                 request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.DeleteDocumentsRequest.SerializeToString,
                 response_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.DeleteDocumentsResponse.FromString,
                 _registered_method=True)
+        self.ListDocuments = channel.unary_unary(
+                '/sluice.retriever.v1.RetrieverService/ListDocuments',
+                request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.ListDocumentsRequest.SerializeToString,
+                response_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.ListDocumentsResponse.FromString,
+                _registered_method=True)
         self.GetUsage = channel.unary_unary(
                 '/sluice.retriever.v1.RetrieverService/GetUsage',
                 request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetUsageRequest.SerializeToString,
@@ -94,6 +99,13 @@ class RetrieverServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDocuments(self, request, context):
+        """Lists the documents that a tenant holds, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUsage(self, request, context):
         """Counts what a tenant holds in a knowledge base.
         """
@@ -123,6 +135,11 @@ def add_RetrieverServiceServicer_to_server(servicer, server):
                     servicer.DeleteDocuments,
                     request_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.DeleteDocumentsRequest.FromString,
                     response_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.DeleteDocumentsResponse.SerializeToString,
+            ),
+            'ListDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDocuments,
+                    request_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.ListDocumentsRequest.FromString,
+                    response_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.ListDocumentsResponse.SerializeToString,
             ),
             'GetUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsage,
@@ -239,6 +256,33 @@ class RetrieverService:
             '/sluice.retriever.v1.RetrieverService/DeleteDocuments',
             sluice_dot_retriever_dot_v1_dot_retriever__pb2.DeleteDocumentsRequest.SerializeToString,
             sluice_dot_retriever_dot_v1_dot_retriever__pb2.DeleteDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.retriever.v1.RetrieverService/ListDocuments',
+            sluice_dot_retriever_dot_v1_dot_retriever__pb2.ListDocumentsRequest.SerializeToString,
+            sluice_dot_retriever_dot_v1_dot_retriever__pb2.ListDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

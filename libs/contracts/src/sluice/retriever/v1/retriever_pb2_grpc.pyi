@@ -41,6 +41,8 @@ class RetrieverServiceStub:
     """Stores documents; one reply for each, in order, once it is durable."""
     DeleteDocuments: _grpc.UnaryUnaryMultiCallable[_retriever_pb2.DeleteDocumentsRequest, _retriever_pb2.DeleteDocumentsResponse]
     """Removes documents by id; an unknown id is not an error."""
+    ListDocuments: _grpc.UnaryUnaryMultiCallable[_retriever_pb2.ListDocumentsRequest, _retriever_pb2.ListDocumentsResponse]
+    """Lists the documents that a tenant holds, by id."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_retriever_pb2.GetUsageRequest, _retriever_pb2.GetUsageResponse]
     """Counts what a tenant holds in a knowledge base."""
 
@@ -57,6 +59,8 @@ class RetrieverServiceAsyncStub(RetrieverServiceStub):
     """Stores documents; one reply for each, in order, once it is durable."""
     DeleteDocuments: _aio.UnaryUnaryMultiCallable[_retriever_pb2.DeleteDocumentsRequest, _retriever_pb2.DeleteDocumentsResponse]  # type: ignore[assignment]
     """Removes documents by id; an unknown id is not an error."""
+    ListDocuments: _aio.UnaryUnaryMultiCallable[_retriever_pb2.ListDocumentsRequest, _retriever_pb2.ListDocumentsResponse]  # type: ignore[assignment]
+    """Lists the documents that a tenant holds, by id."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_retriever_pb2.GetUsageRequest, _retriever_pb2.GetUsageResponse]  # type: ignore[assignment]
     """Counts what a tenant holds in a knowledge base."""
 
@@ -94,6 +98,14 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_pb2.DeleteDocumentsResponse, _abc.Awaitable[_retriever_pb2.DeleteDocumentsResponse]]:
         """Removes documents by id; an unknown id is not an error."""
+
+    @_abc_1.abstractmethod
+    def ListDocuments(
+        self,
+        request: _retriever_pb2.ListDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retriever_pb2.ListDocumentsResponse, _abc.Awaitable[_retriever_pb2.ListDocumentsResponse]]:
+        """Lists the documents that a tenant holds, by id."""
 
     @_abc_1.abstractmethod
     def GetUsage(

@@ -11,46 +11,60 @@ from typing import TypeVar
 
 from prometheus_client import Counter
 
-from sluice_retriever.store import worker
 from sluice_servicekit import deadlines
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import DeadlineExceeded, ResourceExhausted, Unavailable
 
 _LOG = logging.getLogger(__name__)
 
-_RESTARTS = Counter(names.WORKER_RESTARTS, "Worker processes started in place of dead ones")
+_RESTARTS = Counter(names.WORKER_RESTARTS, "Worker processes started in place of dead ones", ("worker",))
 
 T = TypeVar("T")
 
 #: Seconds for a call that has no deadline of its own.
-_LONGEST = 60.0
+LONGEST = 60.0
 
 #: Calls that may wait for the worker; more would only time out.
 _MAX_WAITING = 256
 
 
 class WorkerPool:
-    """Runs functions of `worker` in a process of its own, one after the other.
+    """Runs functions in a process of its own, one after the other.
 
     Args:
+        name: Which worker it is, for people.
+        start: What each new process runs first, with its parent's id and `start_args`.
+        start_args: More for `start`.
         prepare: Called with each new process's `submit`, before any other call reaches it.
+        longest: Seconds that a call may take.
     """
 
-    def __init__(self, prepare: Callable[[Callable[..., object]], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        start: Callable[..., None],
+        start_args: tuple[object, ...] = (),
+        prepare: Callable[[Callable[..., object]], None] = lambda _: None,
+        longest: float = LONGEST,
+    ) -> None:
+        self._name = name
+        self._start_with = start
+        self._start_args = start_args
         self._prepare = prepare
+        self._longest = longest
         self._pool: ProcessPoolExecutor | None = None
         self._waiting = 0
 
     def start(self) -> None:
         """Starts the process now rather than with the first call."""
         if self._pool is None:
-            self._start().submit(worker.pid)
+            self._start().submit(os.getpid)
 
     async def run(self, function: Callable[..., T], *args: object, attempts: int = 1) -> T:
         """The function's result.
 
         Args:
-            function: A function of `worker`.
+            function: A function of a module, so that the process can find it.
             args: Its arguments.
             attempts: How often to try where the worker dies; more than once only for what changes nothing.
 
@@ -60,14 +74,14 @@ class WorkerPool:
             ResourceExhausted: too many calls wait.
         """
         if self._waiting >= _MAX_WAITING:
-            raise ResourceExhausted("too many calls wait for the knowledge bases", retry_after=0.5)
+            raise ResourceExhausted(f"too many calls wait for the {self._name}", retry_after=0.5)
         self._waiting += 1
         try:
             for _ in range(attempts - 1):
                 try:
                     return await self._run_once(function, *args)
                 except Unavailable:
-                    _LOG.info("asking the new worker again")
+                    _LOG.info("asking the new %s again", self._name)
             return await self._run_once(function, *args)
         finally:
             self._waiting -= 1
@@ -93,22 +107,20 @@ class WorkerPool:
         try:
             # submit() raises too, when the pool is known to be broken
             future = asyncio.wrap_future(pool.submit(function, *args))
-            return await asyncio.wait_for(future, deadlines.cap(_LONGEST))
+            return await asyncio.wait_for(future, deadlines.cap(self._longest))
         except BrokenProcessPool as error:
             self._discard(pool)
-            raise Unavailable(
-                "the knowledge bases' worker died; it is being replaced", retry_after=0.5
-            ) from error
+            raise Unavailable(f"the {self._name} died; it is being replaced", retry_after=0.5) from error
         except TimeoutError as error:
-            raise DeadlineExceeded("the knowledge base did not answer in time") from error
+            raise DeadlineExceeded(f"the {self._name} did not answer in time") from error
 
     def _start(self) -> ProcessPoolExecutor:
         # spawn: a fork would copy gRPC's threads in an undefined state
         pool = ProcessPoolExecutor(
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=worker.start,
-            initargs=(os.getpid(),),
+            initializer=self._start_with,
+            initargs=(os.getpid(), *self._start_args),
         )
         self._pool = pool
         self._prepare(pool.submit)
@@ -117,8 +129,8 @@ class WorkerPool:
     def _discard(self, pool: ProcessPoolExecutor) -> None:
         if self._pool is pool:
             self._pool = None
-            _RESTARTS.inc()
-            _LOG.error("the worker died")
+            _RESTARTS.labels(self._name).inc()
+            _LOG.error("the %s died", self._name)
         _let_go(pool)
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -1,0 +1,134 @@
+"""Documents between JSON and the retriever's messages. Converts only."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import orjson
+from pydantic import Field, ValidationError
+
+from sluice.retriever.v1 import retriever_pb2
+from sluice_api.media_types import MAX_CONTENT_BYTES
+from sluice_gateway.http.bodies import RequestModel
+from sluice_servicekit.errors import InvalidArgument
+
+#: What clients send that do not know the kind; the retriever finds it out.
+_UNKNOWN_TYPES = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
+
+_WORDS = {
+    retriever_pb2.INGEST_OUTCOME_STORED: "stored",
+    retriever_pb2.INGEST_OUTCOME_UNCHANGED: "unchanged",
+    retriever_pb2.INGEST_OUTCOME_REFUSED: "refused",
+    retriever_pb2.INGEST_OUTCOME_IN_PROGRESS: "in_progress",
+}
+
+
+class DocumentBody(RequestModel):
+    """One document: `text`, or `content` for a file as it is, in base64."""
+
+    id: Annotated[str, Field(min_length=1)]
+    text: str = ""
+    content: str = ""
+    title: str = ""
+    metadata: dict[str, Any] = Field(default={})
+    media_type: str = ""
+    acl: list[str] = Field(default=[])
+
+
+@dataclass
+class Ingestion:
+    """Totals of an ingestion."""
+
+    accepted: int = 0
+    unchanged: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    def note(self, result: retriever_pb2.IngestResponse) -> None:
+        """Counts what became of a document."""
+        match result.outcome:
+            case retriever_pb2.INGEST_OUTCOME_REFUSED:
+                self.failed.append({"id": result.document_id, "reason": result.reason})
+            case retriever_pb2.INGEST_OUTCOME_STORED:
+                self.accepted += 1
+            case retriever_pb2.INGEST_OUTCOME_UNCHANGED:
+                self.accepted += 1
+                self.unchanged += 1
+
+    def totals(self) -> dict[str, Any]:
+        """The reply: what was accepted, unchanged ones included, and what was not."""
+        return {"accepted": self.accepted, "failed": self.failed}
+
+
+def outcome(result: retriever_pb2.IngestResponse) -> dict[str, Any]:
+    """What became of one document."""
+    described: dict[str, Any] = {"id": result.document_id, "outcome": _WORDS[result.outcome]}
+    if result.reason:
+        described["reason"] = result.reason
+    else:
+        described["chunks"] = result.chunks
+    if result.total_chunks:
+        described["total_chunks"] = result.total_chunks
+    return described
+
+
+def document_of(entry: object) -> retriever_pb2.Document | retriever_pb2.IngestResponse:
+    """The document, or its refusal where it is none."""
+    try:
+        body = DocumentBody.model_validate(entry)
+        content = base64.b64decode(body.content, validate=True)
+    except ValidationError as error:
+        return _refused(entry, _first(error))
+    except binascii.Error:
+        return _refused(entry, "content: not base64")
+    if max(len(content), len(body.text)) > MAX_CONTENT_BYTES:
+        return _refused(entry, f"larger than {MAX_CONTENT_BYTES >> 20} MiB; split the document")
+    try:
+        return retriever_pb2.Document(
+            id=body.id,
+            text=body.text,
+            content=content,
+            title=body.title,
+            metadata_json=orjson.dumps(body.metadata).decode(),
+            media_type=body.media_type,
+            acl=body.acl,
+        )
+    except (ValueError, TypeError) as error:  # a lone surrogate, a whole number beyond 64 bits
+        return _refused(entry, f"cannot be stored: {error}")
+
+
+def uploaded(
+    document_id: str, content: bytes, content_type: str, parameters: Mapping[str, str]
+) -> retriever_pb2.Document:
+    """A file as it came in a request's body; `title` and `acl` (names parted by commas) come as parameters.
+
+    Raises:
+        InvalidArgument: the body is empty or too large.
+    """
+    if not content:
+        raise InvalidArgument("the body is empty; send the file as the body")
+    if len(content) > MAX_CONTENT_BYTES:
+        raise InvalidArgument(f"the file is larger than {MAX_CONTENT_BYTES >> 20} MiB; split it")
+    media_type = content_type.partition(";")[0].strip().lower()
+    return retriever_pb2.Document(
+        id=document_id,
+        content=content,
+        title=parameters.get("title", ""),
+        media_type="" if media_type in _UNKNOWN_TYPES else media_type,
+        acl=[name for name in parameters.get("acl", "").split(",") if name],
+    )
+
+
+def _refused(entry: object, reason: str) -> retriever_pb2.IngestResponse:
+    found = entry.get("id") if isinstance(entry, dict) else None
+    name = found.encode(errors="replace").decode() if isinstance(found, str) else ""
+    return retriever_pb2.IngestResponse(
+        document_id=name, outcome=retriever_pb2.INGEST_OUTCOME_REFUSED, reason=reason
+    )
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{where}: {detail['msg']}" if where else str(detail["msg"])

@@ -1,0 +1,96 @@
+"""What is to be done with each document of a group: nothing, a refusal, or chunks to store."""
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sluice_retriever.domain import documents
+from sluice_retriever.domain.chunking import Budget
+from sluice_retriever.domain.model import Chunk, Document, Ingested, Outcome
+from sluice_retriever.preparing.parsers import registry
+from sluice_retriever.preparing.preparer import Preparer
+from sluice_retriever.store.messages import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done with a document."""
+
+    document: Document
+    outcome: Ingested
+    """Once all is done."""
+    title: str = ""
+    """The document's, whoever gave it."""
+    write_id: str = ""
+    digest: str = ""
+    chunks: tuple[Chunk, ...] = ()
+
+
+class Planner:
+    """Has those documents prepared that are new or changed.
+
+    Args:
+        preparer: Parses and cuts.
+        model_digest: Of the model that encodes: what another model encoded is not the same content.
+    """
+
+    def __init__(self, preparer: Preparer, model_digest: str) -> None:
+        self._preparer = preparer
+        self._model_digest = model_digest
+
+    async def plan(
+        self, group: Sequence[Document], stored: Mapping[str, Stored], budget: Budget
+    ) -> list[Plan]:
+        """One plan for each document, in order. Within one group a later copy of an id counts as the newer one."""
+        encoding = f"{budget}/{registry.VERSION}/{self._model_digest}"
+        judged = await asyncio.to_thread(lambda: [_judge(document, encoding) for document in group])
+        begun: dict[str, tuple[str, asyncio.Task[Plan]]] = {}
+        planning: list[asyncio.Task[Plan]] = []
+        for document, (refusal, digest) in zip(group, judged, strict=True):
+            before, earlier = begun.get(document.id, ("", None))
+            known = stored.get(document.id)
+            if refusal:
+                planned = _refused(document, refusal)
+            elif earlier is not None and before == digest:
+                planned = _again(document, earlier)
+            elif earlier is None and known is not None and known.digest == digest:
+                planned = _unchanged(document, known.chunks)
+            else:
+                planned = self._prepared(document, digest, budget)
+            planning.append(asyncio.create_task(planned))
+            if not refusal:
+                begun[document.id] = digest, planning[-1]
+        try:
+            return await asyncio.gather(*planning)
+        finally:
+            for task in planning:
+                task.cancel()
+
+    async def _prepared(self, document: Document, digest: str, budget: Budget) -> Plan:
+        prepared = await self._preparer.prepare(document, budget)
+        if prepared.refusal:
+            return await _refused(document, prepared.refusal)
+        outcome = Ingested(document.id, Outcome.STORED, chunks=len(prepared.chunks))
+        return Plan(document, outcome, prepared.title, uuid.uuid4().hex, digest, prepared.chunks)
+
+
+def _judge(document: Document, encoding: str) -> tuple[str, str]:
+    """Why it cannot be stored, or the digest of its content."""
+    refusal = documents.refusal(document)
+    return refusal, "" if refusal else documents.digest(document, encoding)
+
+
+async def _refused(document: Document, reason: str) -> Plan:
+    return Plan(document, Ingested(document.id, Outcome.REFUSED, reason))
+
+
+async def _unchanged(document: Document, chunks: int) -> Plan:
+    return Plan(document, Ingested(document.id, Outcome.UNCHANGED, chunks=chunks))
+
+
+async def _again(document: Document, earlier: asyncio.Task[Plan]) -> Plan:
+    outcome = (await earlier).outcome
+    if outcome.outcome is Outcome.REFUSED:
+        return await _refused(document, outcome.reason)
+    return await _unchanged(document, outcome.chunks)
