@@ -40,6 +40,8 @@ class Ingested:
     unchanged: int = 0
     chunks: int = 0
     """Of those that were stored now."""
+    removed: int = 0
+    """Documents whose files are gone, where that was asked for."""
     failed: list[dict[str, str]] = field(default_factory=list)
     """Of each that failed its `id` and the `reason`."""
     left_out: dict[str, int] = field(default_factory=dict)

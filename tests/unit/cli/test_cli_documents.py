@@ -1,5 +1,6 @@
 """Files as documents."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -10,11 +11,24 @@ from sluice_cli.errors import CommandError
 
 
 def test_folders_are_searched_and_order_is_stable(tmp_path: Path):
-    for name in ("b.md", "a.txt", "sub/c.rst", ".git/d.md", "e.png", ".f.md"):
+    for name in (
+        "b.md",
+        "a.txt",
+        "sub/c.rst",
+        ".git/d.md",
+        "e.png",
+        ".f.md",
+        "README",
+        "g.PNG",
+        "h.txt.gz",
+        "Makefile",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
-    found = [file.relative_to(tmp_path).as_posix() for file in find([tmp_path, tmp_path / "b.md"])]
-    assert found == ["a.txt", "b.md", "sub/c.rst"]
+    found = find([tmp_path, tmp_path / "b.md"])
+    names = [file.relative_to(tmp_path).as_posix() for file in found.files]
+    assert names == ["README", "a.txt", "b.md", "h.txt.gz", "sub/c.rst"]
+    assert found.left_out == {".png": 2, "no suffix": 1}
 
 
 @pytest.mark.parametrize("name", ["nowhere", "picture.png", "empty"])
@@ -33,20 +47,13 @@ def test_id_is_the_path_from_the_working_folder(tmp_path: Path, monkeypatch: pyt
     assert document_id(Path("/elsewhere/a.md")) == "/elsewhere/a.md"
 
 
-def test_byte_order_mark_is_not_text(tmp_path: Path):
-    file = tmp_path / "a.md"
-    file.write_bytes(b"\xef\xbb\xbfHello")
-    (document,) = read(file)
-    assert isinstance(document, Document)
-    assert (document.body["text"], document.body["media_type"]) == ("Hello", "text/markdown")
-
-
-def test_what_is_not_utf8_is_named(tmp_path: Path):
+def test_a_file_goes_as_it_is(tmp_path: Path):
     file = tmp_path / "a.txt"
     file.write_bytes(b"ok \xff")
     (document,) = read(file)
-    assert isinstance(document, Unreadable)
-    assert "byte 3" in document.reason
+    assert isinstance(document, Document)
+    assert base64.b64decode(document.body["content"]) == b"ok \xff"
+    assert document.size == 4
 
 
 def test_json_lines_one_by_one(tmp_path: Path):

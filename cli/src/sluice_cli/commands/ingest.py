@@ -58,10 +58,8 @@ def ingest(
             report(ingestion.outcome, kb, output)
             hint = error.hint or "the same command goes on from here"
             raise CommandError(error.message, hint, error.code) from error
-        removed = _prune(api, kb, prefixes, found, outcome)
+        outcome.removed = _prune(api, kb, prefixes, found, outcome)
     report(outcome, kb, output)
-    if prune and output is OutputFormat.TABLE:
-        out.print(f"{removed} documents whose files are gone were removed")
     if outcome.failed:
         raise CommandError(f"{len(outcome.failed)} documents were not accepted")
 
@@ -79,11 +77,13 @@ def report(outcome: Ingested, knowledge_base: str, output: OutputFormat = Output
         return
     for failure in outcome.failed[:_LISTED]:
         err.print(f"[red]not accepted:[/] {escape(failure['id'])}: {escape(failure['reason'])}")
-    if more := len(outcome.failed) - _LISTED:
-        err.print(f"[red]not accepted:[/] {more} more; --json lists them all") if more > 0 else None
+    if len(outcome.failed) > _LISTED:
+        err.print(f"[red]not accepted:[/] {len(outcome.failed) - _LISTED} more; --json lists them all")
     if outcome.left_out:
         err.print(f"[dim]left out, of kinds that cannot be ingested: {_kinds(outcome)}[/]")
     out.print(f"{outcome.accepted} documents of {outcome.files} files are in {escape(knowledge_base)}")
+    if outcome.removed:
+        out.print(f"{outcome.removed} documents whose files are gone were removed")
     stored = outcome.accepted - outcome.unchanged
     rate = f", {outcome.chunks / outcome.seconds:.1f} chunks/s" if outcome.chunks and outcome.seconds else ""
     err.print(

@@ -61,8 +61,10 @@ def _without_mark(content: bytes) -> str:
 
 
 def _detected(content: bytes) -> str:
-    found = charset_normalizer.from_bytes(content[:_SAMPLE]).best()
-    if found is None:
+    found = charset_normalizer.from_bytes(content[:_SAMPLE])
+    if not found:
         raise Unparsable("not text in any encoding that can be recognised")
+    # Where several fit equally well, the most common one: else French comes out as Central European.
+    best = min(found, key=lambda match: (match.chaos, -match.coherence, match.encoding != "cp1252"))
     # A few bytes that the sample did not show must not lose the document.
-    return content.decode(found.encoding, errors="replace")
+    return content.decode(best.encoding, errors="replace")

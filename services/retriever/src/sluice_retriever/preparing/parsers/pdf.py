@@ -37,9 +37,13 @@ def _pages(document: pdfium.PdfDocument) -> Iterator[Block]:
     for number in range(len(document)):
         with closing(document[number]) as page, closing(page.get_textpage()) as text_page:
             text = text_page.get_text_bounded()
-        text = _WORD_BROKEN.sub("", _SOFT_HYPHEN.sub("", text))
-        if joined := " ".join(text.split()):
-            yield Block(Kind.PROSE, joined, (f"page {number + 1}",))
+        if prose := joined(text):
+            yield Block(Kind.PROSE, prose, (f"page {number + 1}",))
+
+
+def joined(text: str) -> str:
+    """Lines as one, with the words whole that were broken at a line's end."""
+    return " ".join(_WORD_BROKEN.sub("", _SOFT_HYPHEN.sub("", text)).split())
 
 
 def _title(document: pdfium.PdfDocument) -> str:
