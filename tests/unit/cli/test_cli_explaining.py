@@ -15,7 +15,7 @@ VERDICT = {"policy": "p", "policy_version": "v", "findings": [{**FLAG, "decision
 
 def _said(**sluice: Any) -> str:
     console = Console(file=io.StringIO(), width=200)
-    explain(Answer("It is so.", "stop", {"run_id": "r", **sluice}), RUN, console)
+    explain(Answer(text="It is so.", finish_reason="stop", sluice={"run_id": "r", **sluice}), RUN, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
