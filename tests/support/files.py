@@ -176,7 +176,7 @@ def _pipe(path: Path) -> None:
 
 
 def _latin(kind: str) -> bytes:
-    words = "Das Ventil öffnet um neun Uhr früh. Die Schließzeit ist Mittag, außer an Feiertagen. " * 3
+    words = "Das Ventil öffnet um neun Uhr früh. Schluss um Mittag, außer an Feiertagen. " * 3
     return (f"<html><body><p>{words}</p></body></html>" if kind == ".html" else f"a,b\n{words},x\n").encode(
         "latin-1"
     )

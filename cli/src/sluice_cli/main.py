@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from sluice_cli import exits
-from sluice_cli.commands import ask, audit, compiling, documents, ingest, quickstart, runs, search, status, up
+from sluice_cli.commands import (
+    ask,
+    audit,
+    compiling,
+    config,
+    doctor,
+    documents,
+    ingest,
+    quickstart,
+    runs,
+    search,
+    status,
+    up,
+)
 from sluice_cli.errors import CommandError
 from sluice_cli.terminal import out, print_error
 
@@ -21,12 +34,14 @@ app = typer.Typer(
 app.command()(quickstart.quickstart)
 app.command()(up.up)
 app.command()(status.status)
+app.command()(doctor.doctor)
 app.command()(ingest.ingest)
 app.command()(ask.ask)
 app.command()(search.search)
 app.add_typer(documents.app, name="documents")
 app.add_typer(runs.app, name="runs")
 app.add_typer(audit.app, name="audit")
+app.add_typer(config.app, name="config")
 app.command("compile")(compiling.compile_command)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,7 @@ import uvloop
 from pydantic import ValidationError
 
 from sluice.snapshot.v1 import snapshot_pb2
-from sluice_servicekit import logs, metrics, tracing
+from sluice_servicekit import logs, metrics, settings_report, tracing
 from sluice_servicekit.errors import ServiceError
 from sluice_servicekit.grpc_server import GrpcServer, Servicer, bind_server
 from sluice_servicekit.settings import ServiceSettings
@@ -44,7 +45,15 @@ Build = Callable[[ServiceContext[S]], AbstractAsyncContextManager[list[Servicer]
 
 
 def run_service(name: str, settings_class: type[S], build: Build[S]) -> None:
-    """Runs a service until SIGTERM or SIGINT, then drains it. Exits 2 where its configuration is wrong."""
+    """Runs a service until SIGTERM or SIGINT, then drains it. Exits 2 where its configuration is wrong.
+
+    With `--settings` it prints its settings as JSON instead, see `settings_report`.
+    """
+    if sys.argv[1:] == ["--settings"]:
+        sys.stdout.write(
+            settings_report.as_json(settings_report.settings_of(settings_class, os.environ)) + "\n"
+        )
+        return
     try:
         settings = settings_class()
         logs.set_up(name, settings.log_level, settings.log_format)

@@ -41,6 +41,28 @@ class KeysFileWatch:
             _LOG.info("API keys read again")
 
 
+def read_keys(path: Path) -> KeysFile:
+    """The entries of a keys file.
+
+    Raises:
+        FailedPrecondition: it cannot be read, or is not a keys file. The message holds nothing of its content.
+    """
+    try:
+        return KeysFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise FailedPrecondition(f"the API keys file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise FailedPrecondition(f"the API keys file {path} is not UTF-8") from None
+    except yaml.YAMLError:
+        raise FailedPrecondition(f"the API keys file {path} is not YAML") from None
+    except ValidationError as error:
+        where = "; ".join(
+            f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
+            for detail in error.errors(include_url=False, include_input=False)
+        )
+        raise FailedPrecondition(f"the API keys file {path} is not valid: {where}") from None
+
+
 def _stamp(path: Path | None) -> tuple[int, int] | None:
     try:
         found = path.stat() if path is not None else None
@@ -50,17 +72,4 @@ def _stamp(path: Path | None) -> tuple[int, int] | None:
 
 
 def _read(path: Path | None) -> Access:
-    if path is None:
-        return Access()
-    try:
-        return Access.from_file(KeysFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))))
-    except OSError as error:
-        raise FailedPrecondition(f"the API keys file {path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError:
-        raise FailedPrecondition(f"the API keys file {path} is not YAML") from None
-    except ValidationError as error:
-        where = "; ".join(
-            f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
-            for detail in error.errors(include_url=False, include_input=False)
-        )
-        raise FailedPrecondition(f"the API keys file {path} is not valid: {where}") from None
+    return Access() if path is None else Access.from_file(read_keys(path))
