@@ -74,6 +74,20 @@ def verdict_lines(verdict: Json) -> list[str]:
     return lines
 
 
+def flag_lines(flags: list[Json]) -> list[str]:
+    """What the gates found and let go on: one line for each finding."""
+    return [_finding_line(flag["step"], "flag", flag, flag["segment"], *flag["span"]) for flag in flags]
+
+
+def finding_lines(run: Json) -> list[str]:
+    """What each gate of a run found; `allow` is what stayed below its threshold."""
+    return [
+        _finding_line(step["name"], finding["decision"], finding, *finding["span"])
+        for step in run["steps"]
+        for finding in step["detail"].get("findings", ())
+    ]
+
+
 def hit_lines(number: int, hit: Json) -> str:
     """A passage: where it is from, its score and its beginning."""
     text = " ".join(hit["text"].split())
@@ -85,3 +99,10 @@ def hit_lines(number: int, hit: Json) -> str:
 
 def _milliseconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
+
+
+def _finding_line(step: str, decision: str, finding: Json, text: int, start: int, end: int) -> str:
+    return (
+        f"{step}  {decision}: {finding['detector']} · {escape(finding['category'])}"
+        f"  score {finding['score']:.2f}, threshold {finding['threshold']:.2f}, text {text}, characters {start}–{end}"
+    )

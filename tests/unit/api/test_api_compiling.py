@@ -128,6 +128,14 @@ BOMB = "\n".join(
             {"GuardrailPolicy": {"input": {"promptInjection": {"threshold": 2}}}},
             ("spec.input.promptInjection.threshold",),
         ),
+        (
+            {"GuardrailPolicy": {"input": {"pii": {"entities": ["passport"]}}}},
+            ("spec.input.pii.entities", "email"),
+        ),
+        (
+            {"GuardrailPolicy": {"output": {"pii": {"allow": ["x.example"] * 257}}}},
+            ("spec.output.pii.allow", "256"),
+        ),
         ({"ModelServer": {}}, ("ModelServer/default", "extractive")),
         (
             {"ModelServer": {"extractive": {}, "external": {"urls": ["http://x/v1"]}}},

@@ -24,6 +24,7 @@ from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (
     Decision,
+    Finding,
     Finish,
     Message,
     Principal,
@@ -434,6 +435,36 @@ async def test_output_block_withholds_the_answer():
     events = [event async for event in bench.executor().admit(_request(stream=True)).events()]
     assert [type(event) for event in events] == [RunResult]
     assert events[0].text == "No."
+
+
+def _found(decision: Decision, category: str) -> Finding:
+    return Finding("pii", category, 0.9, 0.5, decision, 0, 3, 9, "raw")
+
+
+def _flagging(category: str, decision: Decision = Decision.FLAG) -> Verdict:
+    """A verdict with a finding that decides, and one below its threshold."""
+    findings = (_found(decision, category), _found(Decision.ALLOW, "phone"))
+    return Verdict(decision, "PII", "No.", "default", "1", findings)
+
+
+@pytest.mark.parametrize("mode", list(StreamingMode))
+async def test_flags_of_both_gates_are_in_the_result(mode: StreamingMode):
+    bench = Bench(streaming=mode)
+    bench.world.input_verdict = _flagging("email")
+    bench.world.output_verdict = _flagging("iban")
+    events = [event async for event in bench.executor().admit(_request(stream=True)).events()]
+    flagged = [(flag.step, flag.finding.category) for flag in events[-1].flags]
+    assert events[-1].state is RunState.ANSWERED
+    assert flagged == [("guard_input", "email"), ("guard_output", "iban")]
+
+
+async def test_flags_of_the_input_gate_stay_where_the_output_gate_blocks():
+    bench = Bench()
+    bench.world.input_verdict = _flagging("email")
+    bench.world.output_verdict = _flagging("iban", Decision.BLOCK)
+    result = await bench.executor().admit(_request()).result()
+    assert result.state is RunState.BLOCKED
+    assert [(flag.step, flag.finding.category) for flag in result.flags] == [("guard_input", "email")]
 
 
 @pytest.mark.parametrize("mode", list(StreamingMode))

@@ -7,6 +7,7 @@ from sluice_api.objects.guardrail_policy import (
     Detector,
     GuardrailPolicySpec,
     OutputDetectors,
+    PiiDetector,
     StreamingMode,
 )
 from sluice_guardrail.domain.citations import citations
@@ -163,3 +164,58 @@ def test_nothing_of_an_answer_from_a_poisoned_passage_is_released():
 def test_groundedness_can_be_off():
     off = OutputDetectors(groundedness=Detector(action=Action.ALLOW))
     assert not _screen("Regular cleaning protects wooden surfaces [1].", output=off).findings
+
+
+BLOCK_PII = OutputDetectors(pii=PiiDetector(action=Action.BLOCK), groundedness=Detector(action=Action.ALLOW))
+CONTACT = ("Contact\nAsk Nora Quill, nora.quill@example.com, about the Ardmore press.",)
+
+
+def test_personal_data_is_flagged_once_though_a_passage_holds_it():
+    text = "Ask nora.quill@example.com about the Ardmore press [1]."
+    verdict = _screen(text, CONTACT)
+    assert (verdict.decision, verdict.reason) == (Decision.FLAG, Reason.PII)
+    (judged,) = verdict.findings
+    assert (judged.detector, judged.finding.category, judged.segment) == ("pii", "email", 0)
+    span = judged.finding.span
+    assert text[span.start : span.end] == "nora.quill@example.com"
+    assert "nora" not in repr(verdict)
+
+
+def test_passages_with_personal_data_are_no_finding_where_the_answer_has_none():
+    assert not _screen("Ask Nora Quill about the Ardmore press [1].", CONTACT).findings
+
+
+def test_personal_data_is_blocked_where_the_policy_says_so():
+    verdict = _screen("Ask nora.quill@example.com [1].", CONTACT, output=BLOCK_PII)
+    assert (verdict.decision, verdict.reason) == (Decision.BLOCK, Reason.PII)
+    assert verdict.message.startswith("The answer was withheld because it contains personal data")
+
+
+@pytest.mark.parametrize("size", [1, 5, 40])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("The press is in Lisbon [1]. Ask nora.quill@example.com. She knows [1].", "nora.quill@example.com"),
+        (
+            f"{'The press is in Lisbon [1]. ' * 40}Pay by 4111 1111 1111 1111. So it is.",
+            "4111 1111 1111 1111",
+        ),
+        ("The card is this:\n4111 1111\n\n1111 1111\nSo it is [1].", "4111 1111\n\n1111 1111"),
+        ("This is her BSN.\n111222333\nSo it is [1].", "111222333"),  # named by the window before
+    ],
+)
+def test_window_never_releases_personal_data(text: str, value: str, size: int):
+    steps = _stream(text, size, CONTACT, output=BLOCK_PII)
+    assert steps[-1].final
+    assert steps[-1].verdict.reason is Reason.PII
+    assert max(step.released for step in steps) <= text.index(value)
+    span = steps[-1].verdict.findings[0].finding.span
+    assert text[span.start : span.end] == value
+
+
+def test_window_goes_on_after_a_flag_and_ends_with_it():
+    steps = _stream("Ask nora.quill@example.com [1]. She knows about the press [1]. Really [1].", 5, CONTACT)
+    assert steps[-1].released == len(
+        "Ask nora.quill@example.com [1]. She knows about the press [1]. Really [1]."
+    )
+    assert Reason.PII in [judged.reason for judged in steps[-1].verdict.findings]

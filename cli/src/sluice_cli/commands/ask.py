@@ -12,7 +12,7 @@ from sluice_cli.client import DEFAULT_URL, Api, Json, Target
 from sluice_cli.conversing import Answer, chat, converse, typed
 from sluice_cli.errors import usage
 from sluice_cli.options import ApiKey, Model, Output, OutputFormat, Tenant, Url, prints_data
-from sluice_cli.rendering import run_line, steps_table, verdict_lines
+from sluice_cli.rendering import flag_lines, run_line, steps_table, verdict_lines
 from sluice_cli.terminal import err, print_data
 
 _STDIN = "-"
@@ -67,11 +67,14 @@ def ask(
 
 
 def explain(answer: Answer, run: Json, console: Console) -> None:
-    """How the answer came about: the verdict where a gate had something to say, then the steps."""
-    if verdict := answer.sluice.get("verdict"):
+    """How the answer came about: the verdict where a gate said block, what the gates flagged, then the steps."""
+    verdict = answer.sluice.get("verdict", {})
+    blocks = verdict_lines(verdict) if verdict.get("decision") == "block" else []
+    lines = [*blocks, *flag_lines(answer.sluice.get("flags", []))]
+    if lines:
         console.print()
-        for line in verdict_lines(verdict):
-            console.print(line)
+    for line in lines:
+        console.print(line)
     console.print()
     console.print(steps_table(run))
     console.print(run_line(run))

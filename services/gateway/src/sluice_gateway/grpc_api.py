@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from sluice.common.v1 import common_pb2
 from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
@@ -13,7 +14,7 @@ from sluice_gateway import conversion
 from sluice_gateway.domain.access import Access
 from sluice_gateway.domain.executor import Run
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest
-from sluice_gateway.domain.outcome import ADMIT, RunFailedError, RunResult
+from sluice_gateway.domain.outcome import ADMIT, Flag, RunFailedError, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
 from sluice_gateway.gateway import Gateway
 from sluice_servicekit.errors import InvalidArgument, ServiceError
@@ -182,6 +183,20 @@ def _answer(result: RunResult) -> gateway_pb2.AnswerResponse:
             prompt_tokens=result.usage.prompt_tokens, completion_tokens=result.usage.completion_tokens
         ),
         verdict=None if result.verdict is None else conversion.verdict_message(result.verdict),
+        flags=[_flag(flag) for flag in result.flags],
+    )
+
+
+def _flag(flag: Flag) -> gateway_pb2.Flag:
+    finding = flag.finding
+    return gateway_pb2.Flag(
+        step=flag.step,
+        detector=finding.detector,
+        category=finding.category,
+        score=finding.score,
+        threshold=finding.threshold,
+        segment=finding.segment,
+        span=common_pb2.Span(start=finding.start, end=finding.end),
     )
 
 

@@ -41,11 +41,61 @@ class Detector(Model):
     """The score from which the action is taken."""
 
 
+class PiiEntity(StrEnum):
+    """Kinds of personal data; a finding's category is one of them."""
+
+    EMAIL = "email"
+    """E-mail addresses of persons."""
+    PHONE = "phone"
+    """Phone numbers that a country's numbering plan allows."""
+    CREDIT_CARD = "credit-card"
+    """Card numbers: an issuer's prefix and length, Luhn's check digit."""
+    IBAN = "iban"
+    """Bank accounts: the country's length and structure, mod 97."""
+    IP_ADDRESS = "ip-address"
+    """Public IPv4 and IPv6 addresses; private, loopback and documentation ranges are nobody's."""
+    US_SSN = "us-ssn"
+    """Social Security numbers, without the ranges that are never issued."""
+    BR_CPF = "br-cpf"
+    """Brazil's taxpayer number."""
+    DE_IDNR = "de-idnr"
+    """Germany's tax identification number."""
+    ES_NIF = "es-nif"
+    """Spain's DNI and NIE."""
+    FR_NIR = "fr-nir"
+    """France's social security number."""
+    GB_NHS = "gb-nhs"
+    """The United Kingdom's NHS number."""
+    IN_AADHAAR = "in-aadhaar"
+    """India's identity number."""
+    IT_CODICE_FISCALE = "it-codice-fiscale"
+    """Italy's tax code."""
+    NL_BSN = "nl-bsn"
+    """The Netherlands' citizen service number."""
+    PL_PESEL = "pl-pesel"
+    """Poland's identity number."""
+
+
+class PiiDetector(Detector):
+    """Personal data: what identifies a person, checked and not only matched."""
+
+    action: Action = Action.FLAG
+    entities: Annotated[tuple[PiiEntity, ...], Field(min_length=1)] = tuple(PiiEntity)
+    """The kinds to look for."""
+    allow: Annotated[
+        tuple[Annotated[str, Field(min_length=3, max_length=254)], ...], Field(max_length=256)
+    ] = ()
+    """What is never personal: exact values, however they are spaced (phone numbers with their `+` and country), and
+    domains whose e-mail addresses, those of their subdomains too, are public."""
+
+
 class InputDetectors(Model):
     """Detectors of the input gate."""
 
     prompt_injection: Detector = Detector()
     """Attempts to override or leak the instructions, in any view of the text."""
+    pii: PiiDetector = PiiDetector()
+    """Personal data in any message or tool result."""
 
 
 class OutputDetectors(Model):
@@ -57,6 +107,8 @@ class OutputDetectors(Model):
     """Claims that the cited passages do not carry. The score is the share that is unsupported."""
     leakage: Detector = Detector()
     """Instructions or chat markup of the prompt appearing in the answer."""
+    pii: PiiDetector = PiiDetector()
+    """Personal data in the answer, whether or not a passage holds it too."""
 
 
 class GuardrailPolicySpec(Model):

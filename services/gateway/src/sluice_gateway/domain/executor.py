@@ -25,7 +25,7 @@ from sluice_gateway.domain.model import (
     RunRequest,
     Verdict,
 )
-from sluice_gateway.domain.outcome import ADMIT, RUNS, BlockedError, RunFailedError, RunResult
+from sluice_gateway.domain.outcome import ADMIT, RUNS, BlockedError, Flag, RunFailedError, RunResult, flags
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState, StepState
@@ -152,6 +152,7 @@ class Run:
         self._stepper = Stepper(recorder)
         self._steps = Steps(self._stepper, services, pipeline.spec, request, asked(request.messages))
         self._degraded = ""
+        self._flags: tuple[Flag, ...] = ()
         self._ended = False
 
     def events(self) -> AsyncGenerator[str | RunResult, None]:
@@ -191,7 +192,7 @@ class Run:
                 async for event in events:
                     yield event
         except BlockedError as blocked:
-            yield await self._blocked(blocked.verdict)
+            yield await self._blocked(blocked)
         except StepFailedError as failed:
             await self._end(RunState.FAILED, f"{failed.step}: {failed.error.reason}")
             raise RunFailedError(self.run_id, failed.step, failed.error) from failed
@@ -209,6 +210,7 @@ class Run:
 
     async def _answering(self) -> AsyncGenerator[str | RunResult, None]:
         retrieved = await self._steps.screen_and_retrieve()
+        self._flags = flags("guard_input", retrieved.screened)
         passages, unranked = await self._steps.rerank(retrieved)
         self._degraded = "; ".join(reason for reason in (retrieved.degraded, unranked) if reason)
         prompt = Prompt(
@@ -227,14 +229,14 @@ class Run:
             yield result
             return
         stream = windowed if self._streaming is StreamingMode.WINDOW else detected
-        screened = stream(self._stepper, self._services, self._spec, prompt, self._request.question)
-        async with aclosing(screened) as events:
+        released = stream(self._stepper, self._services, self._spec, prompt, self._request.question)
+        async with aclosing(released) as events:
             async for event in events:
                 if isinstance(event, str):
                     yield event
                     continue
                 if event.verdict.decision is Decision.BLOCK and self._streaming is StreamingMode.WINDOW:
-                    raise BlockedError(event.verdict)
+                    raise BlockedError("guard_output", event.verdict)
                 result = await self._answered(event.text, event.finish, event.verdict, passages)
                 if rest := result.text[len(event.text) :]:
                     yield rest
@@ -257,11 +259,16 @@ class Run:
             verdict,
             finish.model,
             finish.unanswerable,
+            self._flags + flags("guard_output", verdict),
         )
 
-    async def _blocked(self, verdict: Verdict) -> RunResult:
+    async def _blocked(self, blocked: BlockedError) -> RunResult:
+        verdict = blocked.verdict
+        flagged = self._flags + flags(blocked.step, verdict)
         await self._end(RunState.BLOCKED, verdict.reason)
-        return RunResult(self.run_id, RunState.BLOCKED, verdict.message, "content_filter", verdict=verdict)
+        return RunResult(
+            self.run_id, RunState.BLOCKED, verdict.message, "content_filter", verdict=verdict, flags=flagged
+        )
 
     async def _end(self, state: RunState, reason: str, text: str = "") -> None:
         self._ended = True

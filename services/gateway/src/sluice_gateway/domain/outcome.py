@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Counter
 
 from sluice_gateway.domain.answer import Citation
-from sluice_gateway.domain.model import Usage, Verdict
+from sluice_gateway.domain.model import Decision, Finding, Usage, Verdict
 from sluice_gateway.domain.run import RunState
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import ServiceError
@@ -14,6 +14,19 @@ from sluice_servicekit.errors import ServiceError
 ADMIT = "admit"
 
 RUNS = Counter(names.RUNS_TOTAL, "Runs by how they ended", ("pipeline", "state"))
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A finding that a gate let go on."""
+
+    step: str
+    finding: Finding
+
+
+def flags(step: str, verdict: Verdict) -> tuple[Flag, ...]:
+    """What a gate's verdict flags; findings below their threshold are no flags."""
+    return tuple(Flag(step, finding) for finding in verdict.findings if finding.decision is Decision.FLAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,8 @@ class RunResult:
     model: str = ""
     unanswerable: bool = False
     """The text says that the documents do not hold the answer."""
+    flags: tuple[Flag, ...] = ()
+    """What either gate flagged, the input gate's first."""
 
 
 class RunFailedError(Exception):
@@ -46,6 +61,7 @@ class RunFailedError(Exception):
 class BlockedError(Exception):
     """A gate has said no."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, step: str, verdict: Verdict) -> None:
         super().__init__(verdict.reason)
+        self.step = step
         self.verdict = verdict

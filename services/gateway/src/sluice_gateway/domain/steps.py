@@ -24,6 +24,8 @@ T = TypeVar("T")
 class Retrieved:
     """Passages, and what they were looked for with."""
 
+    screened: Verdict
+    """The input gate's verdict on the question."""
     query: str
     vectors: Vectors
     passages: Sequence[Passage]
@@ -52,10 +54,10 @@ class Steps:
             return await self._screen_while_retrieving()
         verdict = await self._guard_input()
         if verdict.decision is Decision.BLOCK:
-            raise BlockedError(verdict)
+            raise BlockedError("guard_input", verdict)
         query, degraded = await self._rewrite(rewrite)
         vectors, passages = await self._retrieve(query)
-        return Retrieved(query, vectors, passages, degraded)
+        return Retrieved(verdict, query, vectors, passages, degraded)
 
     async def _screen_while_retrieving(self) -> Retrieved:
         """What was retrieved is dropped when the gate blocks."""
@@ -64,9 +66,9 @@ class Steps:
             verdict = await self._guard_input()
             if verdict.decision is Decision.BLOCK:
                 self.stepper.on_cancel = (StepState.SKIPPED, "BLOCKED")
-                raise BlockedError(verdict)
+                raise BlockedError("guard_input", verdict)
             vectors, passages = await retrieving
-            return Retrieved(self.asked.query, vectors, passages)
+            return Retrieved(verdict, self.asked.query, vectors, passages)
         finally:
             if not retrieving.done():
                 retrieving.cancel()
@@ -181,7 +183,7 @@ class Steps:
 
         verdict = await self.stepper.run("guard_output", self.spec.steps.guard_output, work)
         if verdict.decision is Decision.BLOCK:
-            raise BlockedError(verdict)
+            raise BlockedError("guard_output", verdict)
         return verdict
 
 

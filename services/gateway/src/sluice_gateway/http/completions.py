@@ -5,7 +5,7 @@ from typing import Any
 
 from sluice_gateway.domain.answer import Citation
 from sluice_gateway.domain.model import Decision, Verdict
-from sluice_gateway.domain.outcome import RunResult
+from sluice_gateway.domain.outcome import Flag, RunResult
 from sluice_gateway.domain.run import RunState
 
 Json = dict[str, Any]
@@ -62,7 +62,7 @@ def annotations(cited: tuple[Citation, ...]) -> list[Json]:
 
 
 def extension(result: RunResult) -> Json:
-    """What OpenAI has no seat for: the run, its citations, the verdict of the gate that decided."""
+    """What OpenAI has no seat for: the run, its citations, flags, the verdict of the gate that decided."""
     content: Json = {
         "run_id": result.run_id,
         "state": str(result.state),
@@ -79,11 +79,25 @@ def extension(result: RunResult) -> Json:
             }
             for citation in result.citations
         ],
+        "flags": [_flag(flag) for flag in result.flags],
     }
     verdict = result.verdict
     if verdict is not None and (result.state is RunState.BLOCKED or verdict.decision is not Decision.ALLOW):
         content["verdict"] = _verdict(verdict)
     return content
+
+
+def _flag(flag: Flag) -> Json:
+    finding = flag.finding
+    return {
+        "step": flag.step,
+        "detector": finding.detector,
+        "category": finding.category,
+        "score": round(finding.score, 4),
+        "threshold": round(finding.threshold, 4),
+        "segment": finding.segment,
+        "span": [finding.start, finding.end],
+    }
 
 
 def _verdict(verdict: Verdict) -> Json:

@@ -1,7 +1,7 @@
 """What a person reads when a gate did not simply allow."""
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
-from sluice_guardrail.domain.model import Reason
+from sluice_guardrail.domain.model import Gate, Reason
 
 _MESSAGES = {
     Reason.PROMPT_INJECTION: (
@@ -21,8 +21,20 @@ _MESSAGES = {
         "The answer was withheld because it is longer than the {limit} characters that can be checked."
     ),
 }
+#: What differs by gate.
+_GATE_MESSAGES = {
+    (Reason.PII, Gate.INPUT): (
+        "The request was not processed because it contains personal data, such as an e-mail address, a phone "
+        "number or a card number. Please ask your question without it."
+    ),
+    (Reason.PII, Gate.OUTPUT): (
+        "The answer was withheld because it contains personal data, such as an e-mail address, a phone number "
+        "or a card number."
+    ),
+}
 
 
-def message_for(reason: Reason, spec: GuardrailPolicySpec) -> str:
+def message_for(reason: Reason, spec: GuardrailPolicySpec, gate: Gate) -> str:
     """The sentence for a reason."""
-    return _MESSAGES[reason].format(limit=f"{spec.max_input_characters:,}")
+    message = _GATE_MESSAGES.get((reason, gate)) or _MESSAGES[reason]
+    return message.format(limit=f"{spec.max_input_characters:,}")

@@ -23,6 +23,13 @@ class Decision(IntEnum):
     BLOCK = 2
 
 
+class Gate(StrEnum):
+    """Which of the two gates decides."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
 class Reason(StrEnum):
     """Stable words for why a gate did not simply allow."""
 
@@ -36,6 +43,8 @@ class Reason(StrEnum):
     """The answer cites a passage that does not exist."""
     UNGROUNDED = "UNGROUNDED"
     """The passages do not carry what the answer claims."""
+    PII = "PII"
+    """The request or the answer holds personal data."""
     PROMPT_LEAK = "PROMPT_LEAK"
     """The answer shows instructions or chat markup of the prompt."""
     OUTPUT_TOO_LONG = "OUTPUT_TOO_LONG"

@@ -1,14 +1,15 @@
 """An answer screened while it is written: what may leave, and when it must stop."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_guardrail.domain.model import Answer, Decision, Verdict
+from sluice_guardrail.domain.model import Answer, Decision, Span, Verdict
 from sluice_guardrail.domain.screening import Screener
 
-#: The end of a sentence or line, once it is clear that no citation mark follows.
-_FINISHED = re.compile(r"(?:[.!?]['\")\]”’»]*\s+|[。！？]|\n)(?=[^\s\[])")
+#: The end of a sentence or line, once it is clear that no citation mark follows. What is blank between digits ends
+#: nothing: it may stand within a card number, whose first half must not leave alone.
+_FINISHED = re.compile(r"(?P<number>\d\s+(?=\d))|(?:[.!?]['\")\]”’»]*\s+|[。！？]|\n)(?=[^\s\[])")
 #: Characters of the text before that are screened again with each new part, for what spans both.
 _CONTEXT = 400
 #: Characters without the end of a sentence that are looked through again for one.
@@ -69,12 +70,12 @@ class OutputStream:
     def _advance(self) -> None:
         """Screens up to the last finished sentence, together with the end of what came before."""
         end = 0
-        for match in _FINISHED.finditer(self._tail, max(0, self._searched - _LOOK_BACK)):
-            end = match.end()
+        for match in _FINISHED.finditer(self._tail, self._search_from()):
+            end = end if match["number"] else match.end()
         self._searched = len(self._tail)
         if self._tail_start + end <= self._released:
             return
-        verdict = self._screener.screen_part(self._answer(self._tail[:end]))
+        verdict = _moved(self._screener.screen_part(self._answer(self._tail[:end])), self._tail_start)
         if verdict.decision >= self._verdict.decision:
             self._verdict = verdict
         if self._blocked:
@@ -85,8 +86,25 @@ class OutputStream:
         self._tail_start += cut
         self._searched -= cut
 
+    def _search_from(self) -> int:
+        """Where to look on for an end: a little before what was searched, and not within a gap between digits."""
+        start = max(0, self._searched - _LOOK_BACK)
+        while start > max(0, self._searched - 2 * _LOOK_BACK) and self._tail[start].isspace():
+            start -= 1
+        return start
+
     def _answer(self, text: str) -> Answer:
         return Answer(self._question, text, self._passages)
 
     def _progress(self, *, final: bool) -> Progress:
         return Progress(self._released, self._verdict, final)
+
+
+def _moved(verdict: Verdict, by: int) -> Verdict:
+    """The verdict on a part of an answer, its spans as in the whole."""
+    findings = []
+    for judged in verdict.findings:
+        span = judged.finding.span
+        moved = replace(judged.finding, span=Span(span.start + by, span.end + by))
+        findings.append(replace(judged, finding=moved))
+    return replace(verdict, findings=tuple(findings))

@@ -190,6 +190,7 @@ class AnswerResponse(_message.Message):
     CITATIONS_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
     UNANSWERABLE_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run that made it."""
@@ -211,6 +212,10 @@ class AnswerResponse(_message.Message):
     def verdict(self) -> _guardrail_pb2.Verdict:
         """The verdict that blocked the run, if one did."""
 
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___Flag]:
+        """What either gate found and let go on."""
+
     def __init__(
         self,
         *,
@@ -220,15 +225,64 @@ class AnswerResponse(_message.Message):
         citations: _abc.Iterable[Global___Citation] | None = ...,
         usage: _inference_pb2.Usage | None = ...,
         verdict: _guardrail_pb2.Verdict | None = ...,
+        flags: _abc.Iterable[Global___Flag] | None = ...,
         unanswerable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "run_id", b"run_id", "state", b"state", "text", b"text", "unanswerable", b"unanswerable", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "flags", b"flags", "run_id", b"run_id", "state", b"state", "text", b"text", "unanswerable", b"unanswerable", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnswerResponse: _TypeAlias = AnswerResponse  # noqa: Y015
+
+@_typing.final
+class Flag(_message.Message):
+    """A finding whose decision was a flag."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    DETECTOR_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    SPAN_FIELD_NUMBER: _builtins.int
+    step: _builtins.str
+    """The gate's step: `guard_input` or `guard_output`."""
+    detector: _builtins.str
+    """The detector's name."""
+    category: _builtins.str
+    """What was found."""
+    score: _builtins.float
+    """The detector's score, 0 to 1."""
+    threshold: _builtins.float
+    """The score from which the policy flags."""
+    segment: _builtins.int
+    """Which message of the request, or which passage; 0 for the answer itself."""
+    @_builtins.property
+    def span(self) -> _common_pb2.Span:
+        """Where in that text."""
+
+    def __init__(
+        self,
+        *,
+        step: _builtins.str = ...,
+        detector: _builtins.str = ...,
+        category: _builtins.str = ...,
+        score: _builtins.float = ...,
+        threshold: _builtins.float = ...,
+        segment: _builtins.int = ...,
+        span: _common_pb2.Span | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["span", b"span"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "detector", b"detector", "score", b"score", "segment", b"segment", "span", b"span", "step", b"step", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Flag: _TypeAlias = Flag  # noqa: Y015
 
 @_typing.final
 class AnswerStreamRequest(_message.Message):

@@ -1,0 +1,51 @@
+"""Personal data, checked and not only matched. A finding says what and where, never the value."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from sluice_api.objects.guardrail_policy import PiiDetector as PiiSpec
+from sluice_guardrail.domain.model import Finding
+from sluice_guardrail.domain.normalising.view import Reading, View
+from sluice_guardrail.domain.normalising.views import FOLDED
+from sluice_guardrail.domain.pii.allowing import AllowList
+from sluice_guardrail.domain.pii.recogniser import Candidate, Scan
+from sluice_guardrail.domain.pii.recognisers import recognisers
+from sluice_guardrail.domain.pii.selecting import select
+
+#: Findings of one text. Whoever lists a thousand addresses needs no thousand findings.
+_MOST = 32
+#: Dashes that stand for a hyphen within a number; models like to write them.
+_HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"))
+
+
+class PiiDetector:
+    """Looks through a text as written, and folded: full-width digits and invisible characters hide nothing."""
+
+    name: ClassVar[str] = "pii"
+    version: ClassVar[str] = "1"
+
+    def __init__(self, spec: PiiSpec) -> None:
+        self._entities = frozenset(spec.entities)
+        self._recognisers = recognisers(self._entities)
+        self._allow = AllowList(spec.allow)
+
+    def detect(self, subject: str) -> list[Finding]:
+        """One finding for each place, the best first where there are too many; none overlap."""
+        return select(self._findings(subject), _MOST)
+
+    def _findings(self, text: str) -> Iterator[Finding]:
+        for candidate in self._candidates(text):
+            yield Finding(candidate.entity, candidate.score, candidate.span)
+        view = View(FOLDED, Reading.original(text))
+        if view.text == text.lower():  # every recogniser ignores case
+            return
+        for candidate in self._candidates(view.text):
+            span = view.source(candidate.span.start, candidate.span.end)
+            yield Finding(candidate.entity, candidate.score, span, FOLDED)
+
+    def _candidates(self, text: str) -> Iterator[Candidate]:
+        scan = Scan(text if text.isascii() else text.translate(_HYPHENS))
+        for recogniser in self._recognisers:
+            for candidate in recogniser.recognise(scan):
+                if candidate.entity in self._entities and not self._allow.holds(candidate):
+                    yield candidate
