@@ -426,9 +426,10 @@ def test_module_that_kills_its_process_is_told_by_its_import(tmp_path: Path):
 
 
 def test_process_is_named_without_what_its_options_hold():
-    command = [sys.executable, "-c", "import time; time.sleep(60)", "--api-key", KEY]
-    with subprocess.Popen(command) as process:
+    command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", "--api-key", KEY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
+            process.stdout.read(1)  # for a moment after its start a process has no command line
             name = str(holding.of_process(process.pid))
         finally:
             process.kill()

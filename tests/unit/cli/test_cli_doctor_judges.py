@@ -22,10 +22,10 @@ from sluice_cli.diagnosing import (
     snapshots,
     store,
 )
-from sluice_cli.diagnosing.cgroups import Grant, granted
 from sluice_cli.diagnosing.findings import Entry, Finding, State
 from sluice_cli.diagnosing.holding import Holder
 from sluice_cli.diagnosing.probing import Probe
+from sluice_servicekit.cgroups import Grant, granted
 
 GIB = 1 << 30
 

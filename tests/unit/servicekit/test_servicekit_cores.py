@@ -28,7 +28,7 @@ def laid(root: Path, files: dict[str, str], own: str) -> tuple[Path, Path]:
         ({"kubepods/pod/cpu.max": "100000 100000\n"}, "0::/kubepods/pod/box\n", 1),
         ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, "4:cpu,cpuacct:/\n", 1),
         ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, "4:cpu,cpuacct:/\n", MINE),
-        ({"cpu.max": "nonsense\n"}, "nonsense\n", MINE),
+        ({}, "nonsense\n", MINE),
         ({"cpu.max": "9900000 100000\n"}, "0::/\n", MINE),
     ],
 )

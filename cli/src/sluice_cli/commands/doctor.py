@@ -6,12 +6,9 @@ from typing import Annotated
 
 import typer
 
-from sluice_cli.diagnosing import configuration, groups, reporting, subject
-from sluice_cli.diagnosing.examining import examine
 from sluice_cli.errors import usage
 from sluice_cli.options import DEFAULT_DATA, ApiKey, Data, Objects, Output, OutputFormat, Tenant, prints_data
 from sluice_cli.terminal import err, out, print_data
-from sluice_servicekit.addresses import parse_address
 
 
 @prints_data
@@ -39,6 +36,14 @@ def doctor(
 
     Changes nothing. Exits 0 when all is well or there are only warnings, 1 when something failed, 2 on wrong use.
     """
+    from sluice_cli.diagnosing import (  # heavy, and of no use to other commands
+        configuration,
+        groups,
+        reporting,
+        subject,
+    )
+    from sluice_cli.diagnosing.examining import examine
+
     for option, address in (("--listen", listen), ("--grpc-listen", grpc_listen)):
         _check_address(option, address)
     options = configuration.of_commands(context.find_root().command, {})
@@ -70,6 +75,8 @@ def doctor(
 
 
 def _check_address(option: str, address: str) -> None:
+    from sluice_servicekit.addresses import parse_address
+
     try:
         if address:
             parse_address(address)

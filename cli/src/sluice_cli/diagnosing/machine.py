@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from sluice_cli.diagnosing.cgroups import granted
 from sluice_cli.diagnosing.findings import Check, Finding, failed, ok, warning
+from sluice_servicekit.cgroups import granted
 
 GROUP = "platform"
 

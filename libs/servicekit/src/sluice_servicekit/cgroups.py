@@ -27,9 +27,9 @@ def granted(own_groups: str, root: Path = Path("/sys/fs/cgroup")) -> Grant:
     cores: list[float] = []
     memory: list[int] = []
     for line in own_groups.splitlines():
-        _, controllers, path = line.split(":", 2)
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         names = controllers.split(",")
-        if not controllers:
+        if line and not controllers:
             for folder in _upwards(root, path):
                 cores += _quota(*(_words(folder / "cpu.max") or ["max"]))
                 memory += _bytes(_words(folder / "memory.max"))
