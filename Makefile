@@ -82,9 +82,14 @@ reference: setup ## Generate docs/objects.md from the models
 bench: setup ## Measure the whole loop on this machine
 	$(RUN) python bench/loop.py
 
+.PHONY: bench-folder
+bench-folder: setup ## Ingest Debian's own documentation, killed twice on the way, and ask it 20 questions
+	bench/debian_docs.sh .cache/debian-docs
+	$(RUN) python bench/folder.py .cache/debian-docs
+
 .PHONY: clean
 clean: ## Remove what make and the demo have made
-	rm -rf .venv .tools .sluice .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .tools .cache .sluice .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 .PHONY: help
 help: ## Show this list

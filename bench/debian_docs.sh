@@ -12,11 +12,15 @@ apt-get download -qq "${packages[@]}"
 for package in *.deb; do
   dpkg-deb --extract "$package" root
 done
+# Some links lead out of the packages; what they would show is no documentation.
+copy() { # where to, below the folder; what
+  cp -rL "${@:2}" "$folder/$1" 2>/dev/null || true
+}
 mkdir -p "$folder/debian-handbook" "$folder/aptitude"
-cp -rL root/usr/share/{debian-reference,developers-reference} "$folder"
-cd root/usr/share/doc
-cp -rL apt-doc debian-policy debian debian-kernel-handbook maint-guide dpkg git-doc exim4-doc-html \
-  postgresql-doc-15 bash "$folder" 2>/dev/null || true # some links lead out of the packages
-cp -rL debian-handbook/html/en-US "$folder/debian-handbook"
-cp -rL aptitude/html/en "$folder/aptitude"
+cd root/usr/share
+copy . debian-reference developers-reference
+cd doc
+copy . apt-doc debian-policy debian debian-kernel-handbook maint-guide dpkg git-doc exim4-doc-html postgresql-doc-15 bash
+copy debian-handbook debian-handbook/html/en-US
+copy aptitude aptitude/html/en
 find "$folder" -type f | wc -l
