@@ -24,7 +24,7 @@ _NEVER = (
     "select",
     "nav",
 )
-#: Page furniture: by role, and by the names that DocBook, Sphinx, Texinfo and others give it.
+#: Page furniture: by role, and by the names that DocBook, Publican, Sphinx and others give it.
 _FURNITURE = ", ".join(
     (
         "[role=navigation]",
@@ -36,6 +36,7 @@ _FURNITURE = ", ".join(
         "body > aside",
         ".navheader",
         ".navfooter",
+        ".docnav",
         ".sphinxsidebar",
         ".related",
         ".headerlink",
