@@ -53,14 +53,18 @@ def _kind(kind: type[SluiceObject]) -> str:
     )
 
 
-def _rows(model: type[BaseModel], path: str) -> Iterator[str]:
+def _rows(model: type[BaseModel], path: str, given: BaseModel | None = None) -> Iterator[str]:
+    """The fields' rows; `given` is what stands there where nothing is said, if the model's own defaults do not."""
     for name, field in model.model_fields.items():
         where = f"{path}.{field.alias or name}"
         nested = _nested(field)
         meaning = field.description or (_first_line(nested) if nested is not None else "")
-        yield f"| `{where}` | {_type(field)} | {_default(field)} | {_cell(meaning)} |\n"
+        default = field.get_default(call_default_factory=True) if given is None else getattr(given, name)
+        shown = "required" if given is None and field.is_required() else _default(field, default)
+        yield f"| `{where}` | {_type(field)} | {shown} | {_cell(meaning)} |\n"
         if nested is not None:
-            yield from _rows(nested, where + ("[]" if _is_list(field) else ""))
+            inner = default if isinstance(default, BaseModel) else None
+            yield from _rows(nested, where + ("[]" if _is_list(field) else ""), inner)
 
 
 def _nested(field: FieldInfo) -> type[BaseModel] | None:
@@ -101,10 +105,7 @@ def _type(field: FieldInfo) -> str:
     return f"list of {text}" if _is_list(field) else text
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
+def _default(field: FieldInfo, value: object) -> str:
     if value is None or value in ("", (), {}) or isinstance(value, BaseModel):
         return ""
     if "_parse_duration" in str(field.metadata):
