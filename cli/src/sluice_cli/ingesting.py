@@ -107,7 +107,6 @@ class Ingestion:
                     progress.advance(document.size, self.outcome)
                 else:
                     yield document
-            progress.file_read()
 
     def _send(self, batch: Sequence[Document], progress: Progress) -> None:
         waiting = {document.id: document for document in batch}

@@ -13,27 +13,28 @@ if TYPE_CHECKING:
     from sluice_cli.ingesting import Ingested
 
 _NAME_CHARACTERS = 40
+#: Chunks from which a document takes several seconds.
+_LARGE = 128
 
 
 class Progress:
-    """A bar over the files' bytes, beside it files, documents, failures and what takes long now. Thread-safe."""
+    """A bar over the files' bytes, beside it documents, failures and what takes long now. Thread-safe."""
 
     def __init__(self, files: int, size: int) -> None:
         self._bar = Bar(
             TextColumn("ingesting"),
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %  {task.fields[read]}/{task.fields[files]} files"),
-            TextColumn("{task.fields[documents]} documents{task.fields[failed]}"),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn(
+                "{task.fields[documents]} documents of {task.fields[files]} files{task.fields[failed]}"
+            ),
             TimeElapsedColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[now]}", style="dim"),
             console=err,
             transient=True,
         )
-        self._read = 0
-        self._task = self._bar.add_task(
-            "", total=max(1, size), read=0, files=files, documents=0, failed="", now=""
-        )
+        self._task = self._bar.add_task("", total=max(1, size), files=files, documents=0, failed="", now="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -44,18 +45,15 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def file_read(self) -> None:
-        """A file more was read and is on its way."""
-        self._read += 1
-        self._bar.update(self._task, read=self._read)
-
     def advance(self, size: int, outcome: "Ingested") -> None:
         """A document of so many bytes is through."""
         failed = f", [red]{len(outcome.failed)} failed[/]" if outcome.failed else ""
         self._bar.update(self._task, advance=size, documents=outcome.accepted, failed=failed, now="")
 
     def part(self, name: str, chunks: int, total: int) -> None:
-        """So many chunks of a large document are stored."""
+        """So many chunks of a document are stored; shown where it is a large one."""
+        if total < _LARGE:
+            return
         self._bar.update(self._task, now=escape(f"{name[-_NAME_CHARACTERS:]}: {chunks} of {total} chunks"))
 
     def waiting(self) -> None:
