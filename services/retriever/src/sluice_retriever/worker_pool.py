@@ -4,6 +4,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -137,7 +138,8 @@ class WorkerPool:
 
 def _let_go(pool: ProcessPoolExecutor) -> None:
     """Unblocks the thread that writes to a worker which has died: Python before 3.11.5 leaves the pipe open, and the
-    write waits for ever where the pipe is full (python/cpython#94777)."""
+    write waits for ever where the pipe is full (python/cpython#94777). Later ones close it themselves, from a thread of
+    theirs: a second close would hit whatever has the number by then."""
     queue = getattr(pool, "_call_queue", None)
-    if getattr(pool, "_broken", False) and queue is not None:
-        queue._reader.close()  # noqa: SLF001 - as later versions do themselves
+    if sys.version_info < (3, 11, 5) and getattr(pool, "_broken", False) and queue is not None:
+        queue._reader.close()  # noqa: SLF001 - as later versions do
