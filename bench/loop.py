@@ -131,14 +131,15 @@ def _steps(up: Running, run_ids: Sequence[str]) -> Mapping[str, list[float]]:
 
 
 def _cpu(up: Running) -> dict[str, float]:
-    """CPU seconds used by each process; the retriever's worker on its own."""
+    """CPU seconds used by each process; the retriever's workers, for knowledge bases and files, together."""
     used: dict[str, float] = {"supervisor": sum(psutil.Process(up.process.pid).cpu_times()[:2])}
     for entry in up.record["processes"]:
         process = psutil.Process(entry["pid"])
         used[entry["name"]] = sum(process.cpu_times()[:2])
         for child in process.children(recursive=True):
             if "resource_tracker" not in " ".join(child.cmdline()):
-                used[f"{entry['name']} worker"] = sum(child.cpu_times()[:2])
+                workers = f"{entry['name']} workers"
+                used[workers] = used.get(workers, 0.0) + sum(child.cpu_times()[:2])
     return used
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing
 
 from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.snapshot import Snapshot
+from sluice_retriever import numeric
 from sluice_retriever.encoding.encoder import Encoder
 from sluice_retriever.ingestion import Ingestion
 from sluice_retriever.preparing.preparer import Bounds, Preparer
@@ -18,7 +19,8 @@ from sluice_servicekit.service import ServiceContext, Servicer
 
 @asynccontextmanager
 async def build(context: ServiceContext[RetrieverSettings]) -> AsyncIterator[list[Servicer]]:
-    """The retriever and its worker, for the length of the block."""
+    """The retriever and its workers, for the length of the block."""
+    numeric.stay_on_one_thread()
     settings = context.settings
     knowledge_bases = KnowledgeBases(settings.data_dir / "knowledge", settings.search_threads)
     knowledge_bases.start()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
+from sluice_retriever import numeric
 from sluice_retriever.domain.model import Passage
 from sluice_retriever.store.edge_store import EdgeStore
 from sluice_retriever.store.messages import CannotOpen, Lookup, NotOpen, Part, Stored
@@ -17,6 +18,7 @@ _stores: dict[str, EdgeStore] = {}
 def start(parent: int) -> None:
     """Readies the process; an orphan would hold the shards' locks for ever."""
     tie_to(parent)
+    numeric.stay_on_one_thread()
 
 
 def open_store(name: str, directory: Path, spec: KnowledgeBaseSpec, threads: int) -> None:
