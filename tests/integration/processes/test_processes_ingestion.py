@@ -270,6 +270,35 @@ def test_documents_are_told_of_one_by_one_as_they_are_stored(up: Running) -> Non
     assert (again[-1]["accepted"], again[-1]["unchanged"]) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ('{"id": "a", "text": "A.", "metadata": {"x": NaN}}', "not JSON compliant"),
+        ('{"id": "a", "text": "A.", "metadata": {"x": 1e999}}', "not JSON compliant"),
+        ('{"id": "a", "text": "A.", "metadata": {"x": 99999999999999999999}}', "64 bits"),
+        ('{"id": "a", "text": "A.", "metadata": {"x": ' + "[" * 100 + "]" * 100 + "}}", "deeper"),
+        ('{"id": "a", "text": "A.", "content": "QQ=="}', "both given"),
+        ('{"id": "a", "text": "A.", "media_type": "image/png"}', "text/csv"),
+        ('{"id": "a", "content": "not base64!"}', "base64"),
+        ('{"id": "a"}', "empty"),
+    ],
+)
+def test_a_document_that_cannot_be_stored_says_why(up: Running, document: str, says: str) -> None:
+    good = '{"id": "good", "text": "Good."}'
+    with up.http("refused") as http:
+        reply = http.post(
+            "/v1/knowledge/default/documents",
+            content=f'{{"documents": [{document}, {good}]}}',
+            headers={"content-type": "application/json"},
+        )
+
+    assert reply.status_code == 200
+    assert reply.json()["accepted"] == 1
+    [failure] = reply.json()["failed"]
+    assert failure["id"] == "a"
+    assert says in failure["reason"]
+
+
 def _events(http: httpx.Client, body: dict[str, Any]) -> list[dict[str, Any]]:
     headers = {"accept": "text/event-stream"}
     with http.stream("POST", "/v1/knowledge/default/documents", json=body, headers=headers) as response:

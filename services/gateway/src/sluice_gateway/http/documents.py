@@ -2,11 +2,11 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import orjson
 from pydantic import Field, ValidationError
 
 from sluice.retriever.v1 import retriever_pb2
@@ -90,11 +90,13 @@ def document_of(entry: object) -> retriever_pb2.Document | retriever_pb2.IngestR
             text=body.text,
             content=content,
             title=body.title,
-            metadata_json=orjson.dumps(body.metadata).decode(),
+            metadata_json=json.dumps(body.metadata, ensure_ascii=False, allow_nan=False),
             media_type=body.media_type,
             acl=body.acl,
         )
-    except (ValueError, TypeError) as error:  # a lone surrogate, a whole number beyond 64 bits
+    except RecursionError:
+        return _refused(entry, "metadata: nested too deeply")
+    except ValueError as error:  # a lone surrogate, a number that JSON does not know
         return _refused(entry, f"cannot be stored: {error}")
 
 
