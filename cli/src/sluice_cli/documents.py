@@ -71,7 +71,10 @@ def find(paths: Sequence[Path]) -> Found:
             raise usage(f"{path} does not exist")
         elif not _is_known(path):
             known = ", ".join(sorted(BY_SUFFIX.keys() | _LINES))
-            raise usage(f"{path} is of a kind that cannot be ingested", f"these can, also with .gz: {known}")
+            raise usage(
+                f"{path} is of a kind that cannot be ingested",
+                f"these can: {known}; .gz around any but JSON lines",
+            )
         else:
             found[path] = None
     if not found and not unreadable:

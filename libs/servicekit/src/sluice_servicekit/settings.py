@@ -10,6 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sluice_servicekit.limits import MAX_MESSAGE_BYTES
 
+#: Marks a setting whose default is another one in each process.
+OF_ONE_PROCESS = "of_one_process"
+
 
 def _instance() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
@@ -32,7 +35,7 @@ class ServiceSettings(BaseSettings):
     """Where the process keeps what must survive it."""
     secrets_dir: Path | None = None
     """A folder with one file for each secret, as Kubernetes mounts them."""
-    instance: str = Field(default_factory=_instance)
+    instance: str = Field(default_factory=_instance, json_schema_extra={OF_ONE_PROCESS: True})
     """This process's name, unique within its service."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"

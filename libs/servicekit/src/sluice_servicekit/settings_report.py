@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 from pydantic_settings import BaseSettings
 
+from sluice_servicekit.settings import OF_ONE_PROCESS
+
 REDACTED = "redacted (set)"
 
 #: Variables that hold a secret itself. Those that name a file or folder of secrets hold none.
@@ -27,7 +29,7 @@ class Setting:
     value: Any
     """In force; the text of the variable where it is refused; `REDACTED` where it is a secret."""
     default: Any
-    """None where the process makes it at its start."""
+    """None where it is another one in each process."""
     source: Literal["default", "environment"]
     problem: str
     """Why the value is refused; empty where it is not."""
@@ -77,8 +79,8 @@ def _setting(
     values: Mapping[str, Any],
     problem: str,
 ) -> Setting:
-    made = field.default_factory is not None
-    default = None if made else to_jsonable_python(field.default)
+    own = isinstance(field.json_schema_extra, dict) and OF_ONE_PROCESS in field.json_schema_extra
+    default = None if own else to_jsonable_python(field.get_default(call_default_factory=True))
     if variable not in given:
         value = default
     elif is_secret(variable) or "Secret" in repr(field.annotation):  # SecretStr and its like
