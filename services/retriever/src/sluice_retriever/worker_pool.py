@@ -98,10 +98,11 @@ class WorkerPool:
 
     def close(self) -> None:
         """Ends the worker after the call it is at."""
-        if self._pool is not None:
-            _let_go(self._pool)
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        # Taken out first: a call that comes meanwhile starts a new one rather than find this one shut.
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            _let_go(pool)
+            pool.shutdown(wait=True, cancel_futures=True)
 
     async def _run_once(self, function: Callable[..., T], *args: object) -> T:
         pool = self._pool or self._start()

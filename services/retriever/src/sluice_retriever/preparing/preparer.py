@@ -1,7 +1,6 @@
 """The worker processes from outside: what a document does to one of them costs that document only."""
 
 import asyncio
-import logging
 import time
 from dataclasses import dataclass, field
 
@@ -13,8 +12,6 @@ from sluice_retriever.preparing import worker
 from sluice_retriever.worker_pool import WorkerPool
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import Unavailable
-
-_LOG = logging.getLogger(__name__)
 
 _KILLED = Counter(
     names.PARSERS_KILLED, "Documents that killed their parser, or were too much for it", ("cause",)
