@@ -54,7 +54,7 @@ class Ingestion:
 
     def __init__(self, api: Api, knowledge_base: str, found: Found) -> None:
         self._api = api
-        self._path = f"/v1/knowledge/{quote(knowledge_base, safe='')}/documents"
+        self._path = documents_path(knowledge_base)
         self._found = found
         self._lock = Lock()
         self._ended = Event()
@@ -162,9 +162,14 @@ def _retrying(
     )
 
 
+def documents_path(knowledge_base: str) -> str:
+    """Where the gateway keeps a knowledge base's documents."""
+    return f"/v1/knowledge/{quote(knowledge_base, safe='')}/documents"
+
+
 def ids_below(api: Api, knowledge_base: str, prefix: str) -> Iterator[str]:
     """The ids of the stored documents that start with a prefix."""
-    path = f"/v1/knowledge/{quote(knowledge_base, safe='')}/documents"
+    path = documents_path(knowledge_base)
     after: str | None = ""
     while after is not None:
         page = api.get(path, limit=1000, prefix=prefix, after=after)
@@ -178,7 +183,7 @@ def delete(api: Api, knowledge_base: str, document_id: str) -> None:
     Raises:
         CommandError: there is none of that id.
     """
-    api.delete(f"/v1/knowledge/{quote(knowledge_base, safe='')}/documents/{quote(document_id, safe='')}")
+    api.delete(f"{documents_path(knowledge_base)}/{quote(document_id, safe='')}")
 
 
 def total_bytes(files: Sequence[Path]) -> int:

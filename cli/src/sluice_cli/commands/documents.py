@@ -1,7 +1,6 @@
 """`sluice documents`: what a knowledge base holds of the caller's."""
 
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 from rich.markup import escape
@@ -28,9 +27,8 @@ def list_documents(
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """List documents by id."""
-    path = f"/v1/knowledge/{quote(kb, safe='')}/documents"
     with Api(Target(url, api_key, tenant)) as api:
-        found = api.get(path, limit=limit, prefix=prefix, after=after)
+        found = api.get(ingesting.documents_path(kb), limit=limit, prefix=prefix, after=after)
     if output is not OutputFormat.TABLE:
         print_data(found, output)
         return
