@@ -116,6 +116,8 @@ def test_openai_client_raises_its_own_errors(up: Running):
         ("GET", "/v1/runs/nope", None, 404, "run_not_found"),
         ("GET", "/v1/runs/01a20f27-7c84-738f-9ba3-303d71df1880", None, 404, "run_not_found"),
         ("GET", "/v1/runs?limit=x", None, 400, "invalid_argument"),
+        ("GET", "/v1/runs?limit=%C2%B2", None, 400, "invalid_argument"),
+        ("GET", "/v1/knowledge/default/documents?limit=%C2%B2", None, 400, "invalid_argument"),
         ("GET", "/v1/nope", None, 404, "unknown_url"),
         ("PUT", "/v1/runs", None, 405, "invalid_argument"),
     ],

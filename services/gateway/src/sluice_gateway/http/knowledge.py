@@ -15,6 +15,7 @@ from sluice_gateway.http import sse
 from sluice_gateway.http.bodies import RequestModel, read, read_bytes
 from sluice_gateway.http.documents import Ingestion, document_of, outcome, uploaded
 from sluice_gateway.http.errors import error_body
+from sluice_gateway.http.numbers import whole_number
 from sluice_gateway.http.state import of, principal
 from sluice_servicekit.errors import InvalidArgument, NotFound, ServiceError
 
@@ -60,26 +61,23 @@ async def replace(request: Request, knowledge_base: str, document_id: str) -> JS
     state.gateway.require_writer(who, knowledge_base)
     content = await read_bytes(request, state.settings.max_ingest_body_bytes)
     document = uploaded(document_id, content, request.headers.get("content-type", ""), request.query_params)
-    async for result in _stored(state.gateway, who, knowledge_base, [document], progress=False):
-        if result.outcome == retriever_pb2.INGEST_OUTCOME_REFUSED:
-            raise InvalidArgument(result.reason, reason="DOCUMENT_REFUSED")
-        return JSONResponse(outcome(result))
-    raise NotFound("the document was not stored", reason="DOCUMENT_NOT_FOUND")
+    async with aclosing(_stored(state.gateway, who, knowledge_base, [document], progress=False)) as results:
+        result = await anext(results)
+    if result.outcome == retriever_pb2.INGEST_OUTCOME_REFUSED:
+        raise InvalidArgument(result.reason, reason="DOCUMENT_REFUSED")
+    return JSONResponse(outcome(result))
 
 
 @router.get(_DOCUMENTS)
 async def list_documents(request: Request, knowledge_base: str) -> dict[str, Any]:
     """The tenant's documents by id; `next` is the `after` of the following page."""
     parameters = request.query_params
-    limit = parameters.get("limit", "100")
-    if not limit.isdigit() or not 1 <= int(limit) <= _MAX_PAGE:
-        raise InvalidArgument(f"limit must be 1 to {_MAX_PAGE}", field="limit")
     found = await of(request).gateway.list_documents(
         principal(request),
         knowledge_base,
         parameters.get("prefix", ""),
         parameters.get("after", ""),
-        int(limit),
+        whole_number(parameters.get("limit", "100"), "limit", 1, _MAX_PAGE),
     )
     return {
         "documents": [{"id": each.document_id, "chunks": each.chunks} for each in found.documents],

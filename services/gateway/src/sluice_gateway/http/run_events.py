@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from sluice_gateway.domain.model import Principal
 from sluice_gateway.domain.run import ENDED, ChangesOf, Event, RunChange, RunState
 from sluice_gateway.http import sse
+from sluice_gateway.http.numbers import whole_number
 from sluice_gateway.http.runs import Json, run_body, time_body
 from sluice_gateway.http.state import of, principal
 from sluice_servicekit.errors import InvalidArgument, ServiceError
@@ -32,7 +33,7 @@ async def follow_runs(request: Request) -> StreamingResponse:
     who = principal(request)
     query = request.query_params
     which = ChangesOf(who.tenant, _states(query.getlist("state")), query.get("model", ""))
-    last = _number(query.get("last", "0"), "last", _MAX_LAST)
+    last = whole_number(query.get("last", "0"), "last", 0, _MAX_LAST)
     after = _last_event(request)
     return await _streamed(request, who, of(request).gateway.run_changes(who, which, after, last), _change)
 
@@ -113,10 +114,4 @@ def _states(names: list[str]) -> tuple[RunState, ...]:
 
 def _last_event(request: Request) -> int | None:
     text = request.headers.get(_LAST_EVENT)
-    return None if text is None else _number(text, "Last-Event-ID", 2**63 - 1)
-
-
-def _number(text: str, field: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
-        raise InvalidArgument(f"{field} must be 0 to {most}", field=field)
-    return int(text)
+    return None if text is None else whole_number(text, "Last-Event-ID", 0, 2**63 - 1)

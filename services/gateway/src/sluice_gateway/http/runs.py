@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from sluice_gateway.domain.run import RunRecord, StepRecord
+from sluice_gateway.http.numbers import whole_number
 from sluice_gateway.http.state import of, principal
-from sluice_servicekit.errors import InvalidArgument
 
 router = APIRouter()
 
@@ -20,7 +20,7 @@ _MAX_LIMIT = 1000
 @router.get("/v1/runs")
 async def list_runs(request: Request) -> Json:
     """The newest runs; `next` is the `before` of the following page."""
-    limit = _limit(request.query_params.get("limit", "50"))
+    limit = whole_number(request.query_params.get("limit", "50"), "limit", 1, _MAX_LIMIT)
     before = request.query_params.get("before")
     records = await of(request).gateway.runs(principal(request), limit, before)
     return {
@@ -34,12 +34,6 @@ async def get_run(request: Request, run_id: str) -> Json:
     """One run with its steps."""
     record = await of(request).gateway.run(principal(request), run_id)
     return {**run_body(record), "steps": [_step(step) for step in record.steps]}
-
-
-def _limit(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= _MAX_LIMIT:
-        raise InvalidArgument(f"limit must be 1 to {_MAX_LIMIT}", field="limit")
-    return int(text)
 
 
 def run_body(record: RunRecord) -> Json:
