@@ -177,7 +177,7 @@ async def test_damaged_vectors_are_refused(client: "Client", damage: str) -> Non
         ({"query": ""}, "query"),
         ({"query": "  \n"}, "query"),
         ({"query": "x" * 40_000}, "query"),
-        ({"leg_limit": 1001}, "leg_limit"),
+        ({"parameters": {"leg_limit": 1001}}, "parameters.leg_limit"),
         ({"filter": retriever_pb2.Filter(must=[Condition()])}, "filter.must"),
         ({"filter": retriever_pb2.Filter(must=[matches("a")])}, "filter.must[0]"),
         ({"filter": retriever_pb2.Filter(must=[matches("a b\n", 1)])}, "filter.must[0].field"),
@@ -209,7 +209,7 @@ async def test_top_k_and_leg_limit_bound_what_comes_back(client: "Client") -> No
     await client.ingest(ANIMALS)
 
     assert len((await client.search("animal", top_k=2)).passages) == 2
-    assert len((await client.search("animal", top_k=1, leg_limit=1)).passages) == 1
+    assert len((await client.search("animal", top_k=1, parameters={"leg_limit": 1})).passages) == 1
     assert len((await client.search("animal", top_k=1000)).passages) == len(ANIMALS)
 
 

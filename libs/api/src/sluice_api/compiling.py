@@ -67,10 +67,11 @@ def _version(*specs: Model) -> str:
 def _pipeline_version(pipeline: Pipeline, loaded: Sequence[LoadedObject]) -> str:
     spec = pipeline.spec
     servers = _named(loaded, ModelServer)
+    bases = _named(loaded, KnowledgeBase)
     rewrite = spec.steps.rewrite
     return _version(
         spec,
-        _named(loaded, KnowledgeBase)[spec.knowledge_base_ref].spec,
+        *(bases[name].spec for name in (spec.knowledge_base_ref, *spec.more_knowledge_base_refs)),
         _named(loaded, GuardrailPolicy)[spec.guardrail_policy_ref].spec,
         servers[spec.steps.generate.model_server_ref].spec,
         *([servers[rewrite.model_server_ref].spec] if rewrite is not None else ()),
@@ -93,6 +94,8 @@ def _references(item: SluiceObject) -> Iterator[tuple[str, type[SluiceObject], s
     """Field, kind and name of all that an object refers to."""
     if isinstance(item, Pipeline):
         yield "spec.knowledgeBaseRef", KnowledgeBase, item.spec.knowledge_base_ref
+        for index, name in enumerate(item.spec.more_knowledge_base_refs):
+            yield f"spec.moreKnowledgeBaseRefs[{index}]", KnowledgeBase, name
         yield "spec.guardrailPolicyRef", GuardrailPolicy, item.spec.guardrail_policy_ref
         yield "spec.steps.generate.modelServerRef", ModelServer, item.spec.steps.generate.model_server_ref
         if item.spec.steps.rewrite is not None:

@@ -9,6 +9,7 @@ from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
 from sluice_api.objects.pipeline import RewriteStep
+from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway import conversion
 from sluice_gateway.domain.model import (
     FilterExpression,
@@ -98,12 +99,12 @@ class RetrieverClient:
         query: str,
         vectors: Vectors | None,
         top_k: int,
-        leg_limit: int,
+        parameters: Retrieval,
         filter_: FilterExpression | None,
     ) -> Sequence[Passage]:
         """The passages that answer best."""
         response = await self.search_whole(
-            principal, knowledge_base, query, vectors, top_k, leg_limit, filter_
+            principal, knowledge_base, query, vectors, top_k, parameters, filter_
         )
         return response.passages
 
@@ -114,7 +115,7 @@ class RetrieverClient:
         query: str,
         vectors: Vectors | None,
         top_k: int,
-        leg_limit: int,
+        parameters: Retrieval,
         filter_: FilterExpression | None,
     ) -> retriever_pb2.SearchResponse:
         """The passages that answer best, with timings."""
@@ -124,7 +125,7 @@ class RetrieverClient:
             query=query,
             question_vectors=_vectors(vectors),
             top_k=top_k,
-            leg_limit=leg_limit,
+            parameters=conversion.parameters_message(parameters),
             filter=cast("retriever_pb2.Filter | None", filter_),
         )
         return await self._stub.Search(request)

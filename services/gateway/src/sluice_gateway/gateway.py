@@ -8,6 +8,7 @@ import uuid_utils
 
 from sluice.common.v1 import common_pb2
 from sluice.retriever.v1 import retriever_pb2
+from sluice_api.objects.retrieval import Retrieval
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
@@ -97,7 +98,7 @@ class Gateway:
         fetch = max(top_k, _RERANK_CANDIDATES) if rerank else top_k
         expression = FilterExpression(filter_) if filter_ is not None else None
         found = await self._retriever.search_whole(
-            principal, knowledge_base, query, None, fetch, 0, expression
+            principal, knowledge_base, query, None, fetch, Retrieval(), expression
         )
         timings = dict(found.timings_ms)
         if not rerank or not found.passages:

@@ -3,13 +3,15 @@
 import asyncio
 import time
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from prometheus_client import Histogram
 
+from sluice_api.objects.retrieval import Retrieval
 from sluice_retriever.domain import filters
 from sluice_retriever.domain.model import DENSE_DIMENSION, Filter, Passage, QuestionVectors, Reader
+from sluice_retriever.domain.parameters import resolve
 from sluice_retriever.encoding.encoder import Encoder
 from sluice_retriever.encoding.tokenizing import MAX_TOKENS
 from sluice_retriever.store.knowledge_bases import KnowledgeBases
@@ -22,8 +24,6 @@ _SEARCH = Histogram(
     names.SEARCH_SECONDS, "Time of the staged query", ("knowledge_base",), buckets=metrics.LATENCY_BUCKETS
 )
 
-#: Candidates that a leg contributes where the request names no number.
-_LEG_LIMIT = 100
 _MOST = 1000
 
 #: A longer query is a document; its words would scan most of the sparse index.
@@ -41,8 +41,8 @@ class Search:
     vectors: QuestionVectors | None = None
     """The query's; encoded when absent."""
     filter: Filter | None = None
-    leg_limit: int = 0
-    """Candidates of each leg; a default when 0."""
+    parameters: Retrieval = field(default=Retrieval())
+    """Overrides the knowledge base's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +83,16 @@ class Questions:
             InvalidArgument: a part of the search is wrong, or its vectors are of another model.
             NotFound: there is no such knowledge base.
         """
-        self._knowledge_bases.spec(search.knowledge_base)
+        spec = self._knowledge_bases.spec(search.knowledge_base)
         _validate(search)
         if search.vectors is not None:
             self._validate_vectors(search.vectors)
         started = time.perf_counter()
         vectors = search.vectors or await self.embed(search.query)
         embedded = time.perf_counter()
-        leg_limit = max(search.top_k, search.leg_limit or _LEG_LIMIT)
-        lookup = Lookup(search.reader, search.query, vectors, search.top_k, leg_limit, search.filter)
+        parameters = resolve(spec.retrieval, search.parameters)
+        parameters = replace(parameters, leg_limit=max(search.top_k, parameters.leg_limit))
+        lookup = Lookup(search.reader, search.query, vectors, search.top_k, parameters, search.filter)
         attributes: tracing.Attributes = {
             names.KNOWLEDGE_BASE: search.knowledge_base,
             names.TOP_K: search.top_k,
@@ -123,7 +124,5 @@ def _validate(search: Search) -> None:
         raise InvalidArgument(f"the query is longer than {_MAX_QUERY_CHARACTERS} characters", field="query")
     if not 1 <= search.top_k <= _MOST:
         raise InvalidArgument(f"top_k is {search.top_k}; it must be 1 to {_MOST}", field="top_k")
-    if search.leg_limit > _MOST:
-        raise InvalidArgument(f"leg_limit is {search.leg_limit}; it must be 0 to {_MOST}", field="leg_limit")
     if search.filter is not None:
         filters.validate(search.filter)

@@ -6,6 +6,8 @@ from contextlib import aclosing
 from enum import Enum, auto
 from typing import Any
 
+import grpc
+
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
 from sluice_retriever import conversion
 from sluice_retriever.domain.model import Outcome
@@ -91,6 +93,13 @@ class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
             conversion.reader(request.principal).tenant, request.knowledge_base
         )
         return retriever_pb2.GetUsageResponse(documents=usage.documents, chunks=usage.chunks)
+
+    async def Rebuild(
+        self, request: retriever_pb2.RebuildRequest, context: Any
+    ) -> AsyncIterator[retriever_pb2.RebuildResponse]:
+        """Builds a knowledge base anew."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version cannot rebuild")
+        yield retriever_pb2.RebuildResponse()
 
 
 class _Mark(Enum):

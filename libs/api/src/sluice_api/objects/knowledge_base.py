@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from sluice_api.objects.base import Model, SluiceObject
-from sluice_api.objects.rules import at_most_one
+from sluice_api.objects.base import Duration, Model, SluiceObject
+from sluice_api.objects.retrieval import Retrieval, TokenMatch
+from sluice_api.objects.rules import at_most_one, exactly_one
 
 
 class Quantization(StrEnum):
@@ -24,27 +25,189 @@ class Quantization(StrEnum):
     """Float32."""
 
 
+class Pooling(StrEnum):
+    """How token states become one vector."""
+
+    AUTO = "auto"
+    """As the folder's `1_Pooling/config.json` says, else their mean."""
+    MEAN = "mean"
+    CLS = "cls"
+    LAST = "last"
+
+
+class Language(StrEnum):
+    """Whose stop words and stems the BM25 leg knows."""
+
+    AUTO = "auto"
+    """English, and for text that is told to be in another of these languages, that one."""
+    ENGLISH = "en"
+    GERMAN = "de"
+    FRENCH = "fr"
+    SPANISH = "es"
+    ITALIAN = "it"
+    PORTUGUESE = "pt"
+    DUTCH = "nl"
+    NONE = "none"
+    """Neither stop words nor stems."""
+
+
+class Graph(StrEnum):
+    """Whether an HNSW graph is built over the dense vectors, or all codes are scanned."""
+
+    AUTO = "auto"
+    """On a Qdrant server; the embedded engine scans."""
+    ON = "on"
+    """Also in the embedded engine, when the knowledge base is rebuilt: worth it above some 100,000 chunks."""
+    OFF = "off"
+
+
 class DenseVectors(Model):
     """The dense leg."""
 
     quantization: Quantization = Quantization.BINARY_16X
-    oversampling: Annotated[float, Field(ge=1.0, le=32.0)] = 3.0
-    """Candidates fetched by quantized score for each one kept after rescoring."""
+    graph: Graph = Graph.AUTO
 
 
-class Fusion(Model):
-    """How the legs' ranks become one score: the sum of `weight / (k + rank)`, ranks from zero."""
+class TokenVectors(Model):
+    """The token leg."""
 
-    k: Annotated[int, Field(ge=1, le=1000)] = 2
-    """Small values trust the first ranks; Qdrant's default is 2, the paper's 60 equals 61 here."""
-    dense: Annotated[float, Field(ge=0.0, le=100.0)] = 1.0
-    sparse: Annotated[float, Field(ge=0.0, le=100.0)] = 1.0
-    tokens: Annotated[float, Field(ge=0.0, le=100.0)] = 1.0
+    match: tuple[TokenMatch, ...] = (TokenMatch.ANY,)
+    """What is stored, so that `retrieval.tokenMatch` may ask for it."""
+
+
+class SparseVectors(Model):
+    """The BM25 leg."""
+
+    language: Language = Language.AUTO
+    """Stop words and stemming."""
+
+
+class BuiltinEmbedding(Model):
+    """all-MiniLM-L6-v2, which needs no network."""
+
+
+class OnnxEmbedding(Model):
+    """An ONNX model in a folder with its tokenizer.json, as sentence-transformers exports it."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    """The folder, as the retriever sees it."""
+    file: Annotated[str, Field(max_length=255)] = ""
+    """The model's file in it; `model.onnx` or `onnx/model.onnx` when empty."""
+    pooling: Pooling = Pooling.AUTO
+    query_prefix: Annotated[str, Field(max_length=512)] = ""
+    """Encoded before every question."""
+    document_prefix: Annotated[str, Field(max_length=512)] = ""
+    """Encoded before every chunk."""
+    max_tokens: Annotated[int, Field(ge=16, le=8192)] = 512
+    """What the model reads at most."""
+
+
+class EndpointEmbedding(Model):
+    """An endpoint that encodes."""
+
+    url: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://")]
+    api_key_secret: Annotated[str, Field(max_length=253)] = ""
+    """Name of a Secret (or of a file in the secrets directory) that holds the API key."""
+    dimension: Annotated[int, Field(ge=8, le=8192)]
+    """Length of its vectors."""
+    query_prefix: Annotated[str, Field(max_length=512)] = ""
+    document_prefix: Annotated[str, Field(max_length=512)] = ""
+    batch: Annotated[int, Field(ge=1, le=2048)] = 32
+    """Texts in one request."""
+    timeout: Duration = 10.0
+
+
+class OpenAIEmbedding(EndpointEmbedding):
+    """Any endpoint that speaks OpenAI's `/embeddings`; the URL ends before that, as in `https://host/v1`."""
+
+    model: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class TeiEmbedding(EndpointEmbedding):
+    """Text Embeddings Inference: `/embed`."""
+
+
+class Embedding(Model):
+    """The model of the dense leg; the built-in one when nothing is said. Token and sentence vectors always come from
+    the built-in one. A knowledge base remembers its model: another one takes effect with a rebuild."""
+
+    builtin: BuiltinEmbedding | None = None
+    onnx: OnnxEmbedding | None = None
+    open_ai: OpenAIEmbedding | None = Field(default=None, alias="openAI")
+    tei: TeiEmbedding | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        return at_most_one(self, "builtin", "onnx", "openAI", "tei")
+
+
+class EmbeddedKeyword(Model):
+    """Tantivy, in the retriever's data folder."""
+
+
+class SearchServer(Model):
+    """Elasticsearch or OpenSearch."""
+
+    url: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://")]
+    api_key_secret: Annotated[str, Field(max_length=253)] = ""
+    """Name of a Secret (or of a file in the secrets directory) that holds an API key, or `user:password`."""
+    index: Annotated[str, Field(max_length=200, pattern=r"^$|^[a-z0-9][a-z0-9._-]*$")] = ""
+    """The index; named after the knowledge base when empty."""
+
+
+class Keyword(Model):
+    """A keyword store as a leg of its own, beside the vectors."""
+
+    embedded: EmbeddedKeyword | None = None
+    open_search: SearchServer | None = None
+    elasticsearch: SearchServer | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        return exactly_one(self, "embedded", "openSearch", "elasticsearch")
+
+
+class FieldType(StrEnum):
+    """What a metadata field holds; a list of it, too."""
+
+    KEYWORD = "keyword"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOL = "bool"
+    DATETIME = "datetime"
+    """RFC 3339, or a date alone."""
+    GEO = "geo"
+    """`{"lat": 52.5, "lon": 13.4}`."""
+    TEXT = "text"
+    """Words of it can be looked for."""
+
+
+class MetadataField(Model):
+    """A metadata field that filters may name."""
+
+    name: Annotated[str, Field(min_length=1, max_length=512)]
+    """Dots reach into objects."""
+    type: FieldType
+    description: Annotated[str, Field(max_length=1024)] = ""
+    aliases: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] = ()
+    """Other words for it in questions."""
+
+
+class ChunkingMethod(StrEnum):
+    """Where documents are cut."""
+
+    HEADING = "heading"
+    """At headings, and between whole sentences; the heading path is encoded with the chunk."""
+    SENTENCE = "sentence"
+    """Between whole sentences; headings are text like any other."""
+    RECURSIVE = "recursive"
+    """At the largest break that fits: paragraphs, lines, sentences, words."""
 
 
 class Chunking(Model):
     """How documents are cut; sentences stay whole unless one alone is longer than a chunk."""
 
+    method: ChunkingMethod = ChunkingMethod.HEADING
     max_tokens: Annotated[int, Field(ge=32, le=256)] = 200
     """Model tokens in a chunk; the embedding model reads 256."""
     overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 1
@@ -61,6 +224,10 @@ class SelfHosted(Model):
     url: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://")]
     api_key_secret: Annotated[str, Field(max_length=253)] = ""
     """Name of a Secret (or of a file in the secrets directory) that holds the API key."""
+    grpc_port: Annotated[int, Field(ge=1, le=65535)] = 6334
+    fallback_shard: Annotated[str, Field(min_length=1, max_length=128)] = "default"
+    """The shard key that all tenants share until they have one of their own; used where the server is a cluster."""
+    shard_replicas: Annotated[int, Field(ge=1, le=16)] = 1
 
 
 class Deployment(Model):
@@ -78,9 +245,19 @@ class KnowledgeBaseSpec(Model):
     """How documents are cut, encoded, stored and found."""
 
     description: Annotated[str, Field(max_length=1024)] = ""
+    embedding: Embedding = Embedding()
     dense: DenseVectors = DenseVectors()
-    fusion: Fusion = Fusion()
+    tokens: TokenVectors = TokenVectors()
+    sparse: SparseVectors = SparseVectors()
+    keyword: Keyword | None = None
+    """A keyword store as a fourth leg; none when absent."""
+    fields: tuple[MetadataField, ...] = ()
+    """Metadata fields that filters may name, with their types; any field, unchecked, when empty."""
+    retrieval: Retrieval = Retrieval()
+    """Parameters of retrieval where neither pipeline nor request says otherwise."""
     chunking: Chunking = Chunking()
+    expire_after: Duration | None = None
+    """How long a document is kept that names no time itself; for ever when absent."""
     deployment: Deployment = Deployment()
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.retrieval import Retrieval
 
 
 class OnFail(StrEnum):
@@ -72,8 +73,8 @@ class RetrieveStep(StepPolicy):
     on_fail: Literal[OnFail.ABORT] = OnFail.ABORT
     top_k: Annotated[int, Field(ge=1, le=1000)] = 50
     """Candidates handed to the reranker."""
-    leg_limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    """Candidates that each leg contributes to the fusion."""
+    parameters: Retrieval = Retrieval()
+    """Overrides the knowledge base's; a request may override these."""
 
 
 class RerankStep(StepPolicy):
@@ -125,6 +126,8 @@ class PipelineSpec(Model):
     description: Annotated[str, Field(max_length=1024)] = ""
     knowledge_base_ref: Name
     """Where passages come from."""
+    more_knowledge_base_refs: tuple[Name, ...] = ()
+    """Where else they come from; what is found is ranked together."""
     guardrail_policy_ref: Name
     """What the gates apply."""
     timeout: Duration = 60.0

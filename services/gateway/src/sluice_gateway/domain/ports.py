@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sluice_api.objects.pipeline import GenerateStep, RewriteStep
+from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain.model import (
     FilterExpression,
     Finish,
@@ -55,7 +56,7 @@ class Retriever(Protocol):
         query: str,
         vectors: Vectors | None,
         top_k: int,
-        leg_limit: int,
+        parameters: Retrieval,
         filter_: FilterExpression | None,
     ) -> Sequence[Passage]:
         """The passages that answer best."""

@@ -117,7 +117,7 @@ class Steps:
                 query,
                 vectors,
                 step.top_k,
-                step.leg_limit,
+                step.parameters,
                 self.request.filter,
             )
             return Done((vectors, passages), detail=passages_detail(passages))

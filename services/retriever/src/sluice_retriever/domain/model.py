@@ -89,11 +89,13 @@ class QuestionVectors:
 
 
 class Leg(StrEnum):
-    """The legs of the staged query."""
+    """The legs of a search."""
 
     DENSE = "dense"
     SPARSE = "sparse"
     TOKENS = "tokens"
+    KEYWORD = "keyword"
+    """The keyword store's, which is a process or a server of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ class EdgeStore:
     """Puts documents in force whole or not at all, and answers the staged query."""
 
     def __init__(self, directory: Path, spec: KnowledgeBaseSpec, threads: int) -> None:
-        self._spec = spec
         self._shard = open_shard(directory, edge_schema.edge_config(spec, threads))
         self._bm25 = edge.Bm25(edge.Bm25Config(avg_len=_AVERAGE_WORDS))
         self._register = Register(directory / "register.sqlite")
@@ -88,9 +87,7 @@ class EdgeStore:
         candidates = {point for ranking in legs.values() for point, _ in ranking}
         if candidates and len(lookup.vectors.tokens):
             legs[Leg.TOKENS] = self._token_leg(lookup, candidates)
-        fusion = self._spec.fusion
-        weights = {Leg.DENSE: fusion.dense, Leg.SPARSE: fusion.sparse, Leg.TOKENS: fusion.tokens}
-        best = fuse(legs, weights, fusion.k, lookup.top_k)
+        best = fuse(legs, lookup.parameters.weights, lookup.parameters.k, lookup.top_k)
         records = self._shard.retrieve([point for point, _, _ in best], True, False)  # noqa: FBT003
         payloads = {str(record.id): record.payload or {} for record in records}
         return [_passage(payloads[point], score, placed, lookup) for point, score, placed in best]
@@ -137,9 +134,11 @@ class EdgeStore:
         )
 
     def _dense(self, lookup: Lookup, readable: edge.Filter) -> edge.QueryRequest:
-        quantization = edge.QuantizationSearchParams(rescore=True, oversampling=self._spec.dense.oversampling)
+        quantization = edge.QuantizationSearchParams(
+            rescore=True, oversampling=lookup.parameters.oversampling
+        )
         return edge.QueryRequest(
-            lookup.leg_limit,
+            lookup.parameters.leg_limit,
             query=edge.Query.Nearest(lookup.vectors.dense.tolist(), using=edge_schema.DENSE),
             filter=readable,
             params=edge.SearchParams(quantization=quantization),
@@ -148,7 +147,7 @@ class EdgeStore:
     def _sparse(self, lookup: Lookup, readable: edge.Filter) -> edge.QueryRequest:
         # IDF within the tenant: one tenant's documents must not shift another's ranking.
         return edge.QueryRequest(
-            lookup.leg_limit,
+            lookup.parameters.leg_limit,
             query=edge.Query.Nearest(self._bm25.embed_query(lookup.query), using=edge_schema.SPARSE),
             filter=readable,
             params=edge.SearchParams(idf=edge.IdfParams(corpus=filters.of_tenant(lookup.reader.tenant))),
@@ -157,7 +156,7 @@ class EdgeStore:
     def _token_leg(self, lookup: Lookup, candidates: set[str]) -> Ranking:
         tokens = lookup.vectors.tokens
         request = edge.QueryRequest(
-            lookup.leg_limit,
+            lookup.parameters.leg_limit,
             query=edge.Query.Nearest(
                 coding.encode_tokens(tokens).astype(float).tolist(), using=edge_schema.TOKENS
             ),

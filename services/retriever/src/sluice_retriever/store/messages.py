@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sluice_retriever.domain.model import Chunk, Filter, Floats, QuestionVectors, Reader
+from sluice_retriever.domain.parameters import Parameters
 
 
 class NotOpen(Exception):
@@ -69,5 +70,5 @@ class Lookup:
     query: str
     vectors: QuestionVectors
     top_k: int
-    leg_limit: int
+    parameters: Parameters
     filter: Filter | None

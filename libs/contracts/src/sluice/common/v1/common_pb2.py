@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsluice/common/v1/common.proto\x12\x10sluice.common.v1\"H\n\tPrincipal\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x0b\n\x03\x61\x63l\x18\x04 \x03(\t\"|\n\x0fQuestionVectors\x12\x14\n\x0cmodel_digest\x18\x01 \x01(\t\x12\x11\n\x05\x64\x65nse\x18\x02 \x03(\x02\x42\x02\x10\x01\x12\x12\n\x06tokens\x18\x03 \x03(\x02\x42\x02\x10\x01\x12\x13\n\x0btoken_count\x18\x04 \x01(\r\x12\x17\n\x0ftoken_dimension\x18\x05 \x01(\r\"\"\n\x04Span\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\"4\n\x08LegScore\x12\x0b\n\x03leg\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x02\"D\n\x08Sentence\x12$\n\x04span\x18\x01 \x01(\x0b\x32\x16.sluice.common.v1.Span\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\"\xe4\x01\n\x07Passage\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x10\n\x08\x63hunk_id\x18\x02 \x01(\t\x12\x16\n\x0eknowledge_base\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\r\n\x05score\x18\x06 \x01(\x02\x12\x15\n\rmetadata_json\x18\x07 \x01(\t\x12(\n\x04legs\x18\x08 \x03(\x0b\x32\x1a.sluice.common.v1.LegScore\x12-\n\tsentences\x18\t \x03(\x0b\x32\x1a.sluice.common.v1.Sentenceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsluice/common/v1/common.proto\x12\x10sluice.common.v1\"H\n\tPrincipal\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x0b\n\x03\x61\x63l\x18\x04 \x03(\t\"\xa9\x01\n\x0fQuestionVectors\x12\x14\n\x0cmodel_digest\x18\x01 \x01(\t\x12\x11\n\x05\x64\x65nse\x18\x02 \x03(\x02\x42\x02\x10\x01\x12\x12\n\x06tokens\x18\x03 \x03(\x02\x42\x02\x10\x01\x12\x13\n\x0btoken_count\x18\x04 \x01(\r\x12\x17\n\x0ftoken_dimension\x18\x05 \x01(\r\x12\x14\n\x08sentence\x18\x06 \x03(\x02\x42\x02\x10\x01\x12\x15\n\ttoken_ids\x18\x07 \x03(\rB\x02\x10\x01\"\"\n\x04Span\x12\r\n\x05start\x18\x01 \x01(\r\x12\x0b\n\x03\x65nd\x18\x02 \x01(\r\"4\n\x08LegScore\x12\x0b\n\x03leg\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x02\"D\n\x08Sentence\x12$\n\x04span\x18\x01 \x01(\x0b\x32\x16.sluice.common.v1.Span\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\"\xe4\x01\n\x07Passage\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x10\n\x08\x63hunk_id\x18\x02 \x01(\t\x12\x16\n\x0eknowledge_base\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\r\n\x05score\x18\x06 \x01(\x02\x12\x15\n\rmetadata_json\x18\x07 \x01(\t\x12(\n\x04legs\x18\x08 \x03(\x0b\x32\x1a.sluice.common.v1.LegScore\x12-\n\tsentences\x18\t \x03(\x0b\x32\x1a.sluice.common.v1.Sentenceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +35,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUESTIONVECTORS'].fields_by_name['dense']._serialized_options = b'\020\001'
   _globals['_QUESTIONVECTORS'].fields_by_name['tokens']._loaded_options = None
   _globals['_QUESTIONVECTORS'].fields_by_name['tokens']._serialized_options = b'\020\001'
+  _globals['_QUESTIONVECTORS'].fields_by_name['sentence']._loaded_options = None
+  _globals['_QUESTIONVECTORS'].fields_by_name['sentence']._serialized_options = b'\020\001'
+  _globals['_QUESTIONVECTORS'].fields_by_name['token_ids']._loaded_options = None
+  _globals['_QUESTIONVECTORS'].fields_by_name['token_ids']._serialized_options = b'\020\001'
   _globals['_PRINCIPAL']._serialized_start=51
   _globals['_PRINCIPAL']._serialized_end=123
-  _globals['_QUESTIONVECTORS']._serialized_start=125
-  _globals['_QUESTIONVECTORS']._serialized_end=249
-  _globals['_SPAN']._serialized_start=251
-  _globals['_SPAN']._serialized_end=285
-  _globals['_LEGSCORE']._serialized_start=287
-  _globals['_LEGSCORE']._serialized_end=339
-  _globals['_SENTENCE']._serialized_start=341
-  _globals['_SENTENCE']._serialized_end=409
-  _globals['_PASSAGE']._serialized_start=412
-  _globals['_PASSAGE']._serialized_end=640
+  _globals['_QUESTIONVECTORS']._serialized_start=126
+  _globals['_QUESTIONVECTORS']._serialized_end=295
+  _globals['_SPAN']._serialized_start=297
+  _globals['_SPAN']._serialized_end=331
+  _globals['_LEGSCORE']._serialized_start=333
+  _globals['_LEGSCORE']._serialized_end=385
+  _globals['_SENTENCE']._serialized_start=387
+  _globals['_SENTENCE']._serialized_end=455
+  _globals['_PASSAGE']._serialized_start=458
+  _globals['_PASSAGE']._serialized_end=686
 # @@protoc_insertion_point(module_scope)

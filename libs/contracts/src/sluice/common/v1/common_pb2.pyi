@@ -67,6 +67,8 @@ class QuestionVectors(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     TOKEN_DIMENSION_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    TOKEN_IDS_FIELD_NUMBER: _builtins.int
     model_digest: _builtins.str
     """SHA-256 of the model file that made the vectors; a reader with another model refuses them."""
     token_count: _builtins.int
@@ -81,6 +83,14 @@ class QuestionVectors(_message.Message):
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Token vectors, row-major, `token_count` rows of `token_dimension` floats, each row L2-normalised."""
 
+    @_builtins.property
+    def sentence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The built-in model's sentence vector, L2-normalised; empty where `dense` is it."""
+
+    @_builtins.property
+    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Vocabulary ids of the tokens, one for each row."""
+
     def __init__(
         self,
         *,
@@ -89,10 +99,12 @@ class QuestionVectors(_message.Message):
         tokens: _abc.Iterable[_builtins.float] | None = ...,
         token_count: _builtins.int = ...,
         token_dimension: _builtins.int = ...,
+        sentence: _abc.Iterable[_builtins.float] | None = ...,
+        token_ids: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dense", b"dense", "model_digest", b"model_digest", "token_count", b"token_count", "token_dimension", b"token_dimension", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dense", b"dense", "model_digest", b"model_digest", "sentence", b"sentence", "token_count", b"token_count", "token_dimension", b"token_dimension", "token_ids", b"token_ids", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -134,7 +146,7 @@ class LegScore(_message.Message):
     RANK_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     leg: _builtins.str
-    """`dense`, `sparse` or `tokens`."""
+    """`dense`, `sparse`, `tokens` or `keyword`."""
     rank: _builtins.int
     """Zero-based rank within the leg."""
     score: _builtins.float

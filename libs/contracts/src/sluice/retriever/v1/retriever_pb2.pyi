@@ -6,6 +6,7 @@ Knowledge bases: ingestion and the staged query."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from sluice.common.v1 import common_pb2 as _common_pb2
@@ -19,6 +20,114 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TokenMatch:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TokenMatchEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TokenMatch.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOKEN_MATCH_UNSPECIFIED: _TokenMatch.ValueType  # 0
+    """As the knowledge base says."""
+    TOKEN_MATCH_ANY: _TokenMatch.ValueType  # 1
+    """Any token with any (ColBERT)."""
+    TOKEN_MATCH_EXACT: _TokenMatch.ValueType  # 2
+    """A token with the same token only (COIL)."""
+    TOKEN_MATCH_OFF: _TokenMatch.ValueType  # 3
+    """No token leg."""
+
+class TokenMatch(_TokenMatch, metaclass=_TokenMatchEnumTypeWrapper):
+    """How tokens of question and passage are matched."""
+
+TOKEN_MATCH_UNSPECIFIED: TokenMatch.ValueType  # 0
+"""As the knowledge base says."""
+TOKEN_MATCH_ANY: TokenMatch.ValueType  # 1
+"""Any token with any (ColBERT)."""
+TOKEN_MATCH_EXACT: TokenMatch.ValueType  # 2
+"""A token with the same token only (COIL)."""
+TOKEN_MATCH_OFF: TokenMatch.ValueType  # 3
+"""No token leg."""
+Global___TokenMatch: _TypeAlias = TokenMatch  # noqa: Y015
+
+class _Acorn:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AcornEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Acorn.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACORN_UNSPECIFIED: _Acorn.ValueType  # 0
+    """As the knowledge base says."""
+    ACORN_OFF: _Acorn.ValueType  # 1
+    """Never."""
+    ACORN_ON: _Acorn.ValueType  # 2
+    """Always."""
+    ACORN_AUTO: _Acorn.ValueType  # 3
+    """By the filter's estimated selectivity."""
+
+class Acorn(_Acorn, metaclass=_AcornEnumTypeWrapper):
+    """Whether a filtered graph search also looks at neighbours' neighbours."""
+
+ACORN_UNSPECIFIED: Acorn.ValueType  # 0
+"""As the knowledge base says."""
+ACORN_OFF: Acorn.ValueType  # 1
+"""Never."""
+ACORN_ON: Acorn.ValueType  # 2
+"""Always."""
+ACORN_AUTO: Acorn.ValueType  # 3
+"""By the filter's estimated selectivity."""
+Global___Acorn: _TypeAlias = Acorn  # noqa: Y015
+
+class _SelfQuery:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SelfQueryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SelfQuery.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SELF_QUERY_UNSPECIFIED: _SelfQuery.ValueType  # 0
+    """As the knowledge base says."""
+    SELF_QUERY_OFF: _SelfQuery.ValueType  # 1
+    """Not at all."""
+    SELF_QUERY_RULES: _SelfQuery.ValueType  # 2
+    """By rules, from the declared fields."""
+
+class SelfQuery(_SelfQuery, metaclass=_SelfQueryEnumTypeWrapper):
+    """How filters are read out of the question."""
+
+SELF_QUERY_UNSPECIFIED: SelfQuery.ValueType  # 0
+"""As the knowledge base says."""
+SELF_QUERY_OFF: SelfQuery.ValueType  # 1
+"""Not at all."""
+SELF_QUERY_RULES: SelfQuery.ValueType  # 2
+"""By rules, from the declared fields."""
+Global___SelfQuery: _TypeAlias = SelfQuery  # noqa: Y015
+
+class _Parent:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ParentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Parent.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PARENT_UNSPECIFIED: _Parent.ValueType  # 0
+    """As the knowledge base says."""
+    PARENT_NONE: _Parent.ValueType  # 1
+    """The chunk itself."""
+    PARENT_SECTION: _Parent.ValueType  # 2
+    """All of its section."""
+    PARENT_DOCUMENT: _Parent.ValueType  # 3
+    """All of its document."""
+
+class Parent(_Parent, metaclass=_ParentEnumTypeWrapper):
+    """What is returned in place of the chunk that was found."""
+
+PARENT_UNSPECIFIED: Parent.ValueType  # 0
+"""As the knowledge base says."""
+PARENT_NONE: Parent.ValueType  # 1
+"""The chunk itself."""
+PARENT_SECTION: Parent.ValueType  # 2
+"""All of its section."""
+PARENT_DOCUMENT: Parent.ValueType  # 3
+"""All of its document."""
+Global___Parent: _TypeAlias = Parent  # noqa: Y015
 
 class _IngestOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -60,19 +169,23 @@ class EmbedRequest(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     DENSE_ONLY_FIELD_NUMBER: _builtins.int
+    KNOWLEDGE_BASE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text, cut at the model's limit."""
     dense_only: _builtins.bool
     """Leaves the token vectors out."""
+    knowledge_base: _builtins.str
+    """Encodes with this knowledge base's model; with the built-in one when empty."""
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         dense_only: _builtins.bool = ...,
+        knowledge_base: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dense_only", b"dense_only", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dense_only", b"dense_only", "knowledge_base", b"knowledge_base", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,15 +414,17 @@ class SearchRequest(_message.Message):
     QUESTION_VECTORS_FIELD_NUMBER: _builtins.int
     TOP_K_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
-    LEG_LIMIT_FIELD_NUMBER: _builtins.int
+    MORE_KNOWLEDGE_BASES_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     knowledge_base: _builtins.str
     """Where to look."""
     query: _builtins.str
     """The question, for the sparse leg."""
     top_k: _builtins.int
     """How many passages to return, 1 to 1000."""
-    leg_limit: _builtins.int
-    """How many candidates each leg contributes; the knowledge base's default when 0."""
+    explain: _builtins.bool
+    """Fills `explanation`."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks; the tenant filter comes from here alone."""
@@ -322,6 +437,14 @@ class SearchRequest(_message.Message):
     def filter(self) -> Global___Filter:
         """Restricts the passages."""
 
+    @_builtins.property
+    def more_knowledge_bases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where else to look; what is found is ranked together."""
+
+    @_builtins.property
+    def parameters(self) -> Global___RetrievalParameters:
+        """Overrides the knowledge base's parameters of retrieval."""
+
     def __init__(
         self,
         *,
@@ -331,15 +454,253 @@ class SearchRequest(_message.Message):
         question_vectors: _common_pb2.QuestionVectors | None = ...,
         top_k: _builtins.int = ...,
         filter: Global___Filter | None = ...,
-        leg_limit: _builtins.int = ...,
+        more_knowledge_bases: _abc.Iterable[_builtins.str] | None = ...,
+        parameters: Global___RetrievalParameters | None = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "principal", b"principal", "question_vectors", b"question_vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "parameters", b"parameters", "principal", b"principal", "question_vectors", b"question_vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "knowledge_base", b"knowledge_base", "leg_limit", b"leg_limit", "principal", b"principal", "query", b"query", "question_vectors", b"question_vectors", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "filter", b"filter", "knowledge_base", b"knowledge_base", "more_knowledge_bases", b"more_knowledge_bases", "parameters", b"parameters", "principal", b"principal", "query", b"query", "question_vectors", b"question_vectors", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class FusionParameters(_message.Message):
+    """How the legs' ranks become one score; what is absent is as the knowledge base says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    K_FIELD_NUMBER: _builtins.int
+    DENSE_FIELD_NUMBER: _builtins.int
+    SPARSE_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    KEYWORD_FIELD_NUMBER: _builtins.int
+    k: _builtins.int
+    """The constant of reciprocal rank fusion; Qdrant's default is 2, the paper's 60 is 61 here."""
+    dense: _builtins.float
+    """Weight of the dense leg."""
+    sparse: _builtins.float
+    """Weight of the sparse leg."""
+    tokens: _builtins.float
+    """Weight of the token leg."""
+    keyword: _builtins.float
+    """Weight of the keyword store's leg."""
+    def __init__(
+        self,
+        *,
+        k: _builtins.int | None = ...,
+        dense: _builtins.float | None = ...,
+        sparse: _builtins.float | None = ...,
+        tokens: _builtins.float | None = ...,
+        keyword: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dense", b"_dense", "_k", b"_k", "_keyword", b"_keyword", "_sparse", b"_sparse", "_tokens", b"_tokens", "dense", b"dense", "k", b"k", "keyword", b"keyword", "sparse", b"sparse", "tokens", b"tokens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dense", b"_dense", "_k", b"_k", "_keyword", b"_keyword", "_sparse", b"_sparse", "_tokens", b"_tokens", "dense", b"dense", "k", b"k", "keyword", b"keyword", "sparse", b"sparse", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dense: _TypeAlias = _typing.Literal["dense"]  # noqa: Y015
+    _WhichOneofArgType__dense: _TypeAlias = _typing.Literal["_dense", b"_dense"]  # noqa: Y015
+    _WhichOneofReturnType__k: _TypeAlias = _typing.Literal["k"]  # noqa: Y015
+    _WhichOneofArgType__k: _TypeAlias = _typing.Literal["_k", b"_k"]  # noqa: Y015
+    _WhichOneofReturnType__keyword: _TypeAlias = _typing.Literal["keyword"]  # noqa: Y015
+    _WhichOneofArgType__keyword: _TypeAlias = _typing.Literal["_keyword", b"_keyword"]  # noqa: Y015
+    _WhichOneofReturnType__sparse: _TypeAlias = _typing.Literal["sparse"]  # noqa: Y015
+    _WhichOneofArgType__sparse: _TypeAlias = _typing.Literal["_sparse", b"_sparse"]  # noqa: Y015
+    _WhichOneofReturnType__tokens: _TypeAlias = _typing.Literal["tokens"]  # noqa: Y015
+    _WhichOneofArgType__tokens: _TypeAlias = _typing.Literal["_tokens", b"_tokens"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dense) -> _WhichOneofReturnType__dense | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__k) -> _WhichOneofReturnType__k | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__keyword) -> _WhichOneofReturnType__keyword | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sparse) -> _WhichOneofReturnType__sparse | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens) -> _WhichOneofReturnType__tokens | None: ...
+
+Global___FusionParameters: _TypeAlias = FusionParameters  # noqa: Y015
+
+@_typing.final
+class RetrievalParameters(_message.Message):
+    """Parameters of one retrieval; what is absent is as the knowledge base says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERSAMPLING_FIELD_NUMBER: _builtins.int
+    ACORN_FIELD_NUMBER: _builtins.int
+    TOKEN_MATCH_FIELD_NUMBER: _builtins.int
+    FUSION_FIELD_NUMBER: _builtins.int
+    MIN_SIMILARITY_FIELD_NUMBER: _builtins.int
+    MAX_PER_DOCUMENT_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    SELF_QUERY_FIELD_NUMBER: _builtins.int
+    KEYWORD_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    LEG_LIMIT_FIELD_NUMBER: _builtins.int
+    oversampling: _builtins.float
+    """Candidates fetched by quantized score for each one kept after rescoring."""
+    acorn: Global___Acorn.ValueType
+    """ACORN."""
+    token_match: Global___TokenMatch.ValueType
+    """The token leg."""
+    min_similarity: _builtins.float
+    """Drops passages none of whose sentences is this similar to the question; -1 to 1."""
+    max_per_document: _builtins.int
+    """The most passages of one document; 0 for any number."""
+    diversity: _builtins.float
+    """Maximal marginal relevance: 0 ranks by relevance alone, 1 by difference alone."""
+    neighbours: _builtins.int
+    """Chunks before and after that are joined to each passage."""
+    parent: Global___Parent.ValueType
+    """What stands for the chunk."""
+    self_query: Global___SelfQuery.ValueType
+    """Filters from the question."""
+    keyword_timeout_ms: _builtins.int
+    """Milliseconds that the keyword store may take; its leg is left out after that."""
+    leg_limit: _builtins.int
+    """Candidates that each leg contributes."""
+    @_builtins.property
+    def fusion(self) -> Global___FusionParameters:
+        """The fusion."""
+
+    def __init__(
+        self,
+        *,
+        oversampling: _builtins.float | None = ...,
+        acorn: Global___Acorn.ValueType = ...,
+        token_match: Global___TokenMatch.ValueType = ...,
+        fusion: Global___FusionParameters | None = ...,
+        min_similarity: _builtins.float | None = ...,
+        max_per_document: _builtins.int | None = ...,
+        diversity: _builtins.float | None = ...,
+        neighbours: _builtins.int | None = ...,
+        parent: Global___Parent.ValueType = ...,
+        self_query: Global___SelfQuery.ValueType = ...,
+        keyword_timeout_ms: _builtins.int | None = ...,
+        leg_limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_keyword_timeout_ms", b"_keyword_timeout_ms", "_leg_limit", b"_leg_limit", "_max_per_document", b"_max_per_document", "_min_similarity", b"_min_similarity", "_neighbours", b"_neighbours", "_oversampling", b"_oversampling", "diversity", b"diversity", "fusion", b"fusion", "keyword_timeout_ms", b"keyword_timeout_ms", "leg_limit", b"leg_limit", "max_per_document", b"max_per_document", "min_similarity", b"min_similarity", "neighbours", b"neighbours", "oversampling", b"oversampling"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_diversity", b"_diversity", "_keyword_timeout_ms", b"_keyword_timeout_ms", "_leg_limit", b"_leg_limit", "_max_per_document", b"_max_per_document", "_min_similarity", b"_min_similarity", "_neighbours", b"_neighbours", "_oversampling", b"_oversampling", "acorn", b"acorn", "diversity", b"diversity", "fusion", b"fusion", "keyword_timeout_ms", b"keyword_timeout_ms", "leg_limit", b"leg_limit", "max_per_document", b"max_per_document", "min_similarity", b"min_similarity", "neighbours", b"neighbours", "oversampling", b"oversampling", "parent", b"parent", "self_query", b"self_query", "token_match", b"token_match"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__diversity: _TypeAlias = _typing.Literal["diversity"]  # noqa: Y015
+    _WhichOneofArgType__diversity: _TypeAlias = _typing.Literal["_diversity", b"_diversity"]  # noqa: Y015
+    _WhichOneofReturnType__keyword_timeout_ms: _TypeAlias = _typing.Literal["keyword_timeout_ms"]  # noqa: Y015
+    _WhichOneofArgType__keyword_timeout_ms: _TypeAlias = _typing.Literal["_keyword_timeout_ms", b"_keyword_timeout_ms"]  # noqa: Y015
+    _WhichOneofReturnType__leg_limit: _TypeAlias = _typing.Literal["leg_limit"]  # noqa: Y015
+    _WhichOneofArgType__leg_limit: _TypeAlias = _typing.Literal["_leg_limit", b"_leg_limit"]  # noqa: Y015
+    _WhichOneofReturnType__max_per_document: _TypeAlias = _typing.Literal["max_per_document"]  # noqa: Y015
+    _WhichOneofArgType__max_per_document: _TypeAlias = _typing.Literal["_max_per_document", b"_max_per_document"]  # noqa: Y015
+    _WhichOneofReturnType__min_similarity: _TypeAlias = _typing.Literal["min_similarity"]  # noqa: Y015
+    _WhichOneofArgType__min_similarity: _TypeAlias = _typing.Literal["_min_similarity", b"_min_similarity"]  # noqa: Y015
+    _WhichOneofReturnType__neighbours: _TypeAlias = _typing.Literal["neighbours"]  # noqa: Y015
+    _WhichOneofArgType__neighbours: _TypeAlias = _typing.Literal["_neighbours", b"_neighbours"]  # noqa: Y015
+    _WhichOneofReturnType__oversampling: _TypeAlias = _typing.Literal["oversampling"]  # noqa: Y015
+    _WhichOneofArgType__oversampling: _TypeAlias = _typing.Literal["_oversampling", b"_oversampling"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diversity) -> _WhichOneofReturnType__diversity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__keyword_timeout_ms) -> _WhichOneofReturnType__keyword_timeout_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leg_limit) -> _WhichOneofReturnType__leg_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_per_document) -> _WhichOneofReturnType__max_per_document | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_similarity) -> _WhichOneofReturnType__min_similarity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours) -> _WhichOneofReturnType__neighbours | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__oversampling) -> _WhichOneofReturnType__oversampling | None: ...
+
+Global___RetrievalParameters: _TypeAlias = RetrievalParameters  # noqa: Y015
+
+@_typing.final
+class Explanation(_message.Message):
+    """How a search was carried out in one knowledge base."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CandidatesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    KNOWLEDGE_BASE_FIELD_NUMBER: _builtins.int
+    ACORN_FIELD_NUMBER: _builtins.int
+    ACORN_REASON_FIELD_NUMBER: _builtins.int
+    SELECTIVITY_FIELD_NUMBER: _builtins.int
+    SELF_QUERY_FILTER_JSON_FIELD_NUMBER: _builtins.int
+    SELF_QUERY_PHRASES_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    PARAMETERS_JSON_FIELD_NUMBER: _builtins.int
+    MODEL_DIGEST_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    knowledge_base: _builtins.str
+    """Which."""
+    acorn: Global___Acorn.ValueType
+    """The ACORN choice."""
+    acorn_reason: _builtins.str
+    """Why that was chosen."""
+    selectivity: _builtins.float
+    """Share of the tenant's chunks that the filter is estimated to let pass; absent where it was not estimated."""
+    self_query_filter_json: _builtins.str
+    """The filter read out of the question, as JSON of the REST API; empty where there is none."""
+    parameters_json: _builtins.str
+    """Parameters in effect, as JSON of the REST API."""
+    model_digest: _builtins.str
+    """Digest of the model that encoded the question."""
+    generation: _builtins.str
+    """The generation that answered."""
+    @_builtins.property
+    def self_query_phrases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What of the question the filter was read from."""
+
+    @_builtins.property
+    def candidates(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Candidates by leg."""
+
+    def __init__(
+        self,
+        *,
+        knowledge_base: _builtins.str = ...,
+        acorn: Global___Acorn.ValueType = ...,
+        acorn_reason: _builtins.str = ...,
+        selectivity: _builtins.float | None = ...,
+        self_query_filter_json: _builtins.str = ...,
+        self_query_phrases: _abc.Iterable[_builtins.str] | None = ...,
+        candidates: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        parameters_json: _builtins.str = ...,
+        model_digest: _builtins.str = ...,
+        generation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_selectivity", b"_selectivity", "selectivity", b"selectivity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_selectivity", b"_selectivity", "acorn", b"acorn", "acorn_reason", b"acorn_reason", "candidates", b"candidates", "generation", b"generation", "knowledge_base", b"knowledge_base", "model_digest", b"model_digest", "parameters_json", b"parameters_json", "selectivity", b"selectivity", "self_query_filter_json", b"self_query_filter_json", "self_query_phrases", b"self_query_phrases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__selectivity: _TypeAlias = _typing.Literal["selectivity"]  # noqa: Y015
+    _WhichOneofArgType__selectivity: _TypeAlias = _typing.Literal["_selectivity", b"_selectivity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__selectivity) -> _WhichOneofReturnType__selectivity | None: ...
+
+Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
 
 @_typing.final
 class SearchResponse(_message.Message):
@@ -371,6 +732,7 @@ class SearchResponse(_message.Message):
     TIMINGS_MS_FIELD_NUMBER: _builtins.int
     QUESTION_VECTORS_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
+    EXPLANATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Passage]:
         """Best first."""
@@ -387,6 +749,10 @@ class SearchResponse(_message.Message):
     def degraded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Legs that failed or came too late."""
 
+    @_builtins.property
+    def explanations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Explanation]:
+        """How each knowledge base was searched; only where asked for."""
+
     def __init__(
         self,
         *,
@@ -394,10 +760,11 @@ class SearchResponse(_message.Message):
         timings_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         question_vectors: _common_pb2.QuestionVectors | None = ...,
         degraded: _abc.Iterable[_builtins.str] | None = ...,
+        explanations: _abc.Iterable[Global___Explanation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["question_vectors", b"question_vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "passages", b"passages", "question_vectors", b"question_vectors", "timings_ms", b"timings_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "explanations", b"explanations", "passages", b"passages", "question_vectors", b"question_vectors", "timings_ms", b"timings_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -416,6 +783,8 @@ class Document(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     ACL_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique within tenant and knowledge base; ingesting it again replaces it."""
     text: _builtins.str
@@ -428,9 +797,15 @@ class Document(_message.Message):
     """What text or content is written in. Empty: plain for text; for content what its first bytes and the id's suffix say."""
     content: _builtins.bytes
     """A file as it is, in place of text: HTML, PDF, DOCX, CSV, Markdown or text in any encoding, also gzipped."""
+    url: _builtins.str
+    """Where to fetch it from, in place of text and content: http or https, and never an address inside."""
     @_builtins.property
     def acl(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Who may see it; empty means everyone in the tenant."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it stops being found and is removed; never when absent."""
 
     def __init__(
         self,
@@ -442,10 +817,12 @@ class Document(_message.Message):
         media_type: _builtins.str = ...,
         acl: _abc.Iterable[_builtins.str] | None = ...,
         content: _builtins.bytes = ...,
+        url: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acl", b"acl", "content", b"content", "id", b"id", "media_type", b"media_type", "metadata_json", b"metadata_json", "text", b"text", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acl", b"acl", "content", b"content", "expire_time", b"expire_time", "id", b"id", "media_type", b"media_type", "metadata_json", b"metadata_json", "text", b"text", "title", b"title", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -730,3 +1107,65 @@ class GetUsageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetUsageResponse: _TypeAlias = GetUsageResponse  # noqa: Y015
+
+@_typing.final
+class RebuildRequest(_message.Message):
+    """Asks for a knowledge base to be built anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    KNOWLEDGE_BASE_FIELD_NUMBER: _builtins.int
+    knowledge_base: _builtins.str
+    """Which."""
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """Who asks."""
+
+    def __init__(
+        self,
+        *,
+        principal: _common_pb2.Principal | None = ...,
+        knowledge_base: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["knowledge_base", b"knowledge_base", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebuildRequest: _TypeAlias = RebuildRequest  # noqa: Y015
+
+@_typing.final
+class RebuildResponse(_message.Message):
+    """How far a rebuild is; the last one has `done`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    TOTAL_DOCUMENTS_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    generation: _builtins.str
+    """The generation that is being built."""
+    documents: _builtins.int
+    """Documents in it."""
+    total_documents: _builtins.int
+    """Documents it will have."""
+    done: _builtins.bool
+    """It has taken the place of the one before."""
+    def __init__(
+        self,
+        *,
+        generation: _builtins.str = ...,
+        documents: _builtins.int = ...,
+        total_documents: _builtins.int = ...,
+        done: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "done", b"done", "generation", b"generation", "total_documents", b"total_documents"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebuildResponse: _TypeAlias = RebuildResponse  # noqa: Y015

@@ -65,6 +65,11 @@ class RetrieverServiceStub:
                 request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
+        self.Rebuild = channel.unary_stream(
+                '/sluice.retriever.v1.RetrieverService/Rebuild',
+                request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildRequest.SerializeToString,
+                response_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildResponse.FromString,
+                _registered_method=True)
 
 
 class RetrieverServiceServicer:
@@ -113,6 +118,13 @@ class RetrieverServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rebuild(self, request, context):
+        """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RetrieverServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +157,11 @@ def add_RetrieverServiceServicer_to_server(servicer, server):
                     servicer.GetUsage,
                     request_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetUsageRequest.FromString,
                     response_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'Rebuild': grpc.unary_stream_rpc_method_handler(
+                    servicer.Rebuild,
+                    request_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildRequest.FromString,
+                    response_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +327,33 @@ class RetrieverService:
             '/sluice.retriever.v1.RetrieverService/GetUsage',
             sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetUsageRequest.SerializeToString,
             sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rebuild(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sluice.retriever.v1.RetrieverService/Rebuild',
+            sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildRequest.SerializeToString,
+            sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class RetrieverServiceStub:
     """Lists the documents that a tenant holds, by id."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_retriever_pb2.GetUsageRequest, _retriever_pb2.GetUsageResponse]
     """Counts what a tenant holds in a knowledge base."""
+    Rebuild: _grpc.UnaryStreamMultiCallable[_retriever_pb2.RebuildRequest, _retriever_pb2.RebuildResponse]
+    """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
 
 @_typing.type_check_only
 class RetrieverServiceAsyncStub(RetrieverServiceStub):
@@ -63,6 +65,8 @@ class RetrieverServiceAsyncStub(RetrieverServiceStub):
     """Lists the documents that a tenant holds, by id."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_retriever_pb2.GetUsageRequest, _retriever_pb2.GetUsageResponse]  # type: ignore[assignment]
     """Counts what a tenant holds in a knowledge base."""
+    Rebuild: _aio.UnaryStreamMultiCallable[_retriever_pb2.RebuildRequest, _retriever_pb2.RebuildResponse]  # type: ignore[assignment]
+    """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
 
 class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
     """Stores documents and finds the passages that answer a question. Every call sees one tenant only."""
@@ -114,5 +118,13 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_pb2.GetUsageResponse, _abc.Awaitable[_retriever_pb2.GetUsageResponse]]:
         """Counts what a tenant holds in a knowledge base."""
+
+    @_abc_1.abstractmethod
+    def Rebuild(
+        self,
+        request: _retriever_pb2.RebuildRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_retriever_pb2.RebuildResponse], _abc.AsyncIterator[_retriever_pb2.RebuildResponse]]:
+        """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
 
 def add_RetrieverServiceServicer_to_server(servicer: RetrieverServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
