@@ -16,15 +16,16 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_retriever.domain.model import Document, Passage, Reader
-from sluice_retriever.encoding.encoder import Encoder
 from sluice_retriever.ingestion import Ingestion
 from sluice_retriever.questions import Questions, Search
-from sluice_retriever.store.knowledge_bases import KnowledgeBases
+from sluice_retriever.service import Retriever, opened
+from sluice_retriever.settings import RetrieverSettings
 
 KNOWLEDGE_BASE = "bench"
 TENANT = "bench"
@@ -48,15 +49,18 @@ async def measure(data: Path, documents: int) -> None:
     labels = read_labels(data / "qrels" / "test.tsv")
     corpus = read_corpus(data / "corpus.jsonl", labels, documents)
     queries = {row["_id"]: row["text"] for row in read_lines(data / "queries.jsonl")}
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as threads:
-        knowledge_bases = KnowledgeBases(Path(folder))
-        await knowledge_bases.apply({KNOWLEDGE_BASE: KnowledgeBaseSpec()})
-        try:
-            await ingest(Ingestion(knowledge_bases, Encoder(threads=2), threads), corpus)
-            questions = Questions(knowledge_bases, Encoder(), threads)
-            await ask(questions, {query: queries[query] for query in labels}, labels)
-        finally:
-            await knowledge_bases.close()
+    async with retriever() as running:
+        await ingest(running.ingestion, corpus)
+        await ask(running.questions, {query: queries[query] for query in labels}, labels)
+
+
+@asynccontextmanager
+async def retriever() -> AsyncIterator[Retriever]:
+    """A retriever with an empty knowledge base, gone with all its data after the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with opened(RetrieverSettings(data_dir=Path(folder))) as running:
+            await running.knowledge_bases.apply({KNOWLEDGE_BASE: KnowledgeBaseSpec()})
+            yield running
 
 
 async def ingest(ingestion: Ingestion, corpus: list[Document]) -> None:

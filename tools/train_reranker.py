@@ -13,24 +13,18 @@ import asyncio
 import hashlib
 import statistics
 import sys
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_reranker.domain.features import NAMES, Features
 from sluice_reranker.domain.model import Candidate, Placed, Sentence
 from sluice_reranker.domain.ranking import WEIGHTS
 from sluice_retriever.domain.model import Passage, Reader
-from sluice_retriever.encoding.encoder import Encoder
-from sluice_retriever.ingestion import Ingestion
-from sluice_retriever.questions import Questions, Search
-from sluice_retriever.store.knowledge_bases import KnowledgeBases
+from sluice_retriever.questions import Search
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 from retrieval_quality import (
@@ -42,6 +36,7 @@ from retrieval_quality import (
     read_corpus,
     read_labels,
     read_lines,
+    retriever,
 )
 
 _STEPS, _RATE, _PENALTY = 2000, 0.5, 1e-3
@@ -94,20 +89,13 @@ async def gather(name: str, documents: int) -> list[Asked]:
     data = Path(folder)
     labels = _labels(data, split or "train")
     queries = {row["_id"]: row["text"] for row in read_lines(data / "queries.jsonl")}
-    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(1) as threads:
-        knowledge_bases = KnowledgeBases(Path(place))
-        await knowledge_bases.apply({KNOWLEDGE_BASE: KnowledgeBaseSpec()})
-        try:
-            corpus = read_corpus(data / "corpus.jsonl", labels, documents)
-            await ingest(Ingestion(knowledge_bases, Encoder(threads=2), threads), corpus)
-            questions = Questions(knowledge_bases, Encoder(), threads)
-            found = []
-            for query, grades in labels.items():
-                search = Search(Reader(TENANT), KNOWLEDGE_BASE, queries[query], _CANDIDATES)
-                passages = (await questions.search(search)).passages
-                found.append(_asked(queries[query], passages, grades))
-        finally:
-            await knowledge_bases.close()
+    async with retriever() as running:
+        await ingest(running.ingestion, read_corpus(data / "corpus.jsonl", labels, documents))
+        found = []
+        for query, grades in labels.items():
+            search = Search(Reader(TENANT), KNOWLEDGE_BASE, queries[query], _CANDIDATES)
+            passages = (await running.questions.search(search)).passages
+            found.append(_asked(queries[query], passages, grades))
     return [asked for asked in found if len(asked.documents)]
 
 

@@ -7,10 +7,13 @@ import qdrant_edge as edge
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_retriever.domain.model import Floats
 from sluice_retriever.encoding.batching import batches
-from sluice_retriever.store import coding, edge_schema
+from sluice_retriever.store import coding
+from sluice_retriever.store.edge import schema
+from sluice_retriever.store.schema import Manifest, Shape
+
+MANIFEST = Manifest(generation="g000001", model_digest="m", dense_dimension=384, shape=Shape())
 
 
 def unit_rows(seed: int, *shape: int) -> Floats:
@@ -21,7 +24,7 @@ def unit_rows(seed: int, *shape: int) -> Floats:
 
 def test_the_engine_over_coded_tokens_gives_the_mean_cosine_of_plain_ones(tmp_path: Path) -> None:
     question, passages = unit_rows(1, 12, 128), [unit_rows(seed, 30, 128) for seed in range(2, 42)]
-    shard = edge.EdgeShard.create(str(tmp_path), edge_schema.edge_config(KnowledgeBaseSpec(), 1))
+    shard = edge.EdgeShard.create(str(tmp_path), schema.edge_config(MANIFEST, 1))
     points = [
         edge.Point(
             id=index, vector={"tokens": coding.encode_tokens(tokens).astype(float).tolist()}, payload={}

@@ -56,11 +56,14 @@ def test_what_cannot_be_stored_is_refused_with_its_reason(change: dict[str, str]
     ],
 )
 def test_every_part_of_a_document_changes_its_digest(change: dict[str, str]) -> None:
-    assert documents.digest(replace(GOOD, **change), "e") != documents.digest(GOOD, "e")  # type: ignore[arg-type]
+    assert documents.digest(replace(GOOD, **change), "c", "m") != documents.digest(GOOD, "c", "m")  # type: ignore[arg-type]
 
 
-def test_the_encoding_is_part_of_the_digest() -> None:
-    assert documents.digest(GOOD, "model a") != documents.digest(GOOD, "model b")
+def test_cutting_and_model_are_part_of_the_digest() -> None:
+    names = {documents.digest(GOOD, cutting, model) for cutting in "ab" for model in "mn"}
+
+    assert len(names) == 4
+    assert documents.with_model(documents.digest(GOOD, "a", "m"), "n") == documents.digest(GOOD, "a", "n")
 
 
 def test_a_chunk_id_is_stable_and_differs_by_tenant_place_and_text() -> None:

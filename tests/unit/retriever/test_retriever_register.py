@@ -8,12 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from sluice_retriever.store.edge.register import Register
 from sluice_retriever.store.messages import Part, Stored
-from sluice_retriever.store.register import Register
 
 
 def part(write_id: str, document_id: str = "d", digest: str = "x", total: int | None = 1) -> Part:
-    return Part(write_id, "t", document_id, digest, "{}", (), (), first=True, total=total)
+    return Part(write_id, "t", document_id, digest, "{}", (), None, (), start=0, total=total)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_write_counts_once_it_is_committed(register: Register) -> None:
     register.commit([part("w1")])
 
     assert before is None
-    assert register.stored("t", "d") == Stored("x", 1)
+    assert register.stored("t", "d") == Stored("x", 1, "w1")
     assert register.unfinished() == []
 
 
@@ -38,7 +38,7 @@ def test_a_newer_write_makes_the_older_stale(register: Register) -> None:
         register.begin([write])
         register.commit([write])
 
-    assert register.stored("t", "d") == Stored("y", 3)
+    assert register.stored("t", "d") == Stored("y", 3, "w2")
     assert register.stale() == ["w1"]
     assert register.usage("t") == (1, 3)
 
@@ -49,7 +49,7 @@ def test_an_abandoned_write_leaves_the_older_in_force(register: Register) -> Non
     register.begin([part("w2", digest="y")])
     register.abandon(["w1", "w2"])
 
-    assert register.stored("t", "d") == Stored("x", 1)
+    assert register.stored("t", "d") == Stored("x", 1, "w1")
     assert register.stale() == ["w2"]
     assert not register.is_pending("w2")
 
@@ -71,7 +71,7 @@ def test_what_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
 
     second = Register(tmp_path / "r.sqlite")
 
-    assert second.stored("t", "d") == Stored("x", 1)
+    assert second.stored("t", "d") == Stored("x", 1, "w1")
     assert second.unfinished() == ["w2"]
     second.close()
 

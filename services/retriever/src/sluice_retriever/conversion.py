@@ -24,6 +24,7 @@ from sluice_retriever.domain.model import (
     Reader,
 )
 from sluice_retriever.questions import Search
+from sluice_retriever.rebuilding import Progress
 from sluice_servicekit.errors import InvalidArgument
 
 _OUTCOMES = {
@@ -194,6 +195,16 @@ def ingested(result: Ingested) -> retriever_pb2.IngestResponse:
         reason=result.reason,
         chunks=result.chunks,
         total_chunks=result.total_chunks,
+    )
+
+
+def rebuilding(progress: Progress) -> retriever_pb2.RebuildResponse:
+    """How far a rebuild is."""
+    return retriever_pb2.RebuildResponse(
+        generation=progress.generation,
+        documents=progress.documents,
+        total_documents=progress.total,
+        done=progress.done,
     )
 
 

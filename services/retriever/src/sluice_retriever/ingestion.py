@@ -1,13 +1,13 @@
 """Documents: parsed and cut, encoded together and put in force, in slices that bound memory and waiting."""
 
-import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from concurrent.futures import Executor
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from prometheus_client import Counter
 
+from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_retriever.domain import documents
 from sluice_retriever.domain.chunking import Budget, context_line
 from sluice_retriever.domain.model import (
@@ -18,12 +18,11 @@ from sluice_retriever.domain.model import (
     Outcome,
     Usage,
 )
-from sluice_retriever.encoding.encoder import Encoder
 from sluice_retriever.encoding.tokenizing import WINDOW
 from sluice_retriever.planning import Plan, Planner
 from sluice_retriever.preparing.preparer import Preparer
 from sluice_retriever.store import coding
-from sluice_retriever.store.knowledge_bases import KnowledgeBases
+from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases
 from sluice_retriever.store.messages import Part, Piece
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
@@ -66,13 +65,9 @@ class _Run:
 class Ingestion:
     """The writing half of the retriever."""
 
-    def __init__(
-        self, knowledge_bases: KnowledgeBases, preparer: Preparer, encoder: Encoder, threads: Executor
-    ) -> None:
+    def __init__(self, knowledge_bases: KnowledgeBases, preparer: Preparer) -> None:
         self._knowledge_bases = knowledge_bases
-        self._planner = Planner(preparer, encoder.model_digest)
-        self._encoder = encoder
-        self._threads = threads
+        self._planner = Planner(preparer)
 
     async def ingest(
         self, tenant: str, knowledge_base: str, group: Sequence[Document]
@@ -84,28 +79,32 @@ class Ingestion:
             NotFound: there is no such knowledge base.
             Unavailable: the worker died; documents without an outcome are not stored.
         """
-        loop = asyncio.get_running_loop()
-        budget = self._budget(knowledge_base)
-        ids = tuple({document.id for document in group})
-        stored = await self._knowledge_bases.stored(knowledge_base, tenant, ids)
-        plans = await self._planner.plan(group, stored, budget)
+        async with self._knowledge_bases.home(knowledge_base).writing.shared():
+            # Only now: until the gate opens, another generation may have taken the place of the one before.
+            home = self._knowledge_bases.home(knowledge_base)
+            async with aclosing(self._ingest(tenant, home, group)) as results:
+                async for result in results:
+                    yield result
+
+    async def _ingest(self, tenant: str, home: Home, group: Sequence[Document]) -> AsyncGenerator[Ingested]:
+        stored = await home.store.stored(tenant, tuple({document.id for document in group}))
+        model = home.encoder.model_digest
+        plans = await self._planner.plan(group, stored, _budget(home.spec), model)
         begun: set[str] = set()
         try:
             for slice_ in _slices(plans):
-                with tracing.span(names.SPAN_INGEST, {names.KNOWLEDGE_BASE: knowledge_base}):
-                    parts = await loop.run_in_executor(
-                        self._threads, self._encode, slice_, tenant, knowledge_base
-                    )
+                with tracing.span(names.SPAN_INGEST, {names.KNOWLEDGE_BASE: home.name}):
+                    parts = await _encode(slice_, tenant, home)
                     begun.update(part.write_id for part in parts)
                     if parts:
-                        await self._knowledge_bases.write(knowledge_base, parts)
+                        await home.store.write(parts)
                     begun.difference_update(part.write_id for part in parts if part.total is not None)
-                _CHUNKS.labels(knowledge_base).inc(sum(len(part.pieces) for part in parts))
+                _CHUNKS.labels(home.name).inc(sum(len(part.pieces) for part in parts))
                 for run in slice_:
                     yield run.outcome
         finally:
             if begun:
-                self._knowledge_bases.abandon(knowledge_base, tuple(begun))
+                await home.store.abandon(tenant, tuple(begun))
 
     async def delete(self, tenant: str, knowledge_base: str, ids: Sequence[str]) -> int:
         """Removes documents; gives how many of the ids there were.
@@ -118,37 +117,36 @@ class Ingestion:
                 f"{len(ids)} documents are named; one call deletes {_MAX_DELETED} at most",
                 field="document_ids",
             )
-        return await self._knowledge_bases.delete(knowledge_base, tenant, tuple(ids))
+        async with self._knowledge_bases.home(knowledge_base).writing.shared():
+            return await self._knowledge_bases.home(knowledge_base).store.delete(tenant, tuple(ids))
 
     async def list_documents(
         self, tenant: str, knowledge_base: str, prefix: str, after: str, limit: int
     ) -> list[DocumentSummary]:
         """A page of the stored documents, by id: those whose ids start with `prefix` and come after `after`."""
-        return await self._knowledge_bases.list_documents(knowledge_base, tenant, prefix, after, limit)
+        store = self._knowledge_bases.home(knowledge_base).store
+        return await store.documents(tenant, prefix, after, limit)
 
     async def usage(self, tenant: str, knowledge_base: str) -> Usage:
         """What a tenant holds."""
-        return await self._knowledge_bases.usage(knowledge_base, tenant)
+        return await self._knowledge_bases.home(knowledge_base).store.usage(tenant)
 
-    def _budget(self, knowledge_base: str) -> Budget:
-        chunking = self._knowledge_bases.spec(knowledge_base).chunking
-        return Budget(chunking.max_tokens, chunking.overlap_sentences, WINDOW)
 
-    def _encode(self, slice_: Sequence[_Run], tenant: str, knowledge_base: str) -> list[Part]:
-        runs = [run for run in slice_ if run.plan.chunks]
-        encoded = iter(
-            self._encoder.chunks(
-                [
-                    (context_line(run.plan.title, piece.section), piece)
-                    for run in runs
-                    for piece in run.plan.chunks[run.start : run.end]
-                ]
-            )
-        )
-        return [
-            _part(run, tenant, knowledge_base, list(itertools.islice(encoded, run.end - run.start)))
-            for run in runs
-        ]
+def _budget(spec: KnowledgeBaseSpec) -> Budget:
+    return Budget(spec.chunking.max_tokens, spec.chunking.overlap_sentences, WINDOW)
+
+
+async def _encode(slice_: Sequence[_Run], tenant: str, home: Home) -> list[Part]:
+    runs = [run for run in slice_ if run.plan.chunks]
+    chunks = [
+        (context_line(run.plan.title, piece.section), piece)
+        for run in runs
+        for piece in run.plan.chunks[run.start : run.end]
+    ]
+    encoded = iter(await home.encoder.chunks(chunks) if chunks else ())
+    return [
+        _part(run, tenant, home.name, list(itertools.islice(encoded, run.end - run.start))) for run in runs
+    ]
 
 
 def _part(run: _Run, tenant: str, knowledge_base: str, vectors: Sequence[ChunkVectors]) -> Part:
@@ -164,8 +162,9 @@ def _part(run: _Run, tenant: str, knowledge_base: str, vectors: Sequence[ChunkVe
         digest=plan.digest,
         metadata_json=document.metadata_json,
         acl=document.acl,
+        expires=document.expires,
         pieces=tuple(pieces),
-        first=run.start == 0,
+        start=run.start,
         total=len(plan.chunks) if run.ends_document else None,
     )
 

@@ -32,19 +32,26 @@ class Planner:
 
     Args:
         preparer: Parses and cuts.
-        model_digest: Of the model that encodes: what another model encoded is not the same content.
     """
 
-    def __init__(self, preparer: Preparer, model_digest: str) -> None:
+    def __init__(self, preparer: Preparer) -> None:
         self._preparer = preparer
-        self._model_digest = model_digest
 
     async def plan(
-        self, group: Sequence[Document], stored: Mapping[str, Stored], budget: Budget
+        self, group: Sequence[Document], stored: Mapping[str, Stored], budget: Budget, model_digest: str
     ) -> list[Plan]:
-        """One plan for each document, in order. Within one group a later copy of an id counts as the newer one."""
-        encoding = f"{budget}/{registry.VERSION}/{self._model_digest}"
-        judged = await asyncio.to_thread(lambda: [_judge(document, encoding) for document in group])
+        """One plan for each document, in order. Within one group a later copy of an id counts as the newer one.
+
+        Args:
+            group: The documents.
+            stored: What is stored of them.
+            budget: How they are cut.
+            model_digest: Of the model that encodes: what another one encoded is not the same content.
+        """
+        cutting = f"{budget}/{registry.VERSION}"
+        judged = await asyncio.to_thread(
+            lambda: [_judge(document, cutting, model_digest) for document in group]
+        )
         begun: dict[str, tuple[str, asyncio.Task[Plan]]] = {}
         planning: list[asyncio.Task[Plan]] = []
         for document, (refusal, digest) in zip(group, judged, strict=True):
@@ -75,10 +82,10 @@ class Planner:
         return Plan(document, outcome, prepared.title, uuid.uuid4().hex, digest, prepared.chunks)
 
 
-def _judge(document: Document, encoding: str) -> tuple[str, str]:
+def _judge(document: Document, cutting: str, model_digest: str) -> tuple[str, str]:
     """Why it cannot be stored, or the digest of its content."""
     refusal = documents.refusal(document)
-    return refusal, "" if refusal else documents.digest(document, encoding)
+    return refusal, "" if refusal else documents.digest(document, cutting, model_digest)
 
 
 async def _refused(document: Document, reason: str) -> Plan:

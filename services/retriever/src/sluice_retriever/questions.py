@@ -1,8 +1,6 @@
 """Questions: encoded once, then answered by the staged query."""
 
-import asyncio
 import time
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,9 +8,9 @@ from prometheus_client import Histogram
 
 from sluice_api.objects.retrieval import Retrieval
 from sluice_retriever.domain import filters
-from sluice_retriever.domain.model import DENSE_DIMENSION, Filter, Passage, QuestionVectors, Reader
+from sluice_retriever.domain.model import Filter, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import resolve
-from sluice_retriever.encoding.encoder import Encoder
+from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
 from sluice_retriever.encoding.tokenizing import MAX_TOKENS
 from sluice_retriever.store.knowledge_bases import KnowledgeBases
 from sluice_retriever.store.messages import Lookup
@@ -57,24 +55,24 @@ class Answer:
 class Questions:
     """The reading half of the retriever."""
 
-    def __init__(self, knowledge_bases: KnowledgeBases, encoder: Encoder, threads: Executor) -> None:
+    def __init__(self, knowledge_bases: KnowledgeBases, builtin: KnowledgeBaseEncoder) -> None:
         self._knowledge_bases = knowledge_bases
-        self._encoder = encoder
-        self._threads = threads
+        self._builtin = builtin
 
-    async def embed(self, text: str, *, dense_only: bool = False) -> QuestionVectors:
-        """A question's vectors.
+    async def embed(
+        self, text: str, knowledge_base: str = "", *, dense_only: bool = False
+    ) -> QuestionVectors:
+        """A question's vectors, by a knowledge base's model or by the built-in one.
 
         Raises:
             InvalidArgument: the text is empty.
+            NotFound: there is no such knowledge base.
         """
         if not text.strip():
             raise InvalidArgument("the text is empty", field="text")
-        loop = asyncio.get_running_loop()
+        encoder = self._knowledge_bases.home(knowledge_base).encoder if knowledge_base else self._builtin
         with tracing.span(names.SPAN_EMBED, {names.OPERATION: names.SPAN_EMBED}):
-            return await loop.run_in_executor(
-                self._threads, lambda: self._encoder.question(text, dense_only=dense_only)
-            )
+            return await encoder.question(text, dense_only=dense_only)
 
     async def search(self, search: Search) -> Answer:
         """The staged query.
@@ -83,38 +81,41 @@ class Questions:
             InvalidArgument: a part of the search is wrong, or its vectors are of another model.
             NotFound: there is no such knowledge base.
         """
-        spec = self._knowledge_bases.spec(search.knowledge_base)
+        home = self._knowledge_bases.home(search.knowledge_base)
         _validate(search)
         if search.vectors is not None:
-            self._validate_vectors(search.vectors)
+            _validate_vectors(search.vectors, home.encoder)
         started = time.perf_counter()
-        vectors = search.vectors or await self.embed(search.query)
+        vectors = search.vectors or await self.embed(search.query, search.knowledge_base)
         embedded = time.perf_counter()
-        parameters = resolve(spec.retrieval, search.parameters)
+        parameters = resolve(home.spec.retrieval, search.parameters)
         parameters = replace(parameters, leg_limit=max(search.top_k, parameters.leg_limit))
-        lookup = Lookup(search.reader, search.query, vectors, search.top_k, parameters, search.filter)
+        lookup = Lookup(
+            search.reader, search.query, vectors, search.top_k, parameters, search.filter, time.time()
+        )
         attributes: tracing.Attributes = {
             names.KNOWLEDGE_BASE: search.knowledge_base,
             names.TOP_K: search.top_k,
         }
         with tracing.span(names.SPAN_RETRIEVAL, attributes):
-            passages = await self._knowledge_bases.search(search.knowledge_base, lookup)
+            found = await home.store.search(lookup)
         done = time.perf_counter()
         _SEARCH.labels(search.knowledge_base).observe(done - embedded)
         timings_ms = {"embed": (embedded - started) * 1000, "query": (done - embedded) * 1000}
-        return Answer(passages, vectors, timings_ms)
+        return Answer(found.passages, vectors, timings_ms)
 
-    def _validate_vectors(self, vectors: QuestionVectors) -> None:
-        if vectors.model_digest != self._encoder.model_digest:
-            raise InvalidArgument(
-                "the question's vectors are of another model than this knowledge base's",
-                reason="MODEL_DIGEST_MISMATCH",
-                field="question_vectors.model_digest",
-            )
-        if vectors.dense.shape != (DENSE_DIMENSION,) or len(vectors.tokens) > MAX_TOKENS:
-            raise InvalidArgument("the question's vectors have another shape", field="question_vectors")
-        if not (np.isfinite(vectors.dense).all() and np.isfinite(vectors.tokens).all()):
-            raise InvalidArgument("the question's vectors are not finite", field="question_vectors")
+
+def _validate_vectors(vectors: QuestionVectors, encoder: KnowledgeBaseEncoder) -> None:
+    if vectors.model_digest != encoder.model_digest:
+        raise InvalidArgument(
+            "the question's vectors are of another model than this knowledge base's",
+            reason="MODEL_DIGEST_MISMATCH",
+            field="question_vectors.model_digest",
+        )
+    if vectors.dense.shape != (encoder.dense_dimension,) or len(vectors.tokens) > MAX_TOKENS:
+        raise InvalidArgument("the question's vectors have another shape", field="question_vectors")
+    if not (np.isfinite(vectors.dense).all() and np.isfinite(vectors.tokens).all()):
+        raise InvalidArgument("the question's vectors are not finite", field="question_vectors")
 
 
 def _validate(search: Search) -> None:

@@ -6,13 +6,13 @@ from contextlib import aclosing
 from enum import Enum, auto
 from typing import Any
 
-import grpc
-
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
 from sluice_retriever import conversion
 from sluice_retriever.domain.model import Outcome
 from sluice_retriever.ingestion import Ingestion
 from sluice_retriever.questions import Questions
+from sluice_retriever.rebuilding import rebuild
+from sluice_retriever.store.knowledge_bases import KnowledgeBases
 from sluice_servicekit.errors import InvalidArgument
 
 #: Documents that are encoded together, and bytes after which a group is full.
@@ -28,13 +28,16 @@ _Request = retriever_pb2.IngestRequest
 class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
     """`sluice.retriever.v1.RetrieverService`."""
 
-    def __init__(self, questions: Questions, ingestion: Ingestion) -> None:
+    def __init__(self, questions: Questions, ingestion: Ingestion, knowledge_bases: KnowledgeBases) -> None:
         self._questions = questions
         self._ingestion = ingestion
+        self._knowledge_bases = knowledge_bases
 
     async def Embed(self, request: retriever_pb2.EmbedRequest, context: Any) -> retriever_pb2.EmbedResponse:
         """Encodes a question."""
-        vectors = await self._questions.embed(request.text, dense_only=request.dense_only)
+        vectors = await self._questions.embed(
+            request.text, request.knowledge_base, dense_only=request.dense_only
+        )
         return retriever_pb2.EmbedResponse(question_vectors=conversion.question_vectors_message(vectors))
 
     async def Search(
@@ -98,8 +101,10 @@ class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
         self, request: retriever_pb2.RebuildRequest, context: Any
     ) -> AsyncIterator[retriever_pb2.RebuildResponse]:
         """Builds a knowledge base anew."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this version cannot rebuild")
-        yield retriever_pb2.RebuildResponse()
+        conversion.reader(request.principal)
+        async with aclosing(rebuild(self._knowledge_bases, request.knowledge_base)) as progress:
+            async for state in progress:
+                yield conversion.rebuilding(state)
 
 
 class _Mark(Enum):

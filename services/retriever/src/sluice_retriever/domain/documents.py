@@ -99,12 +99,13 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def digest(document: Document, encoding: str) -> str:
-    """Names a document's content and how it is encoded: the same digest means there is nothing to do.
+def digest(document: Document, cutting: str, model_digest: str) -> str:
+    """Names a document's content and how it is cut and encoded: the same digest means there is nothing to do.
 
     Args:
         document: The content.
-        encoding: What else changes the stored form: chunking parameters, the parsers' version, the model's digest.
+        cutting: What else changes its chunks: chunking parameters, the parsers' version.
+        model_digest: Of the model that encodes them.
     """
     content = json.dumps(
         [
@@ -114,11 +115,16 @@ def digest(document: Document, encoding: str) -> str:
             document.metadata_json,
             document.media_type,
             document.acl,
-            encoding,
+            cutting,
         ],
         ensure_ascii=False,
     )
-    return hashlib.sha256(content.encode()).hexdigest()
+    return with_model(hashlib.sha256(content.encode()).hexdigest(), model_digest)
+
+
+def with_model(digest: str, model_digest: str) -> str:
+    """The digest of the same chunks, encoded by another model."""
+    return f"{digest.partition(':')[0]}:{model_digest}"
 
 
 def chunk_id(tenant: str, knowledge_base: str, document_id: str, ordinal: int, chunk: Chunk) -> str:

@@ -33,6 +33,8 @@ class Document:
     acl: tuple[str, ...] = ()
     content: bytes = b""
     """A file as it is, in place of text."""
+    expires: float | None = None
+    """When it stops being found, in epoch seconds; never when None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ class DocumentSummary:
 
     document_id: str
     chunks: int
+    expires: float | None = None
+    """Epoch seconds; never when None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sluice_retriever.domain.model import Chunk, Filter, Floats, QuestionVectors, Reader
+from sluice_retriever.domain.model import Chunk, Filter, Floats, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import Parameters
 
 
@@ -47,11 +47,18 @@ class Part:
     digest: str
     metadata_json: str
     acl: tuple[str, ...]
+    expires: float | None
+    """Epoch seconds; never when None."""
     pieces: tuple[Piece, ...]
-    first: bool
-    """Nothing of this write was sent before."""
+    start: int
+    """The first piece's ordinal in its document."""
     total: int | None
     """Chunks of the whole document where this part ends it."""
+
+    @property
+    def first(self) -> bool:
+        """Nothing of this write was sent before."""
+        return self.start == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,20 @@ class Stored:
 
     digest: str
     chunks: int
+    write_id: str
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stocked:
+    """A document in force, whoever's."""
+
+    tenant: str
+    document_id: str
+    write_id: str
+    digest: str
+    chunks: int
+    expires: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +93,14 @@ class Lookup:
     top_k: int
     parameters: Parameters
     filter: Filter | None
+    now: float
+    """Epoch seconds: what has expired by then is not found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a staged query found."""
+
+    passages: list[Passage]
+    candidates: dict[Leg, int]
+    """Candidates by leg."""

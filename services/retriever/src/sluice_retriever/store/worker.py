@@ -1,18 +1,39 @@
-"""The worker process: its knowledge bases, and the functions that the retriever has it run."""
+"""The worker process: its knowledge bases' generations, and the functions that the retriever has it run."""
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
-from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_retriever import numeric
-from sluice_retriever.domain.model import Passage
-from sluice_retriever.store.edge_store import EdgeStore
-from sluice_retriever.store.messages import CannotOpen, Lookup, NotOpen, Part, Stored
+from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.store.edge import schema
+from sluice_retriever.store.edge.backend import EdgeBackend
+from sluice_retriever.store.edge.directory import open_shard
+from sluice_retriever.store.edge.ledger import RegisterLedger
+from sluice_retriever.store.messages import CannotOpen, Found, Lookup, NotOpen, Part, Stocked, Stored
+from sluice_retriever.store.schema import Manifest
+from sluice_retriever.store.staged import Legs
+from sluice_retriever.store.store import BackendStore
 from sluice_retriever.worker_process import tie_to
 
+T = TypeVar("T")
+
+
+class _Open:
+    """An open generation."""
+
+    def __init__(self, directory: Path, manifest: Manifest, threads: int) -> None:
+        self.backend = EdgeBackend(open_shard(directory, schema.edge_config(manifest, threads)))
+        ledger = RegisterLedger(self.backend, directory / "register.sqlite")
+        _run(ledger.recover())
+        self.store = BackendStore(self.backend, ledger)
+
+
 # The one place with state of its own: a process pool's functions have no object to live on.
-_stores: dict[str, EdgeStore] = {}
+_open: dict[str, _Open] = {}
+_loop = asyncio.new_event_loop()
 
 
 def start(parent: int) -> None:
@@ -21,70 +42,111 @@ def start(parent: int) -> None:
     numeric.stay_on_one_thread()
 
 
-def open_store(name: str, directory: Path, spec: KnowledgeBaseSpec, threads: int) -> None:
-    """Opens a knowledge base, or reopens it where its spec has changed.
+def open_store(name: str, directory: Path, manifest: Manifest, threads: int) -> None:
+    """Opens a generation, or another in its place.
 
     Raises:
-        CannotOpen: the data there does not fit the spec, or cannot be read. The engine's own errors stay
+        CannotOpen: the data there does not fit the manifest, or cannot be read. The engine's own errors stay
             here, since they may not survive the pipe.
     """
     close_store(name)
     try:
-        _stores[name] = EdgeStore(directory, spec, threads)
+        _open[name] = _Open(directory, manifest, threads)
     except Exception as error:
         raise CannotOpen(f"{type(error).__name__}: {error}") from None
 
 
 def close_store(name: str) -> None:
     """Closes a knowledge base; its data stays."""
-    if name in _stores:
-        _stores.pop(name).close()
-
-
-def _store(name: str) -> EdgeStore:
-    try:
-        return _stores[name]
-    except KeyError:
-        raise NotOpen(name) from None
+    if name in _open:
+        _run(_open.pop(name).store.close())
 
 
 def stored(name: str, tenant: str, document_ids: Sequence[str]) -> dict[str, Stored]:
     """What is stored of those documents that are."""
-    store = _store(name)
-    found = ((document, store.stored(tenant, document)) for document in document_ids)
-    return {document: content for document, content in found if content is not None}
+    return _run(_store(name).stored(tenant, document_ids))
 
 
 def write(name: str, parts: Sequence[Part]) -> None:
     """Writes parts of documents."""
-    _store(name).write(parts)
+    _run(_store(name).write(parts))
 
 
-def abandon(name: str, write_ids: Sequence[str]) -> None:
+def abandon(name: str, tenant: str, write_ids: Sequence[str]) -> None:
     """Removes what was written of writes that will not go on."""
-    _store(name).abandon(write_ids)
+    _run(_store(name).abandon(tenant, write_ids))
 
 
 def delete(name: str, tenant: str, document_ids: Sequence[str]) -> int:
     """Removes documents; gives how many there were."""
-    return _store(name).delete(tenant, document_ids)
+    return _run(_store(name).delete(tenant, document_ids))
 
 
-def search(name: str, lookup: Lookup) -> list[Passage]:
-    """Answers a staged query."""
-    return _store(name).search(lookup)
+def documents(name: str, tenant: str, prefix: str, after: str, limit: int) -> list[DocumentSummary]:
+    """A tenant's documents, by id."""
+    return _run(_store(name).documents(tenant, prefix, after, limit))
 
 
-def list_documents(name: str, tenant: str, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
-    """Ids and chunks of a tenant's documents, by id."""
-    return _store(name).list_documents(tenant, prefix, after, limit)
-
-
-def usage(name: str, tenant: str) -> tuple[int, int]:
+def usage(name: str, tenant: str) -> Usage:
     """Documents and chunks of a tenant."""
-    return _store(name).usage(tenant)
+    return _run(_store(name).usage(tenant))
+
+
+def touch(name: str, tenant: str, document_id: str, expires: float | None) -> None:
+    """Sets when a stored document's time is over."""
+    _run(_store(name).touch(tenant, document_id, expires))
+
+
+def sweep(name: str, now: float) -> int:
+    """Removes documents whose time is over."""
+    return _run(_store(name).sweep(now))
+
+
+def inventory(name: str, after: tuple[str, str], limit: int) -> list[Stocked]:
+    """Documents of all tenants."""
+    return _run(_store(name).inventory(after, limit))
+
+
+def read(name: str, row: Stocked, start: int, count: int) -> Part | None:
+    """A run of a document's chunks as they were stored."""
+    return _run(_store(name).read(row, start, count))
+
+
+def legs(name: str, lookup: Lookup) -> Legs:
+    """The first stage of a staged query."""
+    return _run(_store(name).legs(lookup))
+
+
+def finish(name: str, lookup: Lookup, found: Legs) -> Found:
+    """The second stage of a staged query."""
+    return _run(_store(name).finish(lookup, found))
+
+
+def search(name: str, lookup: Lookup) -> Found:
+    """Answers a staged query."""
+    return _run(_store(name).search(lookup))
+
+
+def optimize(name: str) -> None:
+    """Builds the graph where the generation has one."""
+    _find(name).backend.optimize()
 
 
 def pid() -> int:
     """The worker's process id."""
     return os.getpid()
+
+
+def _find(name: str) -> _Open:
+    try:
+        return _open[name]
+    except KeyError:
+        raise NotOpen(name) from None
+
+
+def _store(name: str) -> BackendStore:
+    return _find(name).store
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return _loop.run_until_complete(work)

@@ -1,46 +1,44 @@
-"""A knowledge base's spec as Qdrant Edge's configuration."""
+"""A generation's shape as Qdrant Edge's configuration."""
 
 import qdrant_edge as edge
 
-from sluice_api.objects.knowledge_base import KnowledgeBaseSpec, Quantization
-from sluice_retriever.domain.model import DENSE_DIMENSION, TOKEN_DIMENSION
+from sluice_api.objects.knowledge_base import Graph, Quantization
+from sluice_retriever.domain.model import TOKEN_DIMENSION
+from sluice_retriever.store.schema import Manifest, Vector
 
-DENSE = "dense"
-SPARSE = "bm25"
-TOKENS = "tokens"
+#: Points below which a graph is not asked, where there is one.
+_FULL_SCAN_KB = 20_000
 
 #: Chunks up to which a scan beats a graph (measured: 2-bit codes of 50,000 vectors scan in under 3 ms).
-_SCAN_LIMIT = 100_000_000
+_NO_GRAPH = edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=100_000_000, payload_m=0)
+# payload_m too: with m=0 alone, payload graphs over token vectors are still built.
 
 
-def edge_config(spec: KnowledgeBaseSpec, threads: int) -> edge.EdgeConfig:
-    """The shard's configuration. No graph is built: optimising would hold the worker for minutes."""
+def edge_config(manifest: Manifest, threads: int) -> edge.EdgeConfig:
+    """The shard's configuration. A graph is built only by `optimize`, which holds its process for minutes."""
+    dense = manifest.shape.dense
+    graph = edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=_FULL_SCAN_KB, payload_m=16)
     return edge.EdgeConfig(
         vectors={
-            DENSE: edge.EdgeVectorParams(
-                DENSE_DIMENSION,
+            Vector.DENSE: edge.EdgeVectorParams(
+                manifest.dense_dimension,
                 edge.Distance.Cosine,
-                quantization_config=_quantization(spec.dense.quantization),
-                hnsw_config=_no_graph(),
+                quantization_config=_quantization(dense.quantization),
+                hnsw_config=graph if dense.graph is Graph.ON else _NO_GRAPH,
             ),
             # Bytes with Euclid: Σ max −‖q−d‖² orders as Σ max cos does for unit vectors, and is the fastest.
-            TOKENS: edge.EdgeVectorParams(
+            Vector.TOKENS: edge.EdgeVectorParams(
                 TOKEN_DIMENSION,
                 edge.Distance.Euclid,
                 datatype=edge.VectorStorageDatatype.Uint8,
                 multivector_config=edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim),
-                hnsw_config=_no_graph(),
+                hnsw_config=_NO_GRAPH,
             ),
         },
-        sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        hnsw_config=_no_graph(),
+        sparse_vectors={Vector.SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        hnsw_config=_NO_GRAPH,
         max_search_threads=threads,
     )
-
-
-def _no_graph() -> edge.HnswIndexConfig:
-    # payload_m too: with m=0 alone, payload graphs over token vectors are still built.
-    return edge.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=_SCAN_LIMIT, payload_m=0)
 
 
 def _quantization(preset: Quantization) -> "edge.QuantizationConfigType | None":

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sluice_retriever.store.messages import Part, Stored
+from sluice_retriever.domain.model import DocumentSummary
+from sluice_retriever.store.messages import Part, Stocked, Stored
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS writes (
@@ -14,10 +15,12 @@ CREATE TABLE IF NOT EXISTS writes (
     document_id TEXT NOT NULL,
     digest TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'stored', 'stale')),
-    chunks INTEGER NOT NULL
+    chunks INTEGER NOT NULL,
+    expires REAL
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS in_force ON writes (tenant, document_id) WHERE state = 'stored';
 CREATE INDEX IF NOT EXISTS unfinished ON writes (state) WHERE state != 'stored';
+CREATE INDEX IF NOT EXISTS expiring ON writes (expires) WHERE expires IS NOT NULL AND state = 'stored';
 """
 
 _RETIRE = "UPDATE writes SET state = 'stale' WHERE tenant = ? AND document_id = ? AND state = 'stored'"
@@ -37,17 +40,18 @@ class Register:
     def stored(self, tenant: str, document_id: str) -> Stored | None:
         """What is stored of a document, if anything."""
         row = self._db.execute(
-            "SELECT digest, chunks FROM writes WHERE tenant = ? AND document_id = ? AND state = 'stored'",
+            "SELECT digest, chunks, write_id, expires FROM writes"
+            " WHERE tenant = ? AND document_id = ? AND state = 'stored'",
             (tenant, document_id),
         ).fetchone()
         return Stored(*row) if row else None
 
     def begin(self, parts: Iterable[Part]) -> None:
         """Notes that points of these writes are about to arrive."""
-        rows = [(part.write_id, part.tenant, part.document_id, part.digest) for part in parts]
+        rows = [(part.write_id, part.tenant, part.document_id, part.digest, part.expires) for part in parts]
         if rows:
             with self._transaction():
-                self._db.executemany("INSERT INTO writes VALUES (?, ?, ?, ?, 'pending', 0)", rows)
+                self._db.executemany("INSERT INTO writes VALUES (?, ?, ?, ?, 'pending', 0, ?)", rows)
 
     def is_pending(self, write_id: str) -> bool:
         """True while a write has begun and has not ended."""
@@ -70,6 +74,28 @@ class Register:
             return sum(
                 self._db.execute(_RETIRE, (tenant, document_id)).rowcount for document_id in document_ids
             )
+
+    def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
+        """Sets when a stored document's time is over."""
+        self._db.execute(
+            "UPDATE writes SET expires = ? WHERE tenant = ? AND document_id = ? AND state = 'stored'",
+            (expires, tenant, document_id),
+        )
+
+    def expire(self, now: float) -> int:
+        """Makes documents stale whose time is over; gives how many."""
+        return self._db.execute(
+            "UPDATE writes SET state = 'stale' WHERE expires <= ? AND state = 'stored'", (now,)
+        ).rowcount
+
+    def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
+        """Stored documents of all tenants after such a pair, by tenant and id."""
+        rows = self._db.execute(
+            "SELECT tenant, document_id, write_id, digest, chunks, expires FROM writes WHERE state = 'stored'"
+            " AND (tenant, document_id) > (?, ?) ORDER BY tenant, document_id LIMIT ?",
+            (*after, limit),
+        )
+        return [Stocked(*row) for row in rows]
 
     def abandon(self, write_ids: Sequence[str]) -> None:
         """Makes those of these writes that have not ended stale."""
@@ -94,16 +120,17 @@ class Register:
                 "DELETE FROM writes WHERE write_id = ? AND state = 'stale'", [(name,) for name in write_ids]
             )
 
-    def documents(self, tenant: str, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
+    def documents(self, tenant: str, prefix: str, after: str, limit: int) -> list[DocumentSummary]:
         """Ids and chunks of a tenant's stored documents: those whose ids start with `prefix` and come after
         `after`, ascending by code point."""
         # A bound above every id with the prefix; GLOB and LIKE would give some characters a meaning.
         above = f"{prefix}\U0010ffff"
-        return self._db.execute(
-            "SELECT document_id, chunks FROM writes WHERE tenant = ? AND state = 'stored'"
+        rows = self._db.execute(
+            "SELECT document_id, chunks, expires FROM writes WHERE tenant = ? AND state = 'stored'"
             " AND document_id > ? AND document_id >= ? AND document_id < ? ORDER BY document_id LIMIT ?",
             (tenant, after, prefix, above, limit),
-        ).fetchall()
+        )
+        return [DocumentSummary(*row) for row in rows]
 
     def usage(self, tenant: str) -> tuple[int, int]:
         """Documents and chunks that a tenant has stored."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import qdrant_edge as edge
 
-from sluice_retriever.store import edge_filters as filters
+from sluice_retriever.store.schema import INDEXED, Payload
 
 #: Seconds to wait for the lock of a worker that has just died.
 _LOCK_PATIENCE = 5.0
@@ -34,8 +34,8 @@ def _create(directory: Path, config: edge.EdgeConfig) -> None:
     directory.mkdir(parents=True)
     shard = edge.EdgeShard.create(str(directory), config)
     tenant = edge.KeywordIndexParams(is_tenant=True)
-    shard.update(edge.UpdateOperation.create_field_index(filters.TENANT, tenant))
-    for field in (filters.WRITE, filters.ACL):
+    shard.update(edge.UpdateOperation.create_field_index(Payload.TENANT, tenant))
+    for field in INDEXED:
         shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
     shard.flush()
     shard.close()

@@ -1,0 +1,128 @@
+"""Builds a knowledge base anew beside the generation in force, then swaps. What was built outlives any death."""
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+from sluice_retriever.domain import documents
+from sluice_retriever.store import coding
+from sluice_retriever.store.knowledge_bases import Building, KnowledgeBases
+from sluice_retriever.store.messages import Part, Piece, Stocked
+from sluice_retriever.store.store import Store
+
+#: Documents whose state is compared at once, and chunks that are encoded and written in one go.
+_PAGE = 500
+_SLICE_CHUNKS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rebuild is."""
+
+    generation: str
+    documents: int
+    total: int
+    done: bool = False
+
+
+async def rebuild(knowledge_bases: KnowledgeBases, name: str) -> AsyncGenerator[Progress]:
+    """Builds what the spec now asks for and puts it in force; what an earlier attempt built is not built again.
+
+    Searches and writes go on meanwhile; writes wait only while the last changes are brought over.
+
+    Raises:
+        NotFound: there is no such knowledge base.
+        FailedPrecondition: it is being rebuilt already.
+    """
+    async with knowledge_bases.building(name) as building:
+        home = knowledge_bases.home(name)
+        total = 0
+        async for page in _inventory(home.store):
+            total += len(page)
+        async for done in _bring_over(home.store, building):
+            yield Progress(building.manifest.generation, min(done, total), total)
+        await building.finish()
+        async with home.writing.alone():
+            async for _ in _bring_over(home.store, building):
+                pass
+            await knowledge_bases.take(name, building)
+        yield Progress(building.manifest.generation, total, total, done=True)
+
+
+async def _bring_over(source: Store, building: Building) -> AsyncIterator[int]:
+    """Makes the new generation hold what the other does; gives the number of documents after each page."""
+    await _remove_gone(source, building.store)
+    done = 0
+    async for page in _inventory(source):
+        missing = [row for row in page if not await _holds(building.store, row)]
+        async for parts in _slices(source, missing):
+            await building.store.write(await _encoded(parts, building))
+        done += len(page)
+        yield done
+
+
+async def _remove_gone(source: Store, target: Store) -> None:
+    async for page in _inventory(target):
+        by_tenant: dict[str, list[str]] = defaultdict(list)
+        for row in page:
+            by_tenant[row.tenant].append(row.document_id)
+        for tenant, ids in by_tenant.items():
+            known = await source.stored(tenant, ids)
+            if gone := [document for document in ids if document not in known]:
+                await target.delete(tenant, gone)
+
+
+async def _holds(target: Store, row: Stocked) -> bool:
+    known = (await target.stored(row.tenant, [row.document_id])).get(row.document_id)
+    return known is not None and known.write_id == row.write_id and known.expires == row.expires
+
+
+async def _inventory(store: Store) -> AsyncIterator[list[Stocked]]:
+    after = ("", "")
+    while page := await store.inventory(after, _PAGE):
+        yield page
+        after = page[-1].tenant, page[-1].document_id
+
+
+async def _slices(source: Store, rows: Sequence[Stocked]) -> AsyncIterator[list[Part]]:
+    """Parts of the documents, some `_SLICE_CHUNKS` chunks at a time. What was replaced meanwhile is left out; the
+    next comparison finds it."""
+    slice_: list[Part] = []
+    size = 0
+    for row in rows:
+        start = 0
+        while start < row.chunks and (part := await source.read(row, start, _SLICE_CHUNKS)) is not None:
+            slice_.append(part)
+            start += len(part.pieces)
+            size += len(part.pieces)
+            if size >= _SLICE_CHUNKS:
+                yield slice_
+                slice_, size = [], 0
+    if slice_:
+        yield slice_
+
+
+async def _encoded(parts: Sequence[Part], building: Building) -> list[Part]:
+    """The parts as the new generation's model encodes them; as they are where it is the same one."""
+    if building.same_model:
+        return list(parts)
+    pieces = [piece for part in parts for piece in part.pieces]
+    vectors = iter(await building.encoder.chunks([(piece.title, piece.chunk) for piece in pieces]))
+
+    def anew(piece: Piece) -> Piece:
+        encoded = next(vectors)
+        return replace(
+            piece,
+            dense=encoded.dense,
+            tokens=coding.encode_tokens(encoded.tokens),
+            sentences=coding.encode_sentences(encoded.sentences),
+        )
+
+    return [
+        replace(
+            part,
+            digest=documents.with_model(part.digest, building.manifest.model_digest),
+            pieces=tuple(anew(piece) for piece in part.pieces),
+        )
+        for part in parts
+    ]

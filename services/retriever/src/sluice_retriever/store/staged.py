@@ -1,0 +1,96 @@
+"""The staged query: dense and sparse legs, then token MaxSim over the union of all candidates, then fusion."""
+
+from qdrant_client import models
+
+from sluice_api.objects.retrieval import TokenMatch
+from sluice_retriever.domain.fusion import Ranking, fuse
+from sluice_retriever.domain.model import Leg
+from sluice_retriever.store import coding, filters, points
+from sluice_retriever.store.backend import Backend
+from sluice_retriever.store.bm25 import SparseEncoder
+from sluice_retriever.store.messages import Found, Lookup
+from sluice_retriever.store.schema import Vector
+
+#: What each leg says of its candidates.
+Legs = dict[Leg, Ranking]
+
+
+class StagedQuery:
+    """The staged query on one store.
+
+    Args:
+        backend: The store.
+        sparse: Encodes the question's words.
+    """
+
+    def __init__(self, backend: Backend, sparse: SparseEncoder) -> None:
+        self._backend = backend
+        self._sparse = sparse
+
+    async def legs(self, lookup: Lookup, readable: models.Filter) -> Legs:
+        """The first stage: the dense and the sparse leg, in one call."""
+        dense, sparse = await self._backend.query(
+            lookup.reader.tenant, [_dense(lookup, readable), self._by_words(lookup, readable)]
+        )
+        return {Leg.DENSE: _ranking(dense), Leg.SPARSE: _ranking(sparse)}
+
+    async def finish(self, lookup: Lookup, readable: models.Filter, legs: Legs) -> Found:
+        """The second stage: tokens over all candidates, fusion, and the best ones' contents.
+
+        A candidate that another source has named counts only where the filter lets it pass.
+        """
+        candidates = {point for ranking in legs.values() for point, _ in ranking}
+        if candidates and _wants_tokens(lookup):
+            legs[Leg.TOKENS] = await self._token_leg(lookup, readable, candidates)
+        parameters = lookup.parameters
+        best = fuse(legs, parameters.weights, parameters.k, lookup.top_k)
+        records = await self._backend.retrieve(lookup.reader.tenant, [point for point, _, _ in best])
+        payloads = {str(record.id): record.payload or {} for record in records}
+        passages = [
+            points.passage(payloads[point], score, placed, lookup.vectors.dense)
+            for point, score, placed in best
+            if point in payloads
+        ]
+        return Found(passages, {leg: len(ranking) for leg, ranking in legs.items()})
+
+    def _by_words(self, lookup: Lookup, readable: models.Filter) -> models.QueryRequest:
+        # IDF within the tenant: one tenant's documents must not shift another's ranking.
+        corpus = models.IdfCorpusParams(corpus=filters.of_tenant(lookup.reader.tenant))
+        return models.QueryRequest(
+            query=self._sparse.question(lookup.query),
+            using=Vector.SPARSE,
+            filter=readable,
+            params=models.SearchParams(idf=corpus),
+            limit=lookup.parameters.leg_limit,
+        )
+
+    async def _token_leg(self, lookup: Lookup, readable: models.Filter, candidates: set[str]) -> Ranking:
+        tokens = lookup.vectors.tokens
+        request = models.QueryRequest(
+            query=coding.encode_tokens(tokens).astype(float).tolist(),
+            using=Vector.TOKENS,
+            filter=models.Filter(must=[readable, filters.among(candidates)]),
+            params=models.SearchParams(exact=True),
+            limit=len(candidates),
+        )
+        [found] = await self._backend.query(lookup.reader.tenant, [request])
+        return [(point, coding.mean_cosine(distance, len(tokens))) for point, distance in _ranking(found)]
+
+
+def _wants_tokens(lookup: Lookup) -> bool:
+    return lookup.parameters.token_match is not TokenMatch.OFF and len(lookup.vectors.tokens) > 0
+
+
+def _dense(lookup: Lookup, readable: models.Filter) -> models.QueryRequest:
+    quantization = models.QuantizationSearchParams(rescore=True, oversampling=lookup.parameters.oversampling)
+    return models.QueryRequest(
+        query=lookup.vectors.dense.tolist(),
+        using=Vector.DENSE,
+        filter=readable,
+        params=models.SearchParams(quantization=quantization),
+        limit=lookup.parameters.leg_limit,
+    )
+
+
+def _ranking(found: list[models.ScoredPoint]) -> Ranking:
+    return [(str(point.id), point.score) for point in found]

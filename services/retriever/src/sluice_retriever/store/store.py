@@ -1,0 +1,188 @@
+"""One generation of a knowledge base: puts documents in force whole or not at all, and answers the staged query."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from qdrant_client import models
+
+from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.store import filters, points
+from sluice_retriever.store.backend import Backend
+from sluice_retriever.store.bm25 import SparseEncoder
+from sluice_retriever.store.ledger import Ledger
+from sluice_retriever.store.messages import Found, Lookup, Part, Stocked, Stored
+from sluice_retriever.store.schema import Payload
+from sluice_retriever.store.staged import Legs, StagedQuery
+
+#: The year 9999: the expiry of what never expires, where there was one before.
+_NEVER = 253402300799.0
+
+
+class Store(Protocol):
+    """What the retriever asks of a generation, wherever it is kept."""
+
+    async def stored(self, tenant: str, document_ids: Sequence[str]) -> dict[str, Stored]:
+        """What is stored of those documents that are."""
+        ...
+
+    async def write(self, parts: Sequence[Part]) -> None:
+        """Writes parts of documents; those that end here are in force and durable once it returns.
+
+        Until then the write before stays in force, also over the death of any process.
+
+        Raises:
+            WriteLost: a part goes on with a write that this store does not know.
+        """
+        ...
+
+    async def abandon(self, tenant: str, write_ids: Sequence[str]) -> None:
+        """Removes what was written of writes that will not go on."""
+        ...
+
+    async def delete(self, tenant: str, document_ids: Sequence[str]) -> int:
+        """Removes documents; gives how many there were."""
+        ...
+
+    async def documents(self, tenant: str, prefix: str, after: str, limit: int) -> list[DocumentSummary]:
+        """A tenant's documents whose ids start with `prefix` and come after `after`, by id."""
+        ...
+
+    async def usage(self, tenant: str) -> Usage:
+        """What a tenant holds."""
+        ...
+
+    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
+        """Sets when a stored document's time is over, in epoch seconds."""
+        ...
+
+    async def sweep(self, now: float) -> int:
+        """Removes documents whose time is over, and what was left half written; gives how many documents."""
+        ...
+
+    async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
+        """Documents of all tenants, ordered by tenant and id, after such a pair."""
+        ...
+
+    async def read(self, row: Stocked, start: int, count: int) -> Part | None:
+        """A run of a document's chunks as they were stored; None where the write is no longer there."""
+        ...
+
+    async def legs(self, lookup: Lookup) -> Legs:
+        """The first stage of the staged query."""
+        ...
+
+    async def finish(self, lookup: Lookup, legs: Legs) -> Found:
+        """The second stage, over the first one's candidates and others'."""
+        ...
+
+    async def search(self, lookup: Lookup) -> Found:
+        """The staged query."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of the generation; its data stays."""
+        ...
+
+
+class BackendStore:
+    """`Store` on a backend and a ledger."""
+
+    def __init__(self, backend: Backend, ledger: Ledger) -> None:
+        self._backend = backend
+        self._ledger = ledger
+        self._sparse = SparseEncoder()
+        self._staged = StagedQuery(backend, self._sparse)
+
+    async def stored(self, tenant: str, document_ids: Sequence[str]) -> dict[str, Stored]:
+        """What is stored of those documents that are."""
+        return await self._ledger.stored(tenant, document_ids)
+
+    async def write(self, parts: Sequence[Part]) -> None:
+        """Writes parts of documents; those that end here are in force and durable once it returns."""
+        await self._ledger.begin(parts)
+        by_tenant: dict[str, list[models.PointStruct]] = {}
+        for part in parts:
+            by_tenant.setdefault(part.tenant, []).extend(self._points(part))
+        for tenant, batch in by_tenant.items():
+            if batch:
+                await self._backend.upsert(tenant, batch)
+        await self._ledger.commit([part for part in parts if part.total is not None])
+
+    async def abandon(self, tenant: str, write_ids: Sequence[str]) -> None:
+        """Removes what was written of writes that will not go on."""
+        await self._ledger.abandon(tenant, write_ids)
+
+    async def delete(self, tenant: str, document_ids: Sequence[str]) -> int:
+        """Removes documents; gives how many there were."""
+        return await self._ledger.delete(tenant, document_ids)
+
+    async def documents(self, tenant: str, prefix: str, after: str, limit: int) -> list[DocumentSummary]:
+        """A tenant's documents, by id."""
+        return await self._ledger.documents(tenant, prefix, after, limit)
+
+    async def usage(self, tenant: str) -> Usage:
+        """What a tenant holds."""
+        return await self._ledger.usage(tenant)
+
+    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
+        """Sets when a stored document's time is over."""
+        known = (await self._ledger.stored(tenant, [document_id])).get(document_id)
+        if known is None or known.expires == expires:
+            return
+        chunks = filters.of_document(tenant, document_id)
+        # What never expires is far in the future rather than without the field: one kind of write for both.
+        await self._backend.set_payload(
+            tenant, {Payload.EXPIRES: _NEVER if expires is None else expires}, chunks
+        )
+        await self._backend.flush()
+        await self._ledger.touch(tenant, document_id, expires)
+
+    async def sweep(self, now: float) -> int:
+        """Removes documents whose time is over, and what was left half written."""
+        return await self._ledger.sweep(now)
+
+    async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
+        """Documents of all tenants, ordered by tenant and id, after such a pair."""
+        return await self._ledger.inventory(after, limit)
+
+    async def read(self, row: Stocked, start: int, count: int) -> Part | None:
+        """A run of a document's chunks as they were stored."""
+        count = min(count, row.chunks - start)
+        wanted = filters.of_run(row.tenant, row.write_id, start, count)
+        records, _ = await self._backend.scroll(row.tenant, wanted, count, vectors=True)
+        return points.part(row, start, records) if records and len(records) == count else None
+
+    async def legs(self, lookup: Lookup) -> Legs:
+        """The first stage of the staged query."""
+        return await self._staged.legs(lookup, self._readable(lookup))
+
+    async def finish(self, lookup: Lookup, legs: Legs) -> Found:
+        """The second stage, over the first one's candidates and others'."""
+        return await self._staged.finish(lookup, self._readable(lookup), legs)
+
+    async def search(self, lookup: Lookup) -> Found:
+        """The staged query."""
+        readable = self._readable(lookup)
+        return await self._staged.finish(lookup, readable, await self._staged.legs(lookup, readable))
+
+    async def close(self) -> None:
+        """Lets go of the generation; its data stays."""
+        await self._backend.close()
+        await self._ledger.close()
+
+    def _readable(self, lookup: Lookup) -> models.Filter:
+        hidden = self._ledger.hidden(lookup.reader.tenant)
+        return filters.readable(lookup.reader, hidden, lookup.filter, lookup.now)
+
+    def _points(self, part: Part) -> list[models.PointStruct]:
+        mark = self._ledger.mark(part)
+        return [
+            points.point(
+                part,
+                ordinal,
+                piece,
+                self._sparse.document(f"{piece.title}\n{piece.chunk.text}"),
+                mark,
+            )
+            for ordinal, piece in enumerate(part.pieces, part.start)
+        ]

@@ -1,0 +1,91 @@
+"""`Store` in the worker process, asked over its pipe."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.store import worker
+from sluice_retriever.store.messages import Found, Lookup, NotOpen, Part, Stocked, Stored, WriteLost
+from sluice_retriever.store.staged import Legs
+from sluice_retriever.worker_pool import WorkerPool
+from sluice_servicekit.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class WorkerStore:
+    """A generation that the worker holds open under a name. Reads are asked again where the worker dies."""
+
+    def __init__(self, pool: WorkerPool, name: str) -> None:
+        self._pool = pool
+        self._name = name
+
+    async def stored(self, tenant: str, document_ids: Sequence[str]) -> dict[str, Stored]:
+        """What is stored of those documents that are."""
+        return await self._call(worker.stored, tenant, document_ids, attempts=2)
+
+    async def write(self, parts: Sequence[Part]) -> None:
+        """Writes parts of documents; those that end are in force and durable once it returns."""
+        await self._call(worker.write, parts)
+
+    async def abandon(self, tenant: str, write_ids: Sequence[str]) -> None:
+        """Has removed what was written of writes that will not go on; does not wait."""
+        self._pool.submit(worker.abandon, self._name, tenant, write_ids)
+
+    async def delete(self, tenant: str, document_ids: Sequence[str]) -> int:
+        """Removes documents; gives how many there were."""
+        return await self._call(worker.delete, tenant, document_ids)
+
+    async def documents(self, tenant: str, prefix: str, after: str, limit: int) -> list[DocumentSummary]:
+        """A tenant's documents, by id."""
+        return await self._call(worker.documents, tenant, prefix, after, limit, attempts=2)
+
+    async def usage(self, tenant: str) -> Usage:
+        """What a tenant holds."""
+        return await self._call(worker.usage, tenant, attempts=2)
+
+    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
+        """Sets when a stored document's time is over."""
+        await self._call(worker.touch, tenant, document_id, expires, attempts=2)
+
+    async def sweep(self, now: float) -> int:
+        """Removes documents whose time is over."""
+        return await self._call(worker.sweep, now)
+
+    async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
+        """Documents of all tenants."""
+        return await self._call(worker.inventory, after, limit, attempts=2)
+
+    async def read(self, row: Stocked, start: int, count: int) -> Part | None:
+        """A run of a document's chunks as they were stored."""
+        return await self._call(worker.read, row, start, count, attempts=2)
+
+    async def legs(self, lookup: Lookup) -> Legs:
+        """The first stage of the staged query."""
+        return await self._call(worker.legs, lookup, attempts=2)
+
+    async def finish(self, lookup: Lookup, legs: Legs) -> Found:
+        """The second stage of the staged query."""
+        return await self._call(worker.finish, lookup, legs, attempts=2)
+
+    async def search(self, lookup: Lookup) -> Found:
+        """The staged query, both stages in one call."""
+        return await self._call(worker.search, lookup, attempts=2)
+
+    async def optimize(self) -> None:
+        """Builds the graph where the generation has one; the worker does nothing else meanwhile."""
+        await self._call(worker.optimize)
+
+    async def close(self) -> None:
+        """Has the worker close the generation; does not wait."""
+        self._pool.submit(worker.close_store, self._name)
+
+    async def _call(self, function: Callable[..., T], *args: object, attempts: int = 1) -> T:
+        try:
+            return await self._pool.run(function, self._name, *args, attempts=attempts)
+        except NotOpen as error:
+            raise Unavailable(f"knowledge base {self._name!r} cannot be opened at present") from error
+        except WriteLost as error:
+            raise Unavailable(
+                f"the worker was replaced while document {error} was written; send it again", retry_after=0.5
+            ) from error
