@@ -16,6 +16,7 @@ from sluice_cli.commands import (
     documents,
     ingest,
     quickstart,
+    rebuild,
     runs,
     search,
     status,
@@ -36,6 +37,7 @@ app.command()(up.up)
 app.command()(status.status)
 app.command()(doctor.doctor)
 app.command()(ingest.ingest)
+app.command()(rebuild.rebuild)
 app.command()(ask.ask)
 app.command()(search.search)
 app.add_typer(documents.app, name="documents")

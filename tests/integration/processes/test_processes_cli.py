@@ -62,6 +62,17 @@ def test_ingest_ask_search_runs(up: Running, tmp_path: Path):
     assert sluice("runs", "show", "nope", *whom).returncode == USAGE
 
 
+def test_a_knowledge_base_is_rebuilt_and_answers_as_before(up: Running):
+    done = sluice("rebuild", "default", "--url", up.url)
+    unknown = sluice("rebuild", "nowhere", "--url", up.url)
+
+    assert done.returncode == OK, done.stderr
+    assert "in generation g" in done.stdout
+    assert "Dunmore" in sluice("search", "Dunmore loom", "--url", up.url, "--json").stdout
+    assert unknown.returncode == USAGE
+    assert "there is no knowledge base 'nowhere'" in unknown.stderr
+
+
 def test_run_is_drawn_and_printed_as_yaml(up: Running):
     whom = ("--url", up.url, "--tenant", "drawn")
     up.ingest(handbook.documents(), tenant="drawn")

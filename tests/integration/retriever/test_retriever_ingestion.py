@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import REGISTRY
 
 from sluice.retriever.v1 import retriever_pb2
 from sluice_servicekit.errors import InvalidArgument, NotFound
@@ -201,3 +202,26 @@ async def test_too_many_deletions_at_once_are_refused(client: "Client") -> None:
     with pytest.raises(InvalidArgument) as caught:
         await client.stub.DeleteDocuments(request)
     assert caught.value.field == "document_ids"
+
+
+async def test_only_what_changed_in_a_document_is_encoded_again(client: "Client") -> None:
+    short = replace(client, knowledge_base="short")
+    sentences = [f"Sentence number {number} speaks of the otter of day {number}." for number in range(40)]
+    await short.ingest([{"id": "a", "text": " ".join(sentences)}])
+    before = {passage.text: passage for passage in (await short.search("otter", top_k=100)).passages}
+    encoded = chunks_encoded()
+
+    await short.ingest([{"id": "a", "text": " ".join([*sentences, "And at last there is a badger too."])}])
+
+    after = {passage.text: passage for passage in (await short.search("otter", top_k=100)).passages}
+    assert chunks_encoded() - encoded == len(after.keys() - before.keys()) == 1
+    assert len(before.keys() & after.keys()) >= len(before) - 1
+    for text in before.keys() & after.keys():
+        assert after[text].sentences == before[text].sentences
+    assert (await short.found("badger"))[0] == "a"
+
+
+def chunks_encoded() -> float:
+    return (
+        REGISTRY.get_sample_value("sluice_retriever_chunks_encoded_total", {"knowledge_base": "short"}) or 0.0
+    )

@@ -170,6 +170,16 @@ class RetrieverClient:
         )
         return await self._stub.ListDocuments(request)
 
+    async def rebuild(
+        self, principal: Principal, knowledge_base: str
+    ) -> AsyncGenerator[retriever_pb2.RebuildResponse, None]:
+        """Builds a knowledge base anew, and tells how far it is."""
+        request = retriever_pb2.RebuildRequest(
+            principal=conversion.principal(principal), knowledge_base=knowledge_base
+        )
+        async for response in self._stub.Rebuild(request):
+            yield response
+
 
 class RerankerClient:
     """`domain.ports.Reranker` over gRPC."""

@@ -174,9 +174,21 @@ class Gateway:
         """Ends whatever `run_changes` and `run_events` give: a gateway that stops does not wait for them."""
         self._following.close()
 
+    async def rebuild(
+        self, principal: Principal, knowledge_base: str
+    ) -> AsyncGenerator[retriever_pb2.RebuildResponse, None]:
+        """Builds a knowledge base anew, for all its tenants, and tells how far it is."""
+        require(principal, Role.ADMIN)
+        self._known(knowledge_base)
+        async for response in self._retriever.rebuild(principal, knowledge_base):
+            yield response
+
     def require_writer(self, principal: Principal, knowledge_base: str) -> None:
         """Raises where the principal may not change the knowledge base, or there is none of that name."""
         require(principal, Role.WRITER)
+        self._known(knowledge_base)
+
+    def _known(self, knowledge_base: str) -> None:
         known = self._snapshot().knowledge_bases
         if knowledge_base not in known:
             names = ", ".join(sorted(known)) or "none"

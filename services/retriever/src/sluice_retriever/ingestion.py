@@ -1,65 +1,26 @@
 """Documents: parsed and cut, encoded together and put in force, in slices that bound memory and waiting."""
 
-import itertools
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from prometheus_client import Counter
 
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
-from sluice_retriever.domain import documents
-from sluice_retriever.domain.chunking import Budget, context_line
-from sluice_retriever.domain.model import (
-    ChunkVectors,
-    Document,
-    DocumentSummary,
-    Ingested,
-    Outcome,
-    Usage,
-)
+from sluice_retriever.assembling import assemble, slices
+from sluice_retriever.domain.chunking import Budget
+from sluice_retriever.domain.model import Document, DocumentSummary, Ingested, Usage
 from sluice_retriever.encoding.tokenizing import WINDOW
-from sluice_retriever.planning import Plan, Planner
+from sluice_retriever.planning import Planner
 from sluice_retriever.preparing.preparer import Preparer
-from sluice_retriever.store import coding
 from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases
-from sluice_retriever.store.messages import Part, Piece
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
 from sluice_servicekit.errors import InvalidArgument
 
 _CHUNKS = Counter(names.CHUNKS_STORED, "Chunks stored", ("knowledge_base",))
 
-#: Chunks that are encoded and written in one go: some 7 MB of vectors, a few seconds on two cores.
-_SLICE_CHUNKS = 64
-
 #: Documents that one call may delete.
 _MAX_DELETED = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """A run of one document's chunks."""
-
-    plan: Plan
-    start: int
-    end: int
-
-    @property
-    def ends_document(self) -> bool:
-        return self.end == len(self.plan.chunks)
-
-    @property
-    def outcome(self) -> Ingested:
-        """What has become of the document once the run is written."""
-        if self.ends_document:
-            return self.plan.outcome
-        return Ingested(
-            self.plan.document.id,
-            Outcome.IN_PROGRESS,
-            chunks=self.end,
-            total_chunks=len(self.plan.chunks),
-        )
 
 
 class Ingestion:
@@ -92,9 +53,9 @@ class Ingestion:
         plans = await self._planner.plan(group, stored, _budget(home.spec), model)
         begun: set[str] = set()
         try:
-            for slice_ in _slices(plans):
+            for slice_ in slices(plans):
                 with tracing.span(names.SPAN_INGEST, {names.KNOWLEDGE_BASE: home.name}):
-                    parts = await _encode(slice_, tenant, home)
+                    parts = await assemble(slice_, tenant, home, stored)
                     begun.update(part.write_id for part in parts)
                     if parts:
                         await home.store.write(parts)
@@ -134,68 +95,3 @@ class Ingestion:
 
 def _budget(spec: KnowledgeBaseSpec) -> Budget:
     return Budget(spec.chunking.max_tokens, spec.chunking.overlap_sentences, WINDOW)
-
-
-async def _encode(slice_: Sequence[_Run], tenant: str, home: Home) -> list[Part]:
-    runs = [run for run in slice_ if run.plan.chunks]
-    chunks = [
-        (context_line(run.plan.title, piece.section), piece)
-        for run in runs
-        for piece in run.plan.chunks[run.start : run.end]
-    ]
-    encoded = iter(await home.encoder.chunks(chunks) if chunks else ())
-    return [
-        _part(run, tenant, home.name, list(itertools.islice(encoded, run.end - run.start))) for run in runs
-    ]
-
-
-def _part(run: _Run, tenant: str, knowledge_base: str, vectors: Sequence[ChunkVectors]) -> Part:
-    document, plan = run.plan.document, run.plan
-    pieces = (
-        _piece(plan, ordinal, chunk_vectors, tenant, knowledge_base)
-        for ordinal, chunk_vectors in enumerate(vectors, run.start)
-    )
-    return Part(
-        write_id=plan.write_id,
-        tenant=tenant,
-        document_id=document.id,
-        digest=plan.digest,
-        metadata_json=document.metadata_json,
-        acl=document.acl,
-        expires=document.expires,
-        pieces=tuple(pieces),
-        start=run.start,
-        total=len(plan.chunks) if run.ends_document else None,
-    )
-
-
-def _piece(plan: Plan, ordinal: int, vectors: ChunkVectors, tenant: str, knowledge_base: str) -> Piece:
-    piece = plan.chunks[ordinal]
-    return Piece(
-        chunk=piece,
-        chunk_id=documents.chunk_id(tenant, knowledge_base, plan.document.id, ordinal, piece),
-        title=context_line(plan.title, piece.section),
-        dense=vectors.dense,
-        tokens=coding.encode_tokens(vectors.tokens),
-        sentences=coding.encode_sentences(vectors.sentences),
-    )
-
-
-def _slices(plans: Sequence[Plan]) -> Iterator[list[_Run]]:
-    """Runs in order, a slice's worth at a time; a document that needs no write is an empty run."""
-    slice_: list[_Run] = []
-    size = 0
-    for plan in plans:
-        start = 0
-        while True:
-            end = min(len(plan.chunks), start + _SLICE_CHUNKS - size)
-            slice_.append(_Run(plan, start, end))
-            size += end - start
-            if size == _SLICE_CHUNKS:
-                yield slice_
-                slice_, size = [], 0
-            if end == len(plan.chunks):
-                break
-            start = end
-    if slice_:
-        yield slice_

@@ -110,13 +110,7 @@ async def _encoded(parts: Sequence[Part], building: Building) -> list[Part]:
     vectors = iter(await building.encoder.chunks([(piece.title, piece.chunk) for piece in pieces]))
 
     def anew(piece: Piece) -> Piece:
-        encoded = next(vectors)
-        return replace(
-            piece,
-            dense=encoded.dense,
-            tokens=coding.encode_tokens(encoded.tokens),
-            sentences=coding.encode_sentences(encoded.sentences),
-        )
+        return replace(piece, coded=coding.encode(next(vectors)))
 
     return [
         replace(

@@ -10,7 +10,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice_gateway.domain.outcome import RunFailedError
-from sluice_gateway.http import chat, health, knowledge, knowledge_bases, models, run_events, runs, search
+from sluice_gateway.http import (
+    chat,
+    health,
+    knowledge,
+    knowledge_bases,
+    models,
+    rebuilding,
+    run_events,
+    runs,
+    search,
+)
 from sluice_gateway.http.errors import error_response
 from sluice_gateway.http.state import RUN_HEADER, HttpState
 from sluice_servicekit.errors import Internal, InvalidArgument, NotFound, ServiceError
@@ -24,7 +34,7 @@ def make_app(state: HttpState) -> FastAPI:
     """The application over a gateway."""
     app = FastAPI(title="Sluice gateway", docs_url=None, redoc_url=None)
     app.state.sluice = state
-    for module in (chat, models, search, knowledge, knowledge_bases, run_events, runs, health):
+    for module in (chat, models, search, knowledge, knowledge_bases, rebuilding, run_events, runs, health):
         app.include_router(module.router)
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RunFailedError, _run_failed)

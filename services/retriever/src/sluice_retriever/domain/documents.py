@@ -127,6 +127,16 @@ def with_model(digest: str, model_digest: str) -> str:
     return f"{digest.partition(':')[0]}:{model_digest}"
 
 
+def is_by_model(digest: str, model_digest: str) -> bool:
+    """True where the content of this digest was encoded by this model."""
+    return digest.endswith(f":{model_digest}")
+
+
+def wording(context: str, text: str) -> str:
+    """Names what is encoded of a chunk: its context line and its text."""
+    return hashlib.sha256(f"{context}\n{text}".encode()).hexdigest()[:32]
+
+
 def chunk_id(tenant: str, knowledge_base: str, document_id: str, ordinal: int, chunk: Chunk) -> str:
     """An id that a chunk keeps while its place and text stay."""
     name = json.dumps([tenant, knowledge_base, document_id, ordinal, chunk.text])

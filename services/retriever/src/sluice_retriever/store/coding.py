@@ -3,11 +3,17 @@
 import numpy as np
 import numpy.typing as npt
 
-from sluice_retriever.domain.model import Floats
+from sluice_retriever.domain.model import ChunkVectors, Floats
+from sluice_retriever.store.messages import Coded
 
 #: Components of 128-dimensional unit vectors rarely leave ±0.35; what does is clipped.
 _RANGE = 0.35
 _SCALE = 127.5 / _RANGE
+
+
+def encode(vectors: ChunkVectors) -> Coded:
+    """A chunk's vectors as they are stored."""
+    return Coded(vectors.dense, encode_tokens(vectors.tokens), encode_sentences(vectors.sentences))
 
 
 def encode_tokens(tokens: Floats) -> npt.NDArray[np.uint8]:

@@ -45,6 +45,17 @@ def of_run(tenant: str, write_id: str, start: int, count: int) -> models.Filter:
     )
 
 
+def of_wordings(tenant: str, write_id: str, wordings: list[str]) -> models.Filter:
+    """A write's chunks of these wordings."""
+    return models.Filter(
+        must=[
+            _equals(Payload.TENANT, tenant),
+            _equals(Payload.WRITE, write_id),
+            models.FieldCondition(key=Payload.WORDING, match=models.MatchAny(any=wordings)),
+        ]
+    )
+
+
 def in_writes(write_ids: Iterable[str]) -> models.FieldCondition:
     """The points of some writes."""
     return models.FieldCondition(key=Payload.WRITE, match=models.MatchAny(any=list(write_ids)))

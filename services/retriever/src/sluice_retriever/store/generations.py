@@ -7,6 +7,7 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -63,18 +64,23 @@ class Generations:
         _sync(self._directory)
 
     def put_in_force(self, generation: str) -> None:
-        """Makes a generation the one in force, durably, and removes every other."""
+        """Makes a generation the one in force, durably."""
         pointer = self._directory / f"{_CURRENT}.new"
         _write(pointer, generation)
         pointer.rename(self._directory / _CURRENT)
         _sync(self._directory)
-        self.remove_others(generation)
 
     def remove_others(self, *kept: str) -> None:
         """Removes all generations but these."""
-        for path in self._directory.glob("g*"):
-            if path.is_dir() and path.name not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+        self._remove(path for path in self._directory.glob("g*") if path.name not in kept)
+
+    def remove_before(self, generation: str) -> None:
+        """Removes what this generation has taken the place of."""
+        self._remove(path for path in self._directory.glob("g*") if path.name < generation)
+
+    def _remove(self, paths: Iterable[Path]) -> None:
+        for path in list(paths):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _read(self, name: str) -> Manifest:
         try:

@@ -164,10 +164,12 @@ class KnowledgeBases:
         """Puts another generation in force. Nobody may write to the knowledge base meanwhile."""
         await building.close()
         manifest = building.manifest
-        Generations(self._root / name).put_in_force(manifest.generation)
+        generations = Generations(self._root / name)
+        generations.put_in_force(manifest.generation)
         # In this order: a worker that dies between the two opens what is in force.
         self._homes[name] = replace(self.home(name), manifest=manifest, encoder=building.encoder)
         await self._open_in_worker(name, manifest)
+        await asyncio.to_thread(generations.remove_before, manifest.generation)
 
     async def worker_pid(self) -> int:
         """The worker's process id."""
@@ -187,6 +189,7 @@ class KnowledgeBases:
             manifest = self._manifest(spec, generations.following())
             generations.create(manifest)
             generations.put_in_force(manifest.generation)
+        await asyncio.to_thread(generations.remove_before, manifest.generation)
         encoder = self._encoders.of(manifest.shape.embedding)
         if encoder.model_digest != manifest.model_digest:
             raise FailedPrecondition(

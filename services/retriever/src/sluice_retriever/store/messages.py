@@ -22,18 +22,26 @@ class CannotOpen(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A chunk, encoded and its vectors coded as they are stored."""
+class Coded:
+    """A chunk's vectors as they are stored."""
 
-    chunk: Chunk
-    chunk_id: str
-    title: str
     dense: Floats
     """Shape (384,), L2-normalised."""
     tokens: npt.NDArray[np.uint8]
     """Shape (tokens, 128), see `coding`."""
     sentences: npt.NDArray[np.int8]
     """Shape (sentences, 384), see `coding`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk to store, or as it is stored."""
+
+    chunk: Chunk
+    chunk_id: str
+    title: str
+    """Document's title and headings: the line that is encoded before the text."""
+    coded: Coded
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
+from sluice_retriever.domain import documents
 from sluice_retriever.domain.metadata import boolean_fields
 from sluice_retriever.domain.model import (
     DENSE_DIMENSION,
@@ -20,7 +21,7 @@ from sluice_retriever.domain.model import (
     Span,
 )
 from sluice_retriever.store import coding
-from sluice_retriever.store.messages import Part, Piece, Stocked
+from sluice_retriever.store.messages import Coded, Part, Piece, Stocked
 from sluice_retriever.store.schema import Payload, Vector
 
 
@@ -54,8 +55,9 @@ def point(
         Payload.TITLE: piece.title,
         Payload.SECTION: list(piece.chunk.section),
         Payload.TEXT: piece.chunk.text,
+        Payload.WORDING: documents.wording(piece.title, piece.chunk.text),
         Payload.SENTENCES: [[span.start, span.end] for span in piece.chunk.sentences],
-        Payload.SENTENCE_VECTORS: base64.b64encode(piece.sentences.tobytes()).decode(),
+        Payload.SENTENCE_VECTORS: base64.b64encode(piece.coded.sentences.tobytes()).decode(),
         **mark,
     }
     if part.acl:
@@ -66,8 +68,8 @@ def point(
     return models.PointStruct.model_construct(
         id=point_id(part.write_id, piece.chunk_id),
         vector={
-            Vector.DENSE: piece.dense.tolist(),
-            Vector.TOKENS: piece.tokens.astype(float).tolist(),
+            Vector.DENSE: piece.coded.dense.tolist(),
+            Vector.TOKENS: piece.coded.tokens.astype(float).tolist(),
             Vector.SPARSE: sparse,
         },
         payload={str(name): value for name, value in payload.items()},
@@ -88,9 +90,11 @@ def piece(record: models.Record) -> tuple[int, Piece]:
         ),
         chunk_id=payload[Payload.CHUNK],
         title=payload[Payload.TITLE],
-        dense=np.array(vectors[Vector.DENSE], np.float32),
-        tokens=np.array(vectors[Vector.TOKENS], np.uint8),
-        sentences=np.frombuffer(sentences, np.int8).reshape(-1, DENSE_DIMENSION),
+        coded=Coded(
+            dense=np.array(vectors[Vector.DENSE], np.float32),
+            tokens=np.array(vectors[Vector.TOKENS], np.uint8),
+            sentences=np.frombuffer(sentences, np.int8).reshape(-1, DENSE_DIMENSION),
+        ),
     )
 
 

@@ -39,6 +39,8 @@ class Payload(StrEnum):
     TITLE = "title"
     SECTION = "section"
     TEXT = "text"
+    WORDING = "wording"
+    """Names title and text: chunks with the same have the same vectors."""
     SENTENCES = "sentences"
     SENTENCE_VECTORS = "sentence_vectors"
 

@@ -10,7 +10,7 @@ from sluice_retriever.store import filters, points
 from sluice_retriever.store.backend import Backend
 from sluice_retriever.store.bm25 import SparseEncoder
 from sluice_retriever.store.ledger import Ledger
-from sluice_retriever.store.messages import Found, Lookup, Part, Stocked, Stored
+from sluice_retriever.store.messages import Found, Lookup, Part, Piece, Stocked, Stored
 from sluice_retriever.store.schema import Payload
 from sluice_retriever.store.staged import Legs, StagedQuery
 
@@ -65,6 +65,10 @@ class Store(Protocol):
 
     async def read(self, row: Stocked, start: int, count: int) -> Part | None:
         """A run of a document's chunks as they were stored; None where the write is no longer there."""
+        ...
+
+    async def pieces(self, tenant: str, write_id: str, wordings: list[str]) -> list[Piece]:
+        """Those chunks of a write that have one of these wordings."""
         ...
 
     async def legs(self, lookup: Lookup) -> Legs:
@@ -151,6 +155,12 @@ class BackendStore:
         wanted = filters.of_run(row.tenant, row.write_id, start, count)
         records, _ = await self._backend.scroll(row.tenant, wanted, count, vectors=True)
         return points.part(row, start, records) if records and len(records) == count else None
+
+    async def pieces(self, tenant: str, write_id: str, wordings: list[str]) -> list[Piece]:
+        """Those chunks of a write that have one of these wordings."""
+        wanted = filters.of_wordings(tenant, write_id, wordings)
+        records, _ = await self._backend.scroll(tenant, wanted, len(wordings), vectors=True)
+        return [points.piece(record)[1] for record in records]
 
     async def legs(self, lookup: Lookup) -> Legs:
         """The first stage of the staged query."""

@@ -12,7 +12,7 @@ from sluice_retriever.store.edge import schema
 from sluice_retriever.store.edge.backend import EdgeBackend
 from sluice_retriever.store.edge.directory import open_shard
 from sluice_retriever.store.edge.ledger import RegisterLedger
-from sluice_retriever.store.messages import CannotOpen, Found, Lookup, NotOpen, Part, Stocked, Stored
+from sluice_retriever.store.messages import CannotOpen, Found, Lookup, NotOpen, Part, Piece, Stocked, Stored
 from sluice_retriever.store.schema import Manifest
 from sluice_retriever.store.staged import Legs
 from sluice_retriever.store.store import BackendStore
@@ -110,6 +110,11 @@ def inventory(name: str, after: tuple[str, str], limit: int) -> list[Stocked]:
 def read(name: str, row: Stocked, start: int, count: int) -> Part | None:
     """A run of a document's chunks as they were stored."""
     return _run(_store(name).read(row, start, count))
+
+
+def pieces(name: str, tenant: str, write_id: str, wordings: list[str]) -> list[Piece]:
+    """Chunks of a write by their wordings."""
+    return _run(_store(name).pieces(tenant, write_id, wordings))
 
 
 def legs(name: str, lookup: Lookup) -> Legs:

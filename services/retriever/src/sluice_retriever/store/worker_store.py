@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from sluice_retriever.domain.model import DocumentSummary, Usage
 from sluice_retriever.store import worker
-from sluice_retriever.store.messages import Found, Lookup, NotOpen, Part, Stocked, Stored, WriteLost
+from sluice_retriever.store.messages import Found, Lookup, NotOpen, Part, Piece, Stocked, Stored, WriteLost
 from sluice_retriever.store.staged import Legs
 from sluice_retriever.worker_pool import WorkerPool
 from sluice_servicekit.errors import Unavailable
@@ -59,6 +59,10 @@ class WorkerStore:
     async def read(self, row: Stocked, start: int, count: int) -> Part | None:
         """A run of a document's chunks as they were stored."""
         return await self._call(worker.read, row, start, count, attempts=2)
+
+    async def pieces(self, tenant: str, write_id: str, wordings: list[str]) -> list[Piece]:
+        """Those chunks of a write that have one of these wordings."""
+        return await self._call(worker.pieces, tenant, write_id, wordings, attempts=2)
 
     async def legs(self, lookup: Lookup) -> Legs:
         """The first stage of the staged query."""
