@@ -39,10 +39,12 @@ class Writer:
     async def run(self) -> None:
         """Writes until the retriever dies, or until it is enough: a death between two writes goes unnoticed."""
         while not self.enough:
-            self.version += 1
-            await self._write_all()
+            await self.write()
 
-    async def _write_all(self) -> None:
+    async def write(self) -> None:
+        """Writes the next version of all documents."""
+        self.version += 1
+
         async def requests() -> AsyncIterator[retriever_pb2.IngestRequest]:
             for number in range(DOCUMENTS):
                 name = f"d{number}"
@@ -96,6 +98,7 @@ async def test_killing_the_worker_leaves_every_document_whole(tmp_path: Path) ->
         short = replace(client, knowledge_base="short")
         writer = Writer(short)
         await replace(short, tenant="other").ingest([{"id": "a", "text": "Now the parser runs."}])
+        await asyncio.wait_for(writer.write(), DEADLINE)
         for _ in range(6):
             await patiently(short, "version")
             writing = asyncio.create_task(writer.run())

@@ -41,7 +41,7 @@ async def rebuild(knowledge_bases: KnowledgeBases, name: str) -> AsyncGenerator[
             total += len(page)
         async for done in _bring_over(home.store, building):
             yield Progress(building.manifest.generation, min(done, total), total)
-        await building.finish()
+        await building.filling.finish()
         async with home.writing.alone():
             async for _ in _bring_over(home.store, building):
                 pass
@@ -51,12 +51,12 @@ async def rebuild(knowledge_bases: KnowledgeBases, name: str) -> AsyncGenerator[
 
 async def _bring_over(source: Store, building: Building) -> AsyncIterator[int]:
     """Makes the new generation hold what the other does; gives the number of documents after each page."""
-    await _remove_gone(source, building.store)
+    await _remove_gone(source, building.filling.store)
     done = 0
     async for page in _inventory(source):
-        missing = [row for row in page if not await _holds(building.store, row)]
+        missing = [row for row in page if not await _holds(building.filling.store, row)]
         async for parts in _slices(source, missing):
-            await building.store.write(await _encoded(parts, building))
+            await building.filling.store.write(await _encoded(parts, building))
         done += len(page)
         yield done
 

@@ -15,6 +15,8 @@ from sluice_retriever.preparing.preparer import Bounds, Preparer
 from sluice_retriever.questions import Questions
 from sluice_retriever.servicer import RetrieverServicer
 from sluice_retriever.settings import RetrieverSettings
+from sluice_retriever.store.edge.engine import EdgeEngine
+from sluice_retriever.store.engines import Engines
 from sluice_retriever.store.knowledge_bases import KnowledgeBases
 from sluice_servicekit.service import ServiceContext, Servicer
 
@@ -39,8 +41,9 @@ async def opened(settings: RetrieverSettings) -> AsyncIterator[Retriever]:
         ThreadPoolExecutor(1, "ingestion") as ingestion_threads,
     ):
         encoders = Encoders(settings.ingestion_threads, question_threads, ingestion_threads)
-        knowledge_bases = KnowledgeBases(settings.data_dir / "knowledge", encoders, settings.search_threads)
-        knowledge_bases.start()
+        embedded = EdgeEngine(settings.data_dir / "knowledge", settings.search_threads)
+        embedded.start()
+        knowledge_bases = KnowledgeBases(Engines(embedded), encoders)
         try:
             yield Retriever(
                 Questions(knowledge_bases, encoders.of(Embedding())),

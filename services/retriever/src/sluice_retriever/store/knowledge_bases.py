@@ -1,26 +1,19 @@
-"""Which knowledge bases there are, and where each one's generation in force is kept."""
+"""Which knowledge bases there are, and each one's generation in force."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from sluice_api.objects.knowledge_base import Graph, KnowledgeBaseSpec
+from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_retriever.encoding.encoders import Encoders, KnowledgeBaseEncoder
-from sluice_retriever.store import worker
-from sluice_retriever.store.generations import Generations
-from sluice_retriever.store.messages import CannotOpen
+from sluice_retriever.store.engine import Engine, Filling
+from sluice_retriever.store.engines import Engines
 from sluice_retriever.store.schema import Manifest, Shape
 from sluice_retriever.store.sharing import Gate
 from sluice_retriever.store.store import Store
-from sluice_retriever.store.worker_store import WorkerStore
-from sluice_retriever.worker_pool import WorkerPool
 from sluice_servicekit.errors import FailedPrecondition, NotFound
-
-#: Seconds that building a graph may take.
-_BUILDING = 6 * 3600.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,6 +28,7 @@ class Home:
     encoder: KnowledgeBaseEncoder
     """Of the generation's model, which need not be the spec's before a rebuild."""
     store: Store
+    engine: Engine
     writing: Gate
     """Held by whoever writes, and alone while one generation takes another's place."""
 
@@ -45,69 +39,42 @@ class Building:
 
     manifest: Manifest
     encoder: KnowledgeBaseEncoder
-    store: WorkerStore
-    before: Manifest
-    """Of the one in force."""
-    _pool: WorkerPool
-
-    @property
-    def same_model(self) -> bool:
-        """What is stored need not be encoded again."""
-        return self.manifest.model_digest == self.before.model_digest
-
-    async def finish(self) -> None:
-        """Builds the graph where there is to be one."""
-        if self.manifest.shape.dense.graph is Graph.ON:
-            await self.store.optimize()
-
-    async def close(self) -> None:
-        """Lets go of the generation."""
-        await asyncio.to_thread(self._pool.close)
+    filling: Filling
+    same_model: bool
+    """What is stored need not be encoded again."""
 
 
 class KnowledgeBases:
     """All knowledge bases of this retriever.
 
     Args:
-        root: The folder of the embedded ones, which share one worker process.
+        engines: Where they are kept.
         encoders: Their models.
-        threads: Of the embedded engine's searches.
     """
 
-    def __init__(self, root: Path, encoders: Encoders, threads: int = 1) -> None:
-        self._root = root
+    def __init__(self, engines: Engines, encoders: Encoders) -> None:
+        self._engines = engines
         self._encoders = encoders
-        self._threads = threads
         self._homes: dict[str, Home] = {}
         self._building: set[str] = set()
-        self._pool = WorkerPool("knowledge bases' worker", worker.start, prepare=self._reopen)
         self._changing = asyncio.Lock()
-
-    def start(self) -> None:
-        """Starts the worker, which then loads while the rest of the retriever does."""
-        self._pool.start()
 
     async def apply(self, specs: Mapping[str, KnowledgeBaseSpec]) -> None:
         """Opens what is new or changed, closes what is gone. A removed knowledge base's data stays.
 
         Raises:
-            ValueError: a spec asks for an engine that this version does not have. Nothing has changed then.
             FailedPrecondition: a knowledge base cannot be opened as its spec says; it stays as it was.
         """
-        for name, spec in specs.items():
-            if spec.deployment.self_hosted is not None:
-                raise ValueError(
-                    f"knowledge base {name!r}: deployment.selfHosted is not there in this version, which"
-                    " stores vectors in its embedded engine only; leave it out"
-                )
         async with self._changing:
             for name, spec in specs.items():
                 home = self._homes.get(name)
-                if home is None:
+                if home is None or home.spec.deployment != spec.deployment:
                     self._homes[name] = await self._open(name, spec)
+                    if home is not None:
+                        await home.store.close()
                 elif home.spec != spec:
                     self._homes[name] = replace(home, spec=spec)
-                    self._tell_of_rebuild(name, spec, home.manifest)
+                    _tell_of_rebuild(name, spec, home.manifest)
             for name in self._homes.keys() - specs.keys():
                 await self._homes.pop(name).store.close()
 
@@ -124,9 +91,9 @@ class KnowledgeBases:
             )
         return self._homes[name]
 
-    def names(self) -> list[str]:
+    def homes(self) -> list[Home]:
         """All knowledge bases."""
-        return sorted(self._homes)
+        return list(self._homes.values())
 
     @asynccontextmanager
     async def building(self, name: str) -> AsyncIterator[Building]:
@@ -143,102 +110,74 @@ class KnowledgeBases:
                 f"knowledge base {name!r} is being rebuilt already", reason="REBUILD_RUNNING"
             )
         self._building.add(name)
-        generations = Generations(self._root / name)
         try:
-            manifest = await asyncio.to_thread(self._resumed, generations, home)
-            path = generations.path(manifest.generation)
-
-            def prepare(submit: Callable[..., object]) -> None:
-                submit(worker.open_store, name, path, manifest, self._threads)
-
-            pool = WorkerPool("rebuilding worker", worker.start, prepare=prepare, longest=_BUILDING)
-            try:
-                encoder = self._encoders.of(manifest.shape.embedding)
-                yield Building(manifest, encoder, WorkerStore(pool, name), home.manifest, pool)
-            finally:
-                await asyncio.to_thread(pool.close)
+            manifest = await self._begun(home)
+            encoder = self._encoders.of(manifest.shape.embedding)
+            same_model = manifest.model_digest == home.manifest.model_digest
+            async with home.engine.filling(name, manifest, home.spec) as filling:
+                yield Building(manifest, encoder, filling, same_model)
         finally:
             self._building.discard(name)
 
     async def take(self, name: str, building: Building) -> None:
         """Puts another generation in force. Nobody may write to the knowledge base meanwhile."""
-        await building.close()
-        manifest = building.manifest
-        generations = Generations(self._root / name)
-        generations.put_in_force(manifest.generation)
-        # In this order: a worker that dies between the two opens what is in force.
-        self._homes[name] = replace(self.home(name), manifest=manifest, encoder=building.encoder)
-        await self._open_in_worker(name, manifest)
-        await asyncio.to_thread(generations.remove_before, manifest.generation)
-
-    async def worker_pid(self) -> int:
-        """The worker's process id."""
-        return await self._pool.run(worker.pid)
+        await building.filling.close()
+        home, manifest = self.home(name), building.manifest
+        await home.engine.put_in_force(name, manifest)
+        store = await home.engine.open(name, manifest, home.spec)
+        self._homes[name] = replace(home, manifest=manifest, encoder=building.encoder, store=store)
+        await home.engine.keep_only(name, manifest.generation)
 
     async def close(self) -> None:
-        """Closes all knowledge bases and ends the worker."""
-        for home in self._homes.values():
-            await home.store.close()
-        await asyncio.to_thread(self._pool.close)
+        """Closes all knowledge bases."""
+        await self._engines.close()
 
     async def _open(self, name: str, spec: KnowledgeBaseSpec) -> Home:
-        generations = Generations(self._root / name)
-        manifest = await asyncio.to_thread(generations.current)
+        engine = self._engines.of(spec.deployment)
+        manifest = await engine.current(name)
         if manifest is None:
-            generations.remove_others()
-            manifest = self._manifest(spec, generations.following())
-            generations.create(manifest)
-            generations.put_in_force(manifest.generation)
-        await asyncio.to_thread(generations.remove_before, manifest.generation)
+            await engine.keep_only(name)
+            manifest = await self._manifest(spec, engine, name)
+            await engine.create(name, manifest, spec)
+            await engine.put_in_force(name, manifest)
         encoder = self._encoders.of(manifest.shape.embedding)
         if encoder.model_digest != manifest.model_digest:
             raise FailedPrecondition(
-                f"knowledge base {name!r} was encoded by another model than {manifest.shape.embedding} now is;"
+                f"knowledge base {name!r} was encoded by another model than its embedding now names;"
                 " put the model back, or remove the knowledge base's data and ingest again",
                 reason="MODEL_CHANGED",
             )
-        self._tell_of_rebuild(name, spec, manifest)
-        await self._open_in_worker(name, manifest)
-        return Home(name, spec, manifest, encoder, WorkerStore(self._pool, name), Gate())
+        _tell_of_rebuild(name, spec, manifest)
+        store = await engine.open(name, manifest, spec)
+        return Home(name, spec, manifest, encoder, store, engine, Gate())
 
-    def _resumed(self, generations: Generations, home: Home) -> Manifest:
-        wanted = self._manifest(home.spec, generations.following())
-        for begun in generations.unfinished():
+    async def _begun(self, home: Home) -> Manifest:
+        """The generation to fill: one that was begun as the spec still says, or a new one."""
+        wanted = await self._manifest(home.spec, home.engine, home.name)
+        for begun in await home.engine.begun(home.name, home.manifest):
             if begun.model_copy(update={"generation": wanted.generation}) == wanted:
                 return begun
-        generations.remove_others(home.manifest.generation)
-        generations.create(wanted)
+        await home.engine.keep_only(home.name, home.manifest.generation)
+        await home.engine.create(home.name, wanted, home.spec)
         return wanted
 
-    def _manifest(self, spec: KnowledgeBaseSpec, generation: str) -> Manifest:
+    async def _manifest(self, spec: KnowledgeBaseSpec, engine: Engine, name: str) -> Manifest:
         encoder = self._encoders.of(spec.embedding)
+        names = await engine.names(name)
+        number = int(names[-1].removeprefix("g")) + 1 if names else 1
         return Manifest(
-            generation=generation,
+            generation=f"g{number:06}",
             model_digest=encoder.model_digest,
             dense_dimension=encoder.dense_dimension,
             shape=Shape.of(spec),
         )
 
-    async def _open_in_worker(self, name: str, manifest: Manifest) -> None:
-        path = Generations(self._root / name).path(manifest.generation)
-        try:
-            await self._pool.run(worker.open_store, name, path, manifest, self._threads, attempts=2)
-        except CannotOpen as error:
-            raise FailedPrecondition(
-                f"knowledge base {name!r} cannot be opened: {error}", reason="KNOWLEDGE_BASE_CANNOT_BE_OPENED"
-            ) from error
 
-    def _reopen(self, submit: Callable[..., object]) -> None:
-        # First in the new worker's queue, so that every call after them finds its knowledge base open.
-        for name, home in self._homes.items():
-            path = Generations(self._root / name).path(home.manifest.generation)
-            submit(worker.open_store, name, path, home.manifest, self._threads)
-
-    def _tell_of_rebuild(self, name: str, spec: KnowledgeBaseSpec, manifest: Manifest) -> None:
-        if Shape.of(spec) != manifest.shape:
-            _LOG.warning(
-                "knowledge base %r keeps its embedding, dense, tokens and sparse settings until it is rebuilt:"
-                " sluice rebuild %s",
-                name,
-                name,
-            )
+def _tell_of_rebuild(name: str, spec: KnowledgeBaseSpec, manifest: Manifest) -> None:
+    if Shape.of(spec) != manifest.shape:
+        _LOG.warning(
+            "knowledge base %r keeps its embedding, dense, tokens and sparse settings until it is rebuilt:"
+            " sluice rebuild %s",
+            name,
+            name,
+        )

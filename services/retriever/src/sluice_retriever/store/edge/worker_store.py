@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from sluice_retriever.domain.model import DocumentSummary, Usage
-from sluice_retriever.store import worker
+from sluice_retriever.store.edge import worker
 from sluice_retriever.store.messages import Found, Lookup, NotOpen, Part, Piece, Stocked, Stored, WriteLost
 from sluice_retriever.store.staged import Legs
 from sluice_retriever.worker_pool import WorkerPool
@@ -14,11 +14,18 @@ T = TypeVar("T")
 
 
 class WorkerStore:
-    """A generation that the worker holds open under a name. Reads are asked again where the worker dies."""
+    """A generation that the worker holds open under a name. Reads are asked again where the worker dies.
 
-    def __init__(self, pool: WorkerPool, name: str) -> None:
+    Args:
+        pool: The worker.
+        name: The knowledge base's.
+        closed: Called once nobody needs it any more.
+    """
+
+    def __init__(self, pool: WorkerPool, name: str, closed: Callable[[], object] = lambda: None) -> None:
         self._pool = pool
         self._name = name
+        self._closed = closed
 
     async def stored(self, tenant: str, document_ids: Sequence[str]) -> dict[str, Stored]:
         """What is stored of those documents that are."""
@@ -82,6 +89,7 @@ class WorkerStore:
 
     async def close(self) -> None:
         """Has the worker close the generation; does not wait."""
+        self._closed()
         self._pool.submit(worker.close_store, self._name)
 
     async def _call(self, function: Callable[..., T], *args: object, attempts: int = 1) -> T:

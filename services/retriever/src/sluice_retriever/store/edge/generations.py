@@ -7,7 +7,6 @@
 
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,7 +16,7 @@ from sluice_servicekit.errors import FailedPrecondition
 
 _CURRENT = "current"
 _MANIFEST = "manifest.json"
-_FIRST = "g000001"
+_UNFINISHED = ".unfinished"
 
 
 class Generations:
@@ -43,20 +42,17 @@ class Generations:
             raise self._unreadable("it was written by an earlier version")
         return None
 
-    def unfinished(self) -> list[Manifest]:
-        """Generations after the one in force, oldest first."""
-        current = self.current()
-        names = sorted(path.parent.name for path in self._directory.glob(f"g*/{_MANIFEST}"))
-        return [self._read(name) for name in names if current is not None and name > current.generation]
+    def names(self) -> list[str]:
+        """All generations, oldest first."""
+        return sorted(path.parent.name for path in self._directory.glob(f"g*/{_MANIFEST}") if _is_whole(path))
 
-    def following(self) -> str:
-        """A name for the next generation."""
-        names = [path.name for path in self._directory.glob("g*") if path.name[1:].isdigit()]
-        return f"g{int(max(names)[1:]) + 1:06}" if names else _FIRST
+    def after(self, generation: str) -> list[Manifest]:
+        """Generations after this one, oldest first."""
+        return [self._read(name) for name in self.names() if name > generation]
 
     def create(self, manifest: Manifest) -> None:
         """Makes an empty generation; it is there whole or not at all."""
-        unfinished = self._directory / f"{manifest.generation}.unfinished"
+        unfinished = self._directory / f"{manifest.generation}{_UNFINISHED}"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         _write(unfinished / _MANIFEST, manifest.model_dump_json(by_alias=True))
@@ -70,17 +66,11 @@ class Generations:
         pointer.rename(self._directory / _CURRENT)
         _sync(self._directory)
 
-    def remove_others(self, *kept: str) -> None:
-        """Removes all generations but these."""
-        self._remove(path for path in self._directory.glob("g*") if path.name not in kept)
-
-    def remove_before(self, generation: str) -> None:
-        """Removes what this generation has taken the place of."""
-        self._remove(path for path in self._directory.glob("g*") if path.name < generation)
-
-    def _remove(self, paths: Iterable[Path]) -> None:
-        for path in list(paths):
-            shutil.rmtree(path, ignore_errors=True)
+    def keep_only(self, *generations: str) -> None:
+        """Removes all but these."""
+        for path in list(self._directory.glob("g*")):
+            if path.name not in generations:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _read(self, name: str) -> Manifest:
         try:
@@ -97,6 +87,10 @@ class Generations:
             " ingest its documents again",
             reason="KNOWLEDGE_BASE_CANNOT_BE_OPENED",
         )
+
+
+def _is_whole(manifest: Path) -> bool:
+    return not manifest.parent.name.endswith(_UNFINISHED)
 
 
 def _write(path: Path, content: str) -> None:
