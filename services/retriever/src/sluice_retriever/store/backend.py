@@ -1,12 +1,20 @@
 """What a vector store has to do, in `qdrant_client.models`' words: one protocol, an embedded engine and a server."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from qdrant_client import models
 
 #: Where a scroll goes on.
 Offset = models.ExtendedPointId | None
+
+
+class Hit(NamedTuple):
+    """A point that a query has found. No model of the client library's: a search makes some four hundred."""
+
+    id: str
+    score: float
+    """In the engine's sense: for Euclid, less is better."""
 
 
 class Backend(Protocol):
@@ -20,10 +28,8 @@ class Backend(Protocol):
         """Writes points; seen by searches once it returns."""
         ...
 
-    async def query(
-        self, tenant: str, requests: Sequence[models.QueryRequest]
-    ) -> list[list[models.ScoredPoint]]:
-        """Answers queries in one call, each best first. A score's sense is the engine's: for Euclid, less is better."""
+    async def query(self, tenant: str, requests: Sequence[models.QueryRequest]) -> list[list[Hit]]:
+        """Answers queries in one call, each best first."""
         ...
 
     async def retrieve(

@@ -32,7 +32,7 @@ class StagedQuery:
         dense, sparse = await self._backend.query(
             lookup.reader.tenant, [_dense(lookup, readable), self._by_words(lookup, readable)]
         )
-        return {Leg.DENSE: _ranking(dense), Leg.SPARSE: _ranking(sparse)}
+        return {Leg.DENSE: dense, Leg.SPARSE: sparse}
 
     async def finish(self, lookup: Lookup, readable: models.Filter, legs: Legs) -> Found:
         """The second stage: tokens over all candidates, fusion, and the best ones' contents.
@@ -41,7 +41,9 @@ class StagedQuery:
         """
         candidates = {point for ranking in legs.values() for point, _ in ranking}
         if candidates and _wants_tokens(lookup):
-            legs[Leg.TOKENS] = await self._token_leg(lookup, readable, candidates)
+            # Our own legs have filtered already; to do it again costs as much as the scoring.
+            checked = None if Leg.KEYWORD not in legs else readable
+            legs[Leg.TOKENS] = await self._token_leg(lookup, checked, candidates)
         parameters = lookup.parameters
         best = fuse(legs, parameters.weights, parameters.k, lookup.top_k)
         records = await self._backend.retrieve(lookup.reader.tenant, [point for point, _, _ in best])
@@ -64,17 +66,19 @@ class StagedQuery:
             limit=lookup.parameters.leg_limit,
         )
 
-    async def _token_leg(self, lookup: Lookup, readable: models.Filter, candidates: set[str]) -> Ranking:
+    async def _token_leg(
+        self, lookup: Lookup, readable: models.Filter | None, candidates: set[str]
+    ) -> Ranking:
         tokens = lookup.vectors.tokens
         request = models.QueryRequest(
             query=coding.encode_tokens(tokens).astype(float).tolist(),
             using=Vector.TOKENS,
-            filter=models.Filter(must=[readable, filters.among(candidates)]),
+            filter=models.Filter(must=[filters.among(candidates), *([readable] if readable else [])]),
             params=models.SearchParams(exact=True),
             limit=len(candidates),
         )
         [found] = await self._backend.query(lookup.reader.tenant, [request])
-        return [(point, coding.mean_cosine(distance, len(tokens))) for point, distance in _ranking(found)]
+        return [(point, coding.mean_cosine(distance, len(tokens))) for point, distance in found]
 
 
 def _wants_tokens(lookup: Lookup) -> bool:
@@ -90,7 +94,3 @@ def _dense(lookup: Lookup, readable: models.Filter) -> models.QueryRequest:
         params=models.SearchParams(quantization=quantization),
         limit=lookup.parameters.leg_limit,
     )
-
-
-def _ranking(found: list[models.ScoredPoint]) -> Ranking:
-    return [(str(point.id), point.score) for point in found]

@@ -7,7 +7,7 @@ from typing import Any, cast
 import qdrant_edge as edge
 from qdrant_client import models
 
-from sluice_retriever.store.backend import Offset
+from sluice_retriever.store.backend import Hit, Offset
 from sluice_retriever.store.edge import queries
 from sluice_retriever.store.edge.filters import edge_filter
 
@@ -24,12 +24,11 @@ class EdgeBackend:
         """Writes points."""
         self._shard.update(edge.UpdateOperation.upsert_points([queries.point(point) for point in points]))
 
-    async def query(
-        self, tenant: str, requests: Sequence[models.QueryRequest]
-    ) -> list[list[models.ScoredPoint]]:
+    async def query(self, tenant: str, requests: Sequence[models.QueryRequest]) -> list[list[Hit]]:
         """Answers queries in one pass over the shard."""
         batch = edge.QueryBatchRequest([queries.request(request) for request in requests])
-        return [[queries.scored(found) for found in answer] for answer in self._shard.query_batch(batch)]
+        answers = self._shard.query_batch(batch)
+        return [[Hit(str(found.id), found.score) for found in answer] for answer in answers]
 
     async def retrieve(
         self,

@@ -37,5 +37,7 @@ def _create(directory: Path, config: edge.EdgeConfig) -> None:
     shard.update(edge.UpdateOperation.create_field_index(Payload.TENANT, tenant))
     for field in INDEXED:
         shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+    # Without it every search would read the payload of all a tenant's points.
+    shard.update(edge.UpdateOperation.create_field_index(Payload.EXPIRES, edge.PayloadSchemaType.Float))
     shard.flush()
     shard.close()

@@ -30,13 +30,6 @@ def request(given: models.QueryRequest) -> edge.QueryRequest:
     )
 
 
-def scored(found: edge.ScoredPoint) -> models.ScoredPoint:
-    """A hit."""
-    return models.ScoredPoint.model_construct(
-        id=str(found.id), version=0, score=found.score, payload=found.payload, vector=_named(found.vector)
-    )
-
-
 def record(found: edge.Record) -> models.Record:
     """A stored point."""
     return models.Record.model_construct(id=str(found.id), payload=found.payload, vector=_named(found.vector))
