@@ -1,6 +1,7 @@
 """Nobody sees another tenant's documents, or one that their permissions do not name."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.retriever.v1 import retriever_pb2
+from support.tenants import tenants
 
 if TYPE_CHECKING:
     from tests.integration.retriever.conftest import Client
@@ -119,3 +121,12 @@ async def test_another_tenants_words_do_not_shift_the_sparse_scores(client: "Cli
 
     assert len(before) == 2
     assert await sparse_scores() == pytest.approx(before)
+
+
+async def test_no_question_of_fifty_tenants_finds_what_is_another_s(tmp_path: Path) -> None:
+    async with tenants(tmp_path) as made:
+        foreign = [await made.foreign(lookup) for lookup in made.lookups(1500)]
+        bare = [await made.foreign(lookup, without_root=True) for lookup in made.lookups(20)]
+
+    assert not any(foreign)
+    assert all(bare), "without the filter at the root the tenants are not apart: else this shows nothing"
