@@ -178,7 +178,7 @@ async def test_damaged_vectors_are_refused(client: "Client", damage: str) -> Non
         ({"query": "  \n"}, "query"),
         ({"query": "x" * 40_000}, "query"),
         ({"parameters": {"leg_limit": 1001}}, "parameters.leg_limit"),
-        ({"filter": retriever_pb2.Filter(must=[Condition()])}, "filter.must"),
+        ({"filter": retriever_pb2.Filter(must=[Condition()])}, "filter.must[0]"),
         ({"filter": retriever_pb2.Filter(must=[matches("a")])}, "filter.must[0]"),
         ({"filter": retriever_pb2.Filter(must=[matches("a b\n", 1)])}, "filter.must[0].field"),
         ({"filter": retriever_pb2.Filter(should=[matches("a", 1, "x")])}, "filter.should[0]"),

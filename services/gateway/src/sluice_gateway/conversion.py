@@ -7,7 +7,6 @@ from sluice.guardrail.v1 import guardrail_pb2
 from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_api.objects.retrieval import Retrieval
-from sluice_gateway.domain import filters
 from sluice_gateway.domain.model import Decision, Finding, Principal, Sampling, Verdict
 
 _DECISIONS = {
@@ -116,32 +115,3 @@ def parameters_message(parameters: Retrieval) -> retriever_pb2.RetrievalParamete
     if parameters.keyword_timeout is not None:
         message.keyword_timeout_ms = round(parameters.keyword_timeout * 1000)
     return message
-
-
-def filter_message(content: filters.Boolean) -> retriever_pb2.Filter:
-    """A filter as a message."""
-    return retriever_pb2.Filter(
-        must=[_condition(condition) for condition in content.must],
-        should=[_condition(condition) for condition in content.should],
-        must_not=[_condition(condition) for condition in content.must_not],
-    )
-
-
-def _condition(content: filters.Condition) -> retriever_pb2.Condition:
-    match content:
-        case filters.Match():
-            values = [_value(value) for value in content.any_of]
-            return retriever_pb2.Condition(match=retriever_pb2.Match(field=content.field, any_of=values))
-        case filters.Range():
-            bounds = retriever_pb2.Range(field=content.field, **content.bounds)
-            return retriever_pb2.Condition(range=bounds)
-        case filters.Boolean():
-            return retriever_pb2.Condition(filter=filter_message(content))
-
-
-def _value(value: filters.Scalar) -> retriever_pb2.Value:
-    if isinstance(value, bool):
-        return retriever_pb2.Value(bool_value=value)
-    if isinstance(value, int):
-        return retriever_pb2.Value(int_value=value)
-    return retriever_pb2.Value(string_value=value)

@@ -11,18 +11,15 @@ from sluice.retriever.v1 import retriever_pb2
 from sluice_api.objects.retrieval import Retrieval
 from sluice_retriever.domain.model import (
     TOKEN_DIMENSION,
-    Condition,
     Document,
     DocumentSummary,
-    Filter,
     Ingested,
-    Match,
     Outcome,
     Passage,
     QuestionVectors,
-    Range,
     Reader,
 )
+from sluice_retriever.filter_conversion import filter_
 from sluice_retriever.questions import Search
 from sluice_retriever.rebuilding import Progress
 from sluice_servicekit.errors import InvalidArgument
@@ -126,44 +123,6 @@ def question_vectors_message(vectors: QuestionVectors) -> common_pb2.QuestionVec
         token_count=vectors.tokens.shape[0],
         token_dimension=vectors.tokens.shape[1],
     )
-
-
-def filter_(message: retriever_pb2.Filter) -> Filter:
-    """A filter.
-
-    Raises:
-        InvalidArgument: a condition or a value is empty.
-    """
-    return Filter(
-        tuple(_condition(condition, "must") for condition in message.must),
-        tuple(_condition(condition, "should") for condition in message.should),
-        tuple(_condition(condition, "must_not") for condition in message.must_not),
-    )
-
-
-def _condition(message: retriever_pb2.Condition, part: str) -> Condition:
-    match message.WhichOneof("condition"):
-        case "match":
-            return Match(message.match.field, tuple(_value(value) for value in message.match.any_of))
-        case "range":
-            bounds = {
-                name: getattr(message.range, name)
-                for name in ("gt", "gte", "lt", "lte")
-                if message.range.HasField(name)
-            }
-            return Range(message.range.field, **bounds)
-        case "filter":
-            return filter_(message.filter)
-        case _:
-            raise InvalidArgument("a condition is empty", field=f"filter.{part}")
-
-
-def _value(message: retriever_pb2.Value) -> str | int | bool:
-    kind = message.WhichOneof("kind")
-    if kind is None:
-        raise InvalidArgument("a value is empty", field="filter")
-    value: str | int | bool = getattr(message, kind)
-    return value
 
 
 def passage(found: Passage, knowledge_base: str) -> common_pb2.Passage:

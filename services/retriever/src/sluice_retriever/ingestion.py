@@ -50,7 +50,7 @@ class Ingestion:
     async def _ingest(self, tenant: str, home: Home, group: Sequence[Document]) -> AsyncGenerator[Ingested]:
         stored = await home.store.stored(tenant, tuple({document.id for document in group}))
         model = home.encoder.model_digest
-        plans = await self._planner.plan(group, stored, _budget(home.spec), model)
+        plans = await self._planner.plan(group, stored, _budget(home.spec), model, home.spec.fields)
         begun: set[str] = set()
         try:
             for slice_ in slices(plans):

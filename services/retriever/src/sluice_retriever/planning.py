@@ -1,11 +1,13 @@
 """What is to be done with each document of a group: nothing, a refusal, or chunks to store."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sluice_retriever.domain import documents
+from sluice_api.objects.knowledge_base import MetadataField
+from sluice_retriever.domain import documents, fields
 from sluice_retriever.domain.chunking import Budget
 from sluice_retriever.domain.model import Chunk, Document, Ingested, Outcome
 from sluice_retriever.preparing.parsers import registry
@@ -38,7 +40,12 @@ class Planner:
         self._preparer = preparer
 
     async def plan(
-        self, group: Sequence[Document], stored: Mapping[str, Stored], budget: Budget, model_digest: str
+        self,
+        group: Sequence[Document],
+        stored: Mapping[str, Stored],
+        budget: Budget,
+        model_digest: str,
+        declared: Sequence[MetadataField] = (),
     ) -> list[Plan]:
         """One plan for each document, in order. Within one group a later copy of an id counts as the newer one.
 
@@ -47,10 +54,11 @@ class Planner:
             stored: What is stored of them.
             budget: How they are cut.
             model_digest: Of the model that encodes: what another one encoded is not the same content.
+            declared: Metadata fields whose values must be of their types.
         """
         cutting = f"{budget}/{registry.VERSION}"
         judged = await asyncio.to_thread(
-            lambda: [_judge(document, cutting, model_digest) for document in group]
+            lambda: [_judge(document, cutting, model_digest, declared) for document in group]
         )
         begun: dict[str, tuple[str, asyncio.Task[Plan]]] = {}
         planning: list[asyncio.Task[Plan]] = []
@@ -82,9 +90,13 @@ class Planner:
         return Plan(document, outcome, prepared.title, uuid.uuid4().hex, digest, prepared.chunks)
 
 
-def _judge(document: Document, cutting: str, model_digest: str) -> tuple[str, str]:
+def _judge(
+    document: Document, cutting: str, model_digest: str, declared: Sequence[MetadataField]
+) -> tuple[str, str]:
     """Why it cannot be stored, or the digest of its content."""
     refusal = documents.refusal(document)
+    if not refusal and declared:
+        refusal = fields.refusal(json.loads(document.metadata_json), declared)
     return refusal, "" if refusal else documents.digest(document, cutting, model_digest)
 
 

@@ -1,11 +1,13 @@
 """Questions: encoded once, then answered by the staged query."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from prometheus_client import Histogram
 
+from sluice_api.objects.knowledge_base import MetadataField
 from sluice_api.objects.retrieval import Retrieval
 from sluice_retriever.domain import filters
 from sluice_retriever.domain.model import Filter, Passage, QuestionVectors, Reader
@@ -82,7 +84,7 @@ class Questions:
             NotFound: there is no such knowledge base.
         """
         home = self._knowledge_bases.home(search.knowledge_base)
-        _validate(search)
+        _validate(search, home.spec.fields)
         if search.vectors is not None:
             _validate_vectors(search.vectors, home.encoder)
         started = time.perf_counter()
@@ -118,7 +120,7 @@ def _validate_vectors(vectors: QuestionVectors, encoder: KnowledgeBaseEncoder) -
         raise InvalidArgument("the question's vectors are not finite", field="question_vectors")
 
 
-def _validate(search: Search) -> None:
+def _validate(search: Search, declared: Sequence[MetadataField]) -> None:
     if not search.query.strip():
         raise InvalidArgument("the query is empty", field="query")
     if len(search.query) > _MAX_QUERY_CHARACTERS:
@@ -126,4 +128,4 @@ def _validate(search: Search) -> None:
     if not 1 <= search.top_k <= _MOST:
         raise InvalidArgument(f"top_k is {search.top_k}; it must be 1 to {_MOST}", field="top_k")
     if search.filter is not None:
-        filters.validate(search.filter)
+        filters.validate(search.filter, declared)

@@ -1,9 +1,10 @@
 """`KnowledgeBase` (`kb`): where documents live and how they are found."""
 
+from collections import Counter
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, SluiceObject
 from sluice_api.objects.retrieval import Retrieval, TokenMatch
@@ -175,7 +176,7 @@ class FieldType(StrEnum):
     FLOAT = "float"
     BOOL = "bool"
     DATETIME = "datetime"
-    """RFC 3339, or a date alone."""
+    """RFC 3339, in UTC where it names no offset, or a date alone."""
     GEO = "geo"
     """`{"lat": 52.5, "lon": 13.4}`."""
     TEXT = "text"
@@ -185,12 +186,24 @@ class FieldType(StrEnum):
 class MetadataField(Model):
     """A metadata field that filters may name."""
 
-    name: Annotated[str, Field(min_length=1, max_length=512)]
+    name: Annotated[
+        str, Field(max_length=512, pattern=r"""^[^\x00-\x1f"\\.\[\]]+(\.[^\x00-\x1f"\\.\[\]]+)*$""")
+    ]
     """Dots reach into objects."""
     type: FieldType
     description: Annotated[str, Field(max_length=1024)] = ""
     aliases: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] = ()
     """Other words for it in questions."""
+
+
+def _named_once(fields: tuple[MetadataField, ...]) -> tuple[MetadataField, ...]:
+    counts = Counter(field.name for field in fields)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
+        raise ValueError(f"fields are declared twice: {', '.join(twice)}")
+    return fields
+
+
+MetadataFields = Annotated[tuple[MetadataField, ...], Field(max_length=256), AfterValidator(_named_once)]
 
 
 class ChunkingMethod(StrEnum):
@@ -251,7 +264,7 @@ class KnowledgeBaseSpec(Model):
     sparse: SparseVectors = SparseVectors()
     keyword: Keyword | None = None
     """A keyword store as a fourth leg; none when absent."""
-    fields: tuple[MetadataField, ...] = ()
+    fields: MetadataFields = ()
     """Metadata fields that filters may name, with their types; any field, unchecked, when empty."""
     retrieval: Retrieval = Retrieval()
     """Parameters of retrieval where neither pipeline nor request says otherwise."""

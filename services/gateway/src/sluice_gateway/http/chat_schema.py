@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sluice_gateway.conversion import filter_message
 from sluice_gateway.domain import filters
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest, Sampling
+from sluice_gateway.filter_conversion import filter_message
 from sluice_gateway.http.bodies import RequestModel
 from sluice_servicekit.errors import InvalidArgument
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from sluice_gateway.conversion import filter_message
 from sluice_gateway.domain import filters
+from sluice_gateway.filter_conversion import filter_message
 from sluice_gateway.http.bodies import RequestModel, read
 from sluice_gateway.http.state import of, principal
 

@@ -1,10 +1,15 @@
 """The retriever's nouns, frozen."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
+
+from sluice_retriever.domain.filtering import Condition as Condition
+from sluice_retriever.domain.filtering import Filter as Filter
+from sluice_retriever.domain.filtering import Match as Match
+from sluice_retriever.domain.filtering import Range as Range
 
 Floats = npt.NDArray[np.float32]
 
@@ -172,34 +177,3 @@ class Usage:
 
     documents: int
     chunks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Holds where the field has one of the values."""
-
-    field: str
-    any_of: tuple[str | int | bool, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Holds where the numeric field lies within the bounds that are given."""
-
-    field: str
-    gt: float | None = None
-    gte: float | None = None
-    lt: float | None = None
-    lte: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A boolean filter; empty parts are ignored."""
-
-    must: tuple["Condition", ...] = field(default=())
-    should: tuple["Condition", ...] = field(default=())
-    must_not: tuple["Condition", ...] = field(default=())
-
-
-Condition = Match | Range | Filter

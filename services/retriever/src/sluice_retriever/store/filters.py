@@ -1,10 +1,13 @@
-"""Filters in Qdrant's words, with the tenant at the root where no caller reaches it."""
+"""Filters in Qdrant's words, the same for the embedded engine and a server, with the tenant at the root where no caller
+reaches it."""
 
 from collections.abc import Iterable
 
 from qdrant_client import models
 
-from sluice_retriever.domain.model import Condition, Filter, Match, Reader
+from sluice_retriever.domain.filtering import Filter
+from sluice_retriever.domain.model import Reader
+from sluice_retriever.store import conditions
 from sluice_retriever.store.schema import Payload
 
 
@@ -14,7 +17,7 @@ def readable(
     """What a reader may see: its tenant's points, open ones or those its acl names, none expired, none hidden."""
     must: list[models.Condition] = [_equals(Payload.TENANT, reader.tenant), _open_to(reader.acl)]
     if filter_ is not None:
-        must.append(_nested(filter_))
+        must.append(conditions.nested(filter_))
     return models.Filter(must=must, must_not=[expired(now), *hidden])
 
 
@@ -73,34 +76,6 @@ def _open_to(acl: tuple[str, ...]) -> models.Condition:
     return models.Filter(
         should=[is_open, models.FieldCondition(key=Payload.ACL, match=models.MatchAny(any=list(acl)))]
     )
-
-
-def _nested(filter_: Filter) -> models.Filter:
-    return models.Filter(
-        must=[_condition(condition) for condition in filter_.must] or None,
-        should=[_condition(condition) for condition in filter_.should] or None,
-        must_not=[_condition(condition) for condition in filter_.must_not] or None,
-    )
-
-
-def _condition(condition: Condition) -> models.Condition:
-    if isinstance(condition, Filter):
-        return _nested(condition)
-    # Quoted, since a name may hold blanks or any script.
-    key = ".".join((Payload.METADATA, *(f'"{name}"' for name in condition.field.split("."))))
-    if isinstance(condition, Match):
-        return _match(key, condition)
-    bounds = models.Range(gt=condition.gt, gte=condition.gte, lt=condition.lt, lte=condition.lte)
-    return models.FieldCondition(key=key, range=bounds)
-
-
-def _match(key: str, condition: Match) -> models.Condition:
-    values = condition.any_of
-    if isinstance(values[0], bool):
-        # The embedded engine takes a boolean for the number 1 or 0, so the fields that are true are listed apart.
-        lists = {Payload.TRUE_FIELDS if value else Payload.FALSE_FIELDS for value in values}
-        return models.Filter(should=[_equals(fields, condition.field) for fields in sorted(lists)])
-    return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
 
 
 def _equals(key: str, value: str) -> models.FieldCondition:

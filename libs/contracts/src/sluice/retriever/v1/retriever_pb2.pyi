@@ -260,6 +260,14 @@ class Condition(_message.Message):
     MATCH_FIELD_NUMBER: _builtins.int
     RANGE_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    DATETIME_RANGE_FIELD_NUMBER: _builtins.int
+    GEO_RADIUS_FIELD_NUMBER: _builtins.int
+    GEO_BOX_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    EMPTY_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Where the caller wrote it, for errors, as in `filter.year`; told from its place in the filter when empty."""
     @_builtins.property
     def match(self) -> Global___Match:
         """The field has one of the values."""
@@ -272,18 +280,44 @@ class Condition(_message.Message):
     def filter(self) -> Global___Filter:
         """A nested filter holds."""
 
+    @_builtins.property
+    def datetime_range(self) -> Global___DatetimeRange:
+        """The field is a time in a range."""
+
+    @_builtins.property
+    def geo_radius(self) -> Global___GeoRadius:
+        """The field is a place in a circle."""
+
+    @_builtins.property
+    def geo_box(self) -> Global___GeoBox:
+        """The field is a place in a box."""
+
+    @_builtins.property
+    def words(self) -> Global___Words:
+        """The field's text has words."""
+
+    @_builtins.property
+    def empty(self) -> Global___Empty:
+        """The field is absent."""
+
     def __init__(
         self,
         *,
         match: Global___Match | None = ...,
         range: Global___Range | None = ...,
         filter: Global___Filter | None = ...,
+        datetime_range: Global___DatetimeRange | None = ...,
+        geo_radius: Global___GeoRadius | None = ...,
+        geo_box: Global___GeoBox | None = ...,
+        words: Global___Words | None = ...,
+        empty: Global___Empty | None = ...,
+        path: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "filter", b"filter", "match", b"match", "range", b"range"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "datetime_range", b"datetime_range", "empty", b"empty", "filter", b"filter", "geo_box", b"geo_box", "geo_radius", b"geo_radius", "match", b"match", "range", b"range", "words", b"words"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "filter", b"filter", "match", b"match", "range", b"range"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "datetime_range", b"datetime_range", "empty", b"empty", "filter", b"filter", "geo_box", b"geo_box", "geo_radius", b"geo_radius", "match", b"match", "path", b"path", "range", b"range", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["match", "range", "filter"]  # noqa: Y015
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["match", "range", "filter", "datetime_range", "geo_radius", "geo_box", "words", "empty"]  # noqa: Y015
     _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
 
@@ -291,7 +325,7 @@ Global___Condition: _TypeAlias = Condition  # noqa: Y015
 
 @_typing.final
 class Match(_message.Message):
-    """Holds where a metadata field has one of the values."""
+    """Holds where a metadata field has one of the values; a list has those of its elements."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -401,6 +435,192 @@ class Range(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lte) -> _WhichOneofReturnType__lte | None: ...
 
 Global___Range: _TypeAlias = Range  # noqa: Y015
+
+@_typing.final
+class DatetimeRange(_message.Message):
+    """Holds where a metadata field is a time in the range: RFC 3339 or a date, which is its midnight in UTC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    GT_FIELD_NUMBER: _builtins.int
+    GTE_FIELD_NUMBER: _builtins.int
+    LT_FIELD_NUMBER: _builtins.int
+    LTE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The metadata field; dots reach into objects."""
+    @_builtins.property
+    def gt(self) -> _timestamp_pb2.Timestamp:
+        """After."""
+
+    @_builtins.property
+    def gte(self) -> _timestamp_pb2.Timestamp:
+        """At or after."""
+
+    @_builtins.property
+    def lt(self) -> _timestamp_pb2.Timestamp:
+        """Before."""
+
+    @_builtins.property
+    def lte(self) -> _timestamp_pb2.Timestamp:
+        """At or before."""
+
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        gt: _timestamp_pb2.Timestamp | None = ...,
+        gte: _timestamp_pb2.Timestamp | None = ...,
+        lt: _timestamp_pb2.Timestamp | None = ...,
+        lte: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gt", b"gt", "gte", b"gte", "lt", b"lt", "lte", b"lte"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "gt", b"gt", "gte", b"gte", "lt", b"lt", "lte", b"lte"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatetimeRange: _TypeAlias = DatetimeRange  # noqa: Y015
+
+@_typing.final
+class GeoPoint(_message.Message):
+    """A place on earth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAT_FIELD_NUMBER: _builtins.int
+    LON_FIELD_NUMBER: _builtins.int
+    lat: _builtins.float
+    """Degrees, -90 to 90."""
+    lon: _builtins.float
+    """Degrees, -180 to 180."""
+    def __init__(
+        self,
+        *,
+        lat: _builtins.float = ...,
+        lon: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lat", b"lat", "lon", b"lon"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GeoPoint: _TypeAlias = GeoPoint  # noqa: Y015
+
+@_typing.final
+class GeoRadius(_message.Message):
+    """Holds where a metadata field is a place in the circle."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    CENTER_FIELD_NUMBER: _builtins.int
+    RADIUS_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The metadata field; dots reach into objects."""
+    radius: _builtins.float
+    """Its radius in metres."""
+    @_builtins.property
+    def center(self) -> Global___GeoPoint:
+        """The circle's centre."""
+
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        center: Global___GeoPoint | None = ...,
+        radius: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["center", b"center"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["center", b"center", "field", b"field", "radius", b"radius"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GeoRadius: _TypeAlias = GeoRadius  # noqa: Y015
+
+@_typing.final
+class GeoBox(_message.Message):
+    """Holds where a metadata field is a place in the box."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    TOP_LEFT_FIELD_NUMBER: _builtins.int
+    BOTTOM_RIGHT_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The metadata field; dots reach into objects."""
+    @_builtins.property
+    def top_left(self) -> Global___GeoPoint:
+        """Its north-western corner."""
+
+    @_builtins.property
+    def bottom_right(self) -> Global___GeoPoint:
+        """Its south-eastern corner; of smaller longitude than the other where the box crosses the antimeridian."""
+
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        top_left: Global___GeoPoint | None = ...,
+        bottom_right: Global___GeoPoint | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bottom_right", b"bottom_right", "top_left", b"top_left"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bottom_right", b"bottom_right", "field", b"field", "top_left", b"top_left"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GeoBox: _TypeAlias = GeoBox  # noqa: Y015
+
+@_typing.final
+class Words(_message.Message):
+    """Holds where a metadata field's text has all the words, in any order and case."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The metadata field; dots reach into objects."""
+    text: _builtins.str
+    """The words."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Words: _TypeAlias = Words  # noqa: Y015
+
+@_typing.final
+class Empty(_message.Message):
+    """Holds where a metadata field is absent, null or an empty list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The metadata field; dots reach into objects."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Empty: _TypeAlias = Empty  # noqa: Y015
 
 @_typing.final
 class SearchRequest(_message.Message):
