@@ -110,6 +110,7 @@ class AnswerRequest(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    RETRIEVAL_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The pipeline's name."""
     @_builtins.property
@@ -124,6 +125,10 @@ class AnswerRequest(_message.Message):
     def filter(self) -> _retriever_pb2.Filter:
         """Restricts the passages."""
 
+    @_builtins.property
+    def retrieval(self) -> _retriever_pb2.RetrievalParameters:
+        """Overrides the pipeline's parameters of retrieval."""
+
     def __init__(
         self,
         *,
@@ -131,10 +136,11 @@ class AnswerRequest(_message.Message):
         messages: _abc.Iterable[_inference_pb2.Message] | None = ...,
         sampling: _inference_pb2.Sampling | None = ...,
         filter: _retriever_pb2.Filter | None = ...,
+        retrieval: _retriever_pb2.RetrievalParameters | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "sampling", b"sampling"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "retrieval", b"retrieval", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "messages", b"messages", "model", b"model", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "messages", b"messages", "model", b"model", "retrieval", b"retrieval", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -349,6 +355,9 @@ class SearchRequest(_message.Message):
     TOP_K_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     RERANK_FIELD_NUMBER: _builtins.int
+    MORE_KNOWLEDGE_BASES_FIELD_NUMBER: _builtins.int
+    RETRIEVAL_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     knowledge_base: _builtins.str
     """Where to look."""
     query: _builtins.str
@@ -357,9 +366,19 @@ class SearchRequest(_message.Message):
     """How many passages to return, 1 to 1000."""
     rerank: _builtins.bool
     """Reorders them by the reranker."""
+    explain: _builtins.bool
+    """Fills `explanations`."""
     @_builtins.property
     def filter(self) -> _retriever_pb2.Filter:
         """Restricts the passages."""
+
+    @_builtins.property
+    def more_knowledge_bases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where else to look; what is found is ranked together."""
+
+    @_builtins.property
+    def retrieval(self) -> _retriever_pb2.RetrievalParameters:
+        """Overrides the knowledge bases' parameters of retrieval."""
 
     def __init__(
         self,
@@ -369,10 +388,13 @@ class SearchRequest(_message.Message):
         top_k: _builtins.int = ...,
         filter: _retriever_pb2.Filter | None = ...,
         rerank: _builtins.bool = ...,
+        more_knowledge_bases: _abc.Iterable[_builtins.str] | None = ...,
+        retrieval: _retriever_pb2.RetrievalParameters | None = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "retrieval", b"retrieval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "knowledge_base", b"knowledge_base", "query", b"query", "rerank", b"rerank", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "filter", b"filter", "knowledge_base", b"knowledge_base", "more_knowledge_bases", b"more_knowledge_bases", "query", b"query", "rerank", b"rerank", "retrieval", b"retrieval", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -406,6 +428,8 @@ class SearchResponse(_message.Message):
 
     PASSAGES_FIELD_NUMBER: _builtins.int
     TIMINGS_MS_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    EXPLANATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Passage]:
         """Best first."""
@@ -414,15 +438,25 @@ class SearchResponse(_message.Message):
     def timings_ms(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Milliseconds by stage."""
 
+    @_builtins.property
+    def degraded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Legs that failed or came too late."""
+
+    @_builtins.property
+    def explanations(self) -> _containers.RepeatedCompositeFieldContainer[_retriever_pb2.Explanation]:
+        """How each knowledge base was searched; only where asked for."""
+
     def __init__(
         self,
         *,
         passages: _abc.Iterable[_common_pb2.Passage] | None = ...,
         timings_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        degraded: _abc.Iterable[_builtins.str] | None = ...,
+        explanations: _abc.Iterable[_retriever_pb2.Explanation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["passages", b"passages", "timings_ms", b"timings_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "explanations", b"explanations", "passages", b"passages", "timings_ms", b"timings_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -644,7 +644,7 @@ class SearchRequest(_message.Message):
     top_k: _builtins.int
     """How many passages to return, 1 to 1000."""
     explain: _builtins.bool
-    """Fills `explanation`."""
+    """Fills `explanations`."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks; the tenant filter comes from here alone."""
