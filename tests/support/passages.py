@@ -4,6 +4,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Leg:
+    """What `sluice_gateway.domain.model.Leg` asks for."""
+
+    leg: str
+
+
+@dataclass(frozen=True)
 class Passage:
     """What `sluice_gateway.domain.model.Passage` asks for."""
 
@@ -14,3 +21,4 @@ class Passage:
     text: str = "It is forty."
     score: float = 1.0
     metadata_json: str = "{}"
+    legs: tuple[Leg, ...] = ()

@@ -20,6 +20,7 @@ from sluice_api.objects.pipeline import (
     RewriteStep,
     Steps,
 )
+from sluice_api.objects.retrieval import Fusion, Retrieval, TokenMatch
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (
@@ -40,6 +41,7 @@ from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.recording import digest
 from sluice_gateway.domain.run import Event, RunState, StepState, fold
+from sluice_gateway.domain.search import Found, Search
 from sluice_servicekit.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -48,7 +50,7 @@ from sluice_servicekit.errors import (
     ServiceError,
     Unavailable,
 )
-from support.passages import Passage
+from support.passages import Leg, Passage
 
 
 def _verdict(decision: Decision = Decision.ALLOW) -> Verdict:
@@ -72,6 +74,10 @@ class World:
     """The turns that were to be rewritten."""
     queries: list[object] = field(default_factory=list)
     """What was embedded, searched and reranked with."""
+    embedded_for: list[str] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
+    left_out: tuple[str, ...] = ()
+    """Legs that the retriever does without."""
     calls: list[str] = field(default_factory=list)
     called: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
@@ -105,14 +111,17 @@ class World:
         await self.step("rewrite")
         return Rewritten(self.rewritten, model="double")
 
-    async def embed(self, text: str) -> Vectors:
+    async def embed(self, text: str, knowledge_base: str) -> Vectors:
         self.queries.append(text)
+        self.embedded_for.append(knowledge_base)
         return Vectors(object())
 
-    async def search(self, *arguments: object) -> Sequence[Passage]:
-        self.queries.append(arguments[2])
+    async def search(self, principal: Principal, search: Search) -> Found:
+        self.queries.append(search.query)
+        self.searches.append(search)
         await self.step("retrieve")
-        return [Passage("a.md", "A"), Passage("b.md")]
+        legs = (Leg("dense"), Leg("sparse"))
+        return Found([Passage("a.md", "A", legs=legs), Passage("b.md", legs=legs[:1])], self.left_out)
 
     async def rerank(self, *arguments: object) -> Reranked:
         self.queries.append(arguments[1])
@@ -183,19 +192,25 @@ class Bench:
     retries: int = 2
     rewrite: OnFail | None = None
     """What the run does where rewriting fails; None leaves the step out."""
+    retrieval: Retrieval = field(default=Retrieval())
+    """The pipeline's parameters of retrieval."""
+    more_knowledge_bases: tuple[str, ...] = ()
 
     def executor(self) -> Executor:
         policy = {**QUICK, "retries": self.retries}
         rewrite = RewriteStep(model_server_ref="m", on_fail=self.rewrite) if self.rewrite else None
         spec = PipelineSpec(
             knowledge_base_ref="default",
+            more_knowledge_base_refs=self.more_knowledge_bases,
             guardrail_policy_ref="default",
             timeout=f"{self.timeout}s",
             audit=self.audit,
             steps=Steps.model_construct(
                 guard_input=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
                 rewrite=rewrite and RewriteStep.model_construct(**{**rewrite.__dict__, **policy}),
-                retrieve=RetrieveStep.model_construct(**{**RetrieveStep().__dict__, **policy}),
+                retrieve=RetrieveStep.model_construct(
+                    **{**RetrieveStep(parameters=self.retrieval).__dict__, **policy}
+                ),
                 rerank=RerankStep.model_construct(**{**RerankStep().__dict__, **policy}),
                 generate=GenerateStep.model_construct(
                     **{**GenerateStep(model_server_ref="m").__dict__, **policy}
@@ -293,6 +308,43 @@ async def test_reranker_that_fails_degrades():
     assert result.state is RunState.DEGRADED
     assert "forty" in result.text
     assert bench.record.reason == "rerank: UNAVAILABLE"
+
+
+async def test_request_overrides_the_pipelines_parameters_one_by_one():
+    bench = Bench(retrieval=Retrieval(max_per_document=2, fusion=Fusion(k=60)))
+    given = Retrieval(token_match=TokenMatch.OFF, fusion=Fusion(dense=0.5))
+    await _answer(bench, replace(_request(), retrieval=given))
+    [search] = bench.world.searches
+    assert search.parameters == Retrieval(
+        max_per_document=2, token_match=TokenMatch.OFF, fusion=Fusion(k=60, dense=0.5)
+    )
+
+
+async def test_all_knowledge_bases_of_the_pipeline_are_searched_with_the_vectors_of_the_first():
+    bench = Bench(more_knowledge_bases=("law", "press"))
+    await _answer(bench, _request())
+    [search] = bench.world.searches
+    assert (search.knowledge_base, search.more_knowledge_bases) == ("default", ("law", "press"))
+    assert bench.world.embedded_for == ["default"]
+    assert search.vectors is not None
+
+
+async def test_leg_that_was_left_out_degrades_and_the_run_answers():
+    bench = Bench()
+    bench.world.left_out = ("keyword",)
+    bench.world.fail["rerank"] = [Unavailable("gone")] * 9
+    result = await _answer(bench, _request())
+    assert result.state is RunState.DEGRADED
+    assert "forty" in result.text
+    assert bench.record.reason == "retrieve: LEGS_LEFT_OUT (keyword); rerank: UNAVAILABLE"
+    [step] = [step for step in bench.record.steps if step.name == "retrieve"]
+    assert (step.state, step.reason) == (StepState.SUCCEEDED, "LEGS_LEFT_OUT (keyword)")
+
+
+async def test_journal_says_how_many_passages_each_leg_found():
+    bench = Bench()
+    await _answer(bench, _request())
+    assert _detail(bench, "retrieve")["legs"] == {"dense": 2, "sparse": 1}
 
 
 CONVERSATION = (

@@ -9,10 +9,8 @@ from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
 from sluice_api.objects.pipeline import RewriteStep
-from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway import conversion
 from sluice_gateway.domain.model import (
-    FilterExpression,
     Finish,
     Message,
     Passage,
@@ -25,6 +23,8 @@ from sluice_gateway.domain.model import (
     Verdict,
 )
 from sluice_gateway.domain.ports import Prompt
+from sluice_gateway.domain.search import Found, Search
+from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.exchanging import exchange
 
 _FINISH = {
@@ -87,46 +87,28 @@ class RetrieverClient:
     def __init__(self, stub: "retriever_pb2_grpc.RetrieverServiceAsyncStub") -> None:
         self._stub = stub
 
-    async def embed(self, text: str) -> Vectors:
-        """A question's vectors."""
-        response = await self._stub.Embed(retriever_pb2.EmbedRequest(text=text))
-        return Vectors(response.question_vectors)
+    async def embed(self, text: str, knowledge_base: str) -> Vectors:
+        """A question's vectors, by the knowledge base's model."""
+        request = retriever_pb2.EmbedRequest(text=text, knowledge_base=knowledge_base)
+        return Vectors((await self._stub.Embed(request)).question_vectors)
 
-    async def search(
-        self,
-        principal: Principal,
-        knowledge_base: str,
-        query: str,
-        vectors: Vectors | None,
-        top_k: int,
-        parameters: Retrieval,
-        filter_: FilterExpression | None,
-    ) -> Sequence[Passage]:
+    async def search(self, principal: Principal, search: Search) -> Found:
         """The passages that answer best."""
-        response = await self.search_whole(
-            principal, knowledge_base, query, vectors, top_k, parameters, filter_
-        )
-        return response.passages
+        response = await self.search_whole(principal, search)
+        return Found(response.passages, tuple(response.degraded))
 
-    async def search_whole(
-        self,
-        principal: Principal,
-        knowledge_base: str,
-        query: str,
-        vectors: Vectors | None,
-        top_k: int,
-        parameters: Retrieval,
-        filter_: FilterExpression | None,
-    ) -> retriever_pb2.SearchResponse:
-        """The passages that answer best, with timings."""
+    async def search_whole(self, principal: Principal, search: Search) -> retriever_pb2.SearchResponse:
+        """The passages that answer best, with timings and explanations."""
         request = retriever_pb2.SearchRequest(
             principal=conversion.principal(principal),
-            knowledge_base=knowledge_base,
-            query=query,
-            question_vectors=_vectors(vectors),
-            top_k=top_k,
-            parameters=conversion.parameters_message(parameters),
-            filter=cast("retriever_pb2.Filter | None", filter_),
+            knowledge_base=search.knowledge_base,
+            more_knowledge_bases=search.more_knowledge_bases,
+            query=search.query,
+            question_vectors=_vectors(search.vectors),
+            top_k=search.top_k,
+            parameters=retrieval_parameters.to_message(search.parameters),
+            filter=cast("retriever_pb2.Filter | None", search.filter),
+            explain=search.explain,
         )
         return await self._stub.Search(request)
 

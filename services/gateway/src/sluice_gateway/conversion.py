@@ -1,12 +1,8 @@
 """Between protos and the gateway's domain. Converts only."""
 
-from typing import Any
-
 from sluice.common.v1 import common_pb2
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice.inference.v1 import inference_pb2
-from sluice.retriever.v1 import retriever_pb2
-from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain.model import Decision, Finding, Principal, Sampling, Verdict
 
 _DECISIONS = {
@@ -14,13 +10,6 @@ _DECISIONS = {
     guardrail_pb2.DECISION_FLAG: Decision.FLAG,
     guardrail_pb2.DECISION_REDACT: Decision.REDACT,
     guardrail_pb2.DECISION_BLOCK: Decision.BLOCK,
-}
-#: Enum fields of the parameters, and what their values' names start with.
-_ENUMS: dict[str, tuple[Any, str]] = {
-    "acorn": (retriever_pb2.Acorn, "ACORN_"),
-    "token_match": (retriever_pb2.TokenMatch, "TOKEN_MATCH_"),
-    "parent": (retriever_pb2.Parent, "PARENT_"),
-    "self_query": (retriever_pb2.SelfQuery, "SELF_QUERY_"),
 }
 _DECISION_MESSAGES = {decision: value for value, decision in _DECISIONS.items()}
 
@@ -101,17 +90,3 @@ def verdict_message(decided: Verdict) -> guardrail_pb2.Verdict:
             for found in decided.findings
         ],
     )
-
-
-def parameters_message(parameters: Retrieval) -> retriever_pb2.RetrievalParameters:
-    """Parameters as far as they are given, as a message."""
-    given = parameters.model_dump(exclude_none=True, exclude={"fusion", "keyword_timeout"})
-    for name, (kind, words) in _ENUMS.items():
-        if name in given:
-            given[name] = kind.Value(words + given[name].upper())
-    message = retriever_pb2.RetrievalParameters(**given)
-    if fusion := parameters.fusion.model_dump(exclude_none=True):
-        message.fusion.CopyFrom(retriever_pb2.FusionParameters(**fusion))
-    if parameters.keyword_timeout is not None:
-        message.keyword_timeout_ms = round(parameters.keyword_timeout * 1000)
-    return message

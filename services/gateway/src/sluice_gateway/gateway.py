@@ -2,20 +2,20 @@
 
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uuid_utils
 
 from sluice.common.v1 import common_pb2
 from sluice.retriever.v1 import retriever_pb2
-from sluice_api.objects.retrieval import Retrieval
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
 from sluice_gateway.domain.executor import Executor, Run
-from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
+from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord
+from sluice_gateway.domain.search import Search
 from sluice_gateway.following import Following
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit.errors import NotFound, ServiceError
@@ -26,10 +26,12 @@ _RERANK_CANDIDATES = 50
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Passages and where the time went."""
+    """Passages, where the time went, and what was left out on the way."""
 
     passages: Sequence[common_pb2.Passage]
     timings_ms: dict[str, float]
+    degraded: Sequence[str]
+    explanations: Sequence[retriever_pb2.Explanation]
 
 
 class Gateway:
@@ -83,32 +85,27 @@ class Gateway:
         known = self._snapshot().knowledge_bases
         return [(name, known[name].description) for name in sorted(known)]
 
-    async def search(
-        self,
-        principal: Principal,
-        knowledge_base: str,
-        query: str,
-        top_k: int,
-        filter_: retriever_pb2.Filter | None,
-        *,
-        rerank: bool,
-    ) -> SearchResult:
-        """Passages without an answer, reordered on request."""
+    async def search(self, principal: Principal, search: Search, *, rerank: bool) -> SearchResult:
+        """Passages without an answer, reordered on request.
+
+        Raises:
+            NotFound: there is no knowledge base of one of the names.
+        """
         require(principal, Role.READER)
+        for name in (search.knowledge_base, *search.more_knowledge_bases):
+            self._known(name)
+        top_k = search.top_k
         fetch = max(top_k, _RERANK_CANDIDATES) if rerank else top_k
-        expression = FilterExpression(filter_) if filter_ is not None else None
-        found = await self._retriever.search_whole(
-            principal, knowledge_base, query, None, fetch, Retrieval(), expression
-        )
+        found = await self._retriever.search_whole(principal, replace(search, top_k=fetch))
+        passages: Sequence[common_pb2.Passage] = found.passages[:top_k]
         timings = dict(found.timings_ms)
-        if not rerank or not found.passages:
-            return SearchResult(found.passages[:top_k], timings)
-        started = self._clock()
-        ranked = await self._reranker.rerank_messages(
-            principal, query, found.question_vectors, found.passages, top_k
-        )
-        timings["rerank"] = (self._clock() - started) * 1000
-        return SearchResult(ranked, timings)
+        if rerank and found.passages:
+            started = self._clock()
+            passages = await self._reranker.rerank_messages(
+                principal, search.query, found.question_vectors, found.passages, top_k
+            )
+            timings["rerank"] = (self._clock() - started) * 1000
+        return SearchResult(passages, timings, found.degraded, found.explanations)
 
     async def ingest(
         self,

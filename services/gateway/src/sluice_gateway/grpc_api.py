@@ -16,7 +16,9 @@ from sluice_gateway.domain.executor import Run
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest
 from sluice_gateway.domain.outcome import ADMIT, Flag, RunFailedError, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
+from sluice_gateway.domain.search import Search
 from sluice_gateway.gateway import Gateway
+from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.errors import InvalidArgument, ServiceError
 
 _RUN_STATES = {state: gateway_pb2.RunState.Value(f"RUN_STATE_{state.name}") for state in RunState}
@@ -58,15 +60,13 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
     async def Search(self, request: gateway_pb2.SearchRequest, context: Any) -> gateway_pb2.SearchResponse:
         """Finds passages."""
-        found = await self._gateway.search(
-            self._principal(context),
-            request.knowledge_base,
-            request.query,
-            request.top_k,
-            request.filter if request.HasField("filter") else None,
-            rerank=request.rerank,
+        found = await self._gateway.search(self._principal(context), _search(request), rerank=request.rerank)
+        return gateway_pb2.SearchResponse(
+            passages=found.passages,
+            timings_ms=found.timings_ms,
+            degraded=found.degraded,
+            explanations=found.explanations,
         )
-        return gateway_pb2.SearchResponse(passages=found.passages, timings_ms=found.timings_ms)
 
     async def Ingest(
         self, request_iterator: AsyncIterator[gateway_pb2.IngestRequest], context: Any
@@ -150,7 +150,20 @@ def _run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, st
         messages=tuple(Message(message.role, message.content) for message in request.messages),
         sampling=conversion.sampling_from(request.sampling),
         filter=FilterExpression(request.filter) if request.HasField("filter") else None,
+        retrieval=retrieval_parameters.from_message(request.retrieval, "retrieval"),
         stream=stream,
+    )
+
+
+def _search(request: gateway_pb2.SearchRequest) -> Search:
+    return Search(
+        knowledge_base=request.knowledge_base,
+        more_knowledge_bases=tuple(request.more_knowledge_bases),
+        query=request.query,
+        top_k=request.top_k,
+        parameters=retrieval_parameters.from_message(request.retrieval, "retrieval"),
+        filter=FilterExpression(request.filter) if request.HasField("filter") else None,
+        explain=request.explain,
     )
 
 

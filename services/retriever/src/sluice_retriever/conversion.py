@@ -1,14 +1,11 @@
 """Between the retriever's protos and its domain. Converts only; decides nothing."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from sluice.common.v1 import common_pb2
 from sluice.retriever.v1 import retriever_pb2
-from sluice_api.objects.retrieval import Retrieval
 from sluice_retriever.domain.model import (
     TOKEN_DIMENSION,
     Document,
@@ -22,6 +19,7 @@ from sluice_retriever.domain.model import (
 from sluice_retriever.filter_conversion import filter_
 from sluice_retriever.questions import Search
 from sluice_retriever.rebuilding import Progress
+from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.errors import InvalidArgument
 
 _OUTCOMES = {
@@ -29,14 +27,6 @@ _OUTCOMES = {
     Outcome.UNCHANGED: retriever_pb2.INGEST_OUTCOME_UNCHANGED,
     Outcome.REFUSED: retriever_pb2.INGEST_OUTCOME_REFUSED,
     Outcome.IN_PROGRESS: retriever_pb2.INGEST_OUTCOME_IN_PROGRESS,
-}
-
-#: Enum fields of the parameters, and what their values' names start with.
-_ENUMS: dict[str, tuple[Any, str]] = {
-    "acorn": (retriever_pb2.Acorn, "ACORN_"),
-    "token_match": (retriever_pb2.TokenMatch, "TOKEN_MATCH_"),
-    "parent": (retriever_pb2.Parent, "PARENT_"),
-    "self_query": (retriever_pb2.SelfQuery, "SELF_QUERY_"),
 }
 
 
@@ -65,32 +55,8 @@ def search(request: retriever_pb2.SearchRequest) -> Search:
         top_k=request.top_k,
         vectors=_question_vectors(request.question_vectors) if given else None,
         filter=filter_(request.filter) if request.HasField("filter") else None,
-        parameters=parameters(request.parameters),
+        parameters=retrieval_parameters.from_message(request.parameters, "parameters"),
     )
-
-
-def parameters(message: retriever_pb2.RetrievalParameters) -> Retrieval:
-    """Parameters as far as they are given.
-
-    Raises:
-        InvalidArgument: one has no meaning.
-    """
-    given: dict[str, object] = {
-        field.name: value for field, value in message.ListFields() if field.name in Retrieval.model_fields
-    }
-    for name, (kind, words) in _ENUMS.items():
-        if name in given:
-            given[name] = kind.Name(given[name]).removeprefix(words).lower()
-    if message.HasField("fusion"):
-        given["fusion"] = {field.name: value for field, value in message.fusion.ListFields()}
-    if message.HasField("keyword_timeout_ms"):
-        given["keyword_timeout"] = f"{message.keyword_timeout_ms}ms"
-    try:
-        return Retrieval.model_validate(given)
-    except ValidationError as error:
-        detail = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(("parameters", *(str(part) for part in detail["loc"])))
-        raise InvalidArgument(f"{where}: {detail['msg']}", field=where) from None
 
 
 def document(message: retriever_pb2.Document) -> Document:

@@ -1,15 +1,24 @@
 """What a run works on. Passages and vectors stay as the services sent them; they are only passed on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, Protocol
+
+from sluice_api.objects.retrieval import Retrieval
 
 Vectors = NewType("Vectors", object)
 """A question's vectors, opaque here."""
 
 FilterExpression = NewType("FilterExpression", object)
 """A filter that has been read, opaque here."""
+
+
+class Leg(Protocol):
+    """How a leg of the search placed a passage, as far as the gateway reads it."""
+
+    @property
+    def leg(self) -> str: ...
 
 
 class Passage(Protocol):
@@ -29,6 +38,8 @@ class Passage(Protocol):
     def score(self) -> float: ...
     @property
     def metadata_json(self) -> str: ...
+    @property
+    def legs(self) -> Iterable[Leg]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,8 @@ class RunRequest:
     messages: tuple[Message, ...]
     sampling: Sampling = field(default=Sampling())
     filter: FilterExpression | None = None
+    retrieval: Retrieval = field(default=Retrieval())
+    """Overrides the pipeline's."""
     stream: bool = False
 
     @property

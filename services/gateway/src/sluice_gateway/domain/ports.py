@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sluice_api.objects.pipeline import GenerateStep, RewriteStep
-from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain.model import (
-    FilterExpression,
     Finish,
     Message,
     Passage,
@@ -19,6 +17,7 @@ from sluice_gateway.domain.model import (
     Vectors,
     Verdict,
 )
+from sluice_gateway.domain.search import Found, Search
 
 
 class Guard(Protocol):
@@ -46,19 +45,10 @@ class Guard(Protocol):
 class Retriever(Protocol):
     """The knowledge bases."""
 
-    async def embed(self, text: str) -> Vectors:
-        """A question's vectors."""
+    async def embed(self, text: str, knowledge_base: str) -> Vectors:
+        """A question's vectors, by the knowledge base's model."""
 
-    async def search(
-        self,
-        principal: Principal,
-        knowledge_base: str,
-        query: str,
-        vectors: Vectors | None,
-        top_k: int,
-        parameters: Retrieval,
-        filter_: FilterExpression | None,
-    ) -> Sequence[Passage]:
+    async def search(self, principal: Principal, search: Search) -> Found:
         """The passages that answer best."""
 
 

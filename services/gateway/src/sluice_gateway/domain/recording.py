@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -131,5 +132,9 @@ def verdict_detail(verdict: Verdict) -> Detail:
 
 
 def passages_detail(passages: Sequence[Passage]) -> Detail:
-    """What the journal keeps of passages: how many, and the first of them."""
-    return {"passages": len(passages), "first": [[p.chunk_id, round(p.score, 4)] for p in passages[:5]]}
+    """What the journal keeps of passages: how many, how many of them each leg found, and the first."""
+    return {
+        "passages": len(passages),
+        "legs": Counter(placed.leg for passage in passages for placed in passage.legs),
+        "first": [[p.chunk_id, round(p.score, 4)] for p in passages[:5]],
+    }

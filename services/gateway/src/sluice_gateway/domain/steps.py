@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sluice_api.objects.pipeline import OnFail, PipelineSpec, RewriteStep, StepPolicy
+from sluice_api.objects.retrieval import override
 from sluice_gateway.domain.asking import Asked, unusable
 from sluice_gateway.domain.model import Decision, Finish, Passage, RunRequest, Vectors, Verdict
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import digest, passages_detail, verdict_detail
 from sluice_gateway.domain.run import StepState
+from sluice_gateway.domain.search import Found, Search
 from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
@@ -30,7 +32,7 @@ class Retrieved:
     vectors: Vectors
     passages: Sequence[Passage]
     degraded: str = ""
-    """Why the query is only the rules', where an engine should have written it."""
+    """Why there is less than there should be: the query is only the rules', or a leg of the search was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class Steps:
         if verdict.decision is Decision.BLOCK:
             raise BlockedError("guard_input", verdict)
         query, degraded = await self._rewrite(rewrite)
-        vectors, passages = await self._retrieve(query)
-        return Retrieved(verdict, query, vectors, passages, degraded)
+        vectors, found = await self._retrieve(query)
+        return Retrieved(verdict, query, vectors, found.passages, _reasons(degraded, _left_out(found)))
 
     async def _screen_while_retrieving(self) -> Retrieved:
         """What was retrieved is dropped when the gate blocks."""
@@ -67,8 +69,8 @@ class Steps:
             if verdict.decision is Decision.BLOCK:
                 self.stepper.on_cancel = (StepState.SKIPPED, "BLOCKED")
                 raise BlockedError("guard_input", verdict)
-            vectors, passages = await retrieving
-            return Retrieved(verdict, self.asked.query, vectors, passages)
+            vectors, found = await retrieving
+            return Retrieved(verdict, self.asked.query, vectors, found.passages, _left_out(found))
         finally:
             if not retrieving.done():
                 retrieving.cancel()
@@ -105,22 +107,23 @@ class Steps:
 
         return await self._or_else(by_rules, "rewrite", step, work)
 
-    async def _retrieve(self, query: str) -> tuple[Vectors, Sequence[Passage]]:
+    async def _retrieve(self, query: str) -> tuple[Vectors, Found]:
         step = self.spec.steps.retrieve
         retriever = self.services.retriever
 
-        async def work() -> Done[tuple[Vectors, Sequence[Passage]]]:
-            vectors = await retriever.embed(query)
-            passages = await retriever.search(
-                self.request.principal,
-                self.spec.knowledge_base_ref,
-                query,
-                vectors,
-                step.top_k,
-                step.parameters,
-                self.request.filter,
+        async def work() -> Done[tuple[Vectors, Found]]:
+            vectors = await retriever.embed(query, self.spec.knowledge_base_ref)
+            search = Search(
+                knowledge_base=self.spec.knowledge_base_ref,
+                more_knowledge_bases=self.spec.more_knowledge_base_refs,
+                query=query,
+                vectors=vectors,
+                top_k=step.top_k,
+                parameters=override(step.parameters, self.request.retrieval),
+                filter=self.request.filter,
             )
-            return Done((vectors, passages), detail=passages_detail(passages))
+            found = await retriever.search(self.request.principal, search)
+            return Done((vectors, found), reason=found.reason, detail=passages_detail(found.passages))
 
         return await self.stepper.run("retrieve", step, work)
 
@@ -185,6 +188,14 @@ class Steps:
         if verdict.decision is Decision.BLOCK:
             raise BlockedError("guard_output", verdict)
         return verdict
+
+
+def _left_out(found: Found) -> str:
+    return f"retrieve: {found.reason}" if found.degraded else ""
+
+
+def _reasons(*reasons: str) -> str:
+    return "; ".join(reason for reason in reasons if reason)
 
 
 def _judged(verdict: Verdict) -> Done[Verdict]:

@@ -32,7 +32,8 @@ async def read(request: Request, model: type[M], limit: int) -> M:
     except UnicodeDecodeError as error:
         raise InvalidArgument(f"the body is not UTF-8: byte {error.start} cannot be read") from None
     try:
-        return model.model_validate_json(content)
+        # Strict within objects' models too; REST knows their fields by their names only, not in camel case.
+        return model.model_validate_json(content, strict=True, by_name=True, by_alias=False)
     except ValidationError as error:
         raise _invalid(error) from None
 

@@ -27,7 +27,11 @@ T = TypeVar("T")
 _PIECES = re.compile(r"\s*\S+(?:\s+\S+){0,3}|\s+")
 
 
-_BODY = {"requestBody": {"content": {"application/json": {"schema": ChatRequest.model_json_schema()}}}}
+_BODY = {
+    "requestBody": {
+        "content": {"application/json": {"schema": ChatRequest.model_json_schema(by_alias=False)}}
+    }
+}
 
 
 class ChunkOf(Protocol):

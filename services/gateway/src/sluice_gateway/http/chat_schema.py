@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain import filters
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest, Sampling
 from sluice_gateway.filter_conversion import filter_message
@@ -41,7 +42,7 @@ class ResponseFormat(RequestModel):
 
 
 class ChatRequest(RequestModel):
-    """A question in OpenAI's form; `filter` is Sluice's own."""
+    """A question in OpenAI's form; `filter` and `retrieval` are Sluice's own."""
 
     model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=2048)]
@@ -59,6 +60,7 @@ class ChatRequest(RequestModel):
     functions: list[Any] | None = None
     response_format: ResponseFormat | None = None
     filter: dict[str, Any] | None = None
+    retrieval: Retrieval = Retrieval()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -86,6 +88,7 @@ class ChatRequest(RequestModel):
                 seed=self.seed,
             ),
             filter=None if content is None else FilterExpression(content),
+            retrieval=self.retrieval,
             stream=bool(self.stream),
         )
 
