@@ -28,15 +28,18 @@ class Answer:
     sluice: dict[str, Any] = field(default_factory=dict)
 
 
-def converse(api: Api, question: str, model: str, *, quiet: bool, history: Sequence[Json] = ()) -> Answer:
+def converse(
+    api: Api, question: str, model: str, *, retrieval: Json, quiet: bool, history: Sequence[Json] = ()
+) -> Answer:
     """Asks, and prints the pieces as they come, then the sources, unless quiet.
 
     Args:
+        retrieval: Overrides the pipeline's parameters of retrieval.
         history: The messages before the question.
     """
     answer, held = Answer(), SourcesHeld()
     messages = [*history, {"role": "user", "content": question}]
-    for chunk in api.chat({"model": model, "messages": messages}):
+    for chunk in api.chat({"model": model, "messages": messages, "retrieval": retrieval}):
         for choice in chunk["choices"]:
             piece = choice["delta"].get("content") or ""
             answer.text += piece

@@ -35,6 +35,15 @@ Tenant = Annotated[
 KnowledgeBase = Annotated[
     str, typer.Option("--kb", help="The knowledge base.", autocompletion=completing.knowledge_bases)
 ]
+KnowledgeBases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kb",
+        help="The knowledge base. May be repeated.",
+        show_default="default",
+        autocompletion=completing.knowledge_bases,
+    ),
+]
 Model = Annotated[
     str, typer.Option("--model", help="The pipeline.", show_default=False, autocompletion=completing.models)
 ]

@@ -109,6 +109,8 @@ def test_openai_client_raises_its_own_errors(up: Running):
         ("POST", "/v1/search", {"query": "", "top_k": 5}, 400, "invalid_argument"),
         ("POST", "/v1/search", {"query": "x", "top_k": 10**9}, 400, "invalid_argument"),
         ("POST", "/v1/search", {"query": "x", "filter": {"must": 3}}, 400, "invalid_argument"),
+        ("POST", "/v1/search", {"knowledge_bases": ["default", "nope"], "query": "x"}, 404, "knowledge_base_not_found"),
+        ("POST", "/v1/search", {"knowledge_bases": [""], "query": "x"}, 400, "invalid_argument"),
         ("POST", "/v1/knowledge/nope/documents", {"documents": [{"id": "a"}]}, 404, "knowledge_base_not_found"),
         ("POST", "/v1/knowledge/default/documents", {"documents": []}, 400, "invalid_argument"),
         ("POST", "/v1/knowledge/default/documents", {"documents": "x"}, 400, "invalid_argument"),

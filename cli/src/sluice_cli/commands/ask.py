@@ -13,6 +13,7 @@ from sluice_cli.conversing import Answer, chat, converse, typed
 from sluice_cli.errors import usage
 from sluice_cli.options import ApiKey, Model, Output, OutputFormat, Tenant, Url, prints_data
 from sluice_cli.rendering import flag_lines, run_line, steps_table, verdict_lines
+from sluice_cli.retrieving import Retrieval, retrieval
 from sluice_cli.terminal import err, print_data
 
 _STDIN = "-"
@@ -27,6 +28,7 @@ def ask(
     talk: Annotated[
         bool, typer.Option("--chat", help="Go on asking; each question takes the last turns along.")
     ] = False,
+    parameters: Retrieval = None,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = "",
     tenant: Tenant = "",
@@ -42,13 +44,14 @@ def ask(
     talk = talk or (not question and sys.stdin.isatty())
     if talk and output is not OutputFormat.TABLE:
         raise usage("a conversation is printed as text only", f"give a question, to have it as {output}")
+    how = retrieval(parameters or ())
     with Api(Target(url, api_key, tenant)) as api:
         if talk:
-            chat(lambda asked, history: _turn(api, asked, model, history), typed(question))
+            chat(lambda asked, history: _turn(api, asked, model, how, history), typed(question))
             return
         if question in ("", _STDIN):
             question = _from_stdin()
-        answer = converse(api, question, model, quiet=output is not OutputFormat.TABLE)
+        answer = converse(api, question, model, retrieval=how, quiet=output is not OutputFormat.TABLE)
         run = api.get(f"/v1/runs/{answer.sluice['run_id']}")
     if output is not OutputFormat.TABLE:
         print_data(
@@ -80,8 +83,8 @@ def explain(answer: Answer, run: Json, console: Console) -> None:
     console.print(run_line(run))
 
 
-def _turn(api: Api, question: str, model: str, history: Sequence[Json]) -> Answer:
-    answer = converse(api, question, model, quiet=False, history=history)
+def _turn(api: Api, question: str, model: str, how: Json, history: Sequence[Json]) -> Answer:
+    answer = converse(api, question, model, retrieval=how, quiet=False, history=history)
     run = api.get(f"/v1/runs/{answer.sluice['run_id']}")
     if answer.finish_reason == "content_filter":
         explain(answer, run, err)
