@@ -73,8 +73,9 @@ def legs_table(hits: Sequence[Json]) -> Table:
     """Where each leg placed each passage, counted from one, and its score; legs that found none have no column."""
     legs = list(dict.fromkeys(leg["leg"] for hit in hits for leg in hit["legs"]))
     several = len({hit["knowledge_base"] for hit in hits}) > 1
-    table = Table("", "document", *(["knowledge base"] if several else []), "score", *legs)
+    table = Table("", "document", *(["kb"] if several else []), "score", *legs)
     table.columns[0].justify = "right"
+    table.columns[1].overflow = "fold"  # the end of an id tells more than its beginning
     for number, hit in enumerate(hits, 1):
         placed = {leg["leg"]: f"#{leg['rank'] + 1}  {leg['score']:.3f}" for leg in hit["legs"]}
         where = [escape(hit["knowledge_base"])] if several else []

@@ -1,6 +1,8 @@
 """What a caller may ask of a retrieval: parameters, several knowledge bases, explanations."""
 
 import json
+import shutil
+from collections.abc import Iterator
 
 import grpc
 import openai
@@ -8,7 +10,7 @@ import pytest
 
 from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from support import handbook
-from support.running import Running, sluice
+from support.running import QUICKSTART, Running, running, sluice
 
 pytestmark = pytest.mark.processes
 
@@ -101,3 +103,83 @@ def test_command_line_passes_parameters_and_shows_legs(up: Running):
     assert (wrong.returncode, "retrieval.token_match" in wrong.stderr) == (2, True)
     wrong = sluice("ask", QUERY, "--url", up.url, "--retrieval", "diversity=2")
     assert (wrong.returncode, "retrieval.diversity" in wrong.stderr) == (2, True)
+
+
+PRESS = """
+apiVersion: sluice.dev/v1alpha1
+kind: KnowledgeBase
+metadata: {name: press}
+spec:
+  retrieval: {neighbours: 1}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: Pipeline
+metadata: {name: both}
+spec:
+  knowledgeBaseRef: default
+  moreKnowledgeBaseRefs: [press]
+  guardrailPolicyRef: default
+  steps:
+    generate: {modelServerRef: extractive}
+"""
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A knowledge base beside the handbook's, and a pipeline that looks in both."""
+    folder = tmp_path_factory.mktemp("two")
+    shutil.copytree(QUICKSTART, folder / "objects")
+    (folder / "objects" / "press.yaml").write_text(PRESS)
+    with running(folder / "data", "-f", str(folder / "objects")) as two:
+        two.ingest(handbook.documents())
+        with two.http() as http:
+            documents = [{"id": "news.md", "text": "The Errigal kite broke its record in Bergen."}]
+            http.post("/v1/knowledge/press/documents", json={"documents": documents}).raise_for_status()
+        yield two
+
+
+def test_pipeline_answers_from_all_its_knowledge_bases(two: Running):
+    for text, expected in [("Where did the Errigal kite break its record?", "Bergen"), (QUERY, "Ghent")]:
+        answer = two.openai().chat.completions.create(
+            model="both", messages=[{"role": "user", "content": text}]
+        )
+        assert expected in answer.choices[0].message.content
+    answer = two.openai().chat.completions.create(
+        model="both", messages=[{"role": "user", "content": "Where did the Errigal kite break its record?"}]
+    )
+    annotation = answer.choices[0].message.annotations[0].url_citation
+    assert annotation.url == "sluice://press/news.md"
+
+
+def test_search_explains_each_knowledge_base(two: Running):
+    body = {
+        "query": "the record of the Errigal kite",
+        "knowledge_bases": ["default", "press"],
+        "explain": True,
+    }
+    with two.http() as http:
+        for rerank in (False, True):
+            reply = http.post("/v1/search", json={**body, "rerank": rerank}).raise_for_status().json()
+            assert (reply["hits"][0]["knowledge_base"], reply["hits"][0]["document_id"]) == (
+                "press",
+                "news.md",
+            )
+            assert "degraded" not in reply
+        first, second = reply["explanations"]
+        assert (first["knowledge_base"], second["knowledge_base"]) == ("default", "press")
+        assert (first["parameters"]["neighbours"], second["parameters"]["neighbours"]) == (0, 1)
+        assert first["candidates"]["dense"] > second["candidates"]["dense"] == 1
+        assert first["generation"] == "g000001"
+        overridden = http.post("/v1/search", json={**body, "retrieval": {"neighbours": 0}}).json()
+        assert overridden["explanations"][1]["parameters"]["neighbours"] == 0
+    both = sluice("search", "kite", "--kb", "default", "--kb", "press", "--explain", "--url", two.url)
+    assert both.returncode == 0, both.stderr
+    assert " kb " in both.stdout
+    assert "neighbours=1" in both.stdout
+
+
+def test_cap_spreads_over_documents(up: Running):
+    with up.http() as http:
+        body = {"query": "Where is it made?", "top_k": 4, "retrieval": {"max_per_document": 1}}
+        hits = http.post("/v1/search", json=body).raise_for_status().json()["hits"]
+    assert len({hit["document_id"] for hit in hits}) == len(hits) == 4

@@ -75,7 +75,7 @@ def test_table_shows_where_each_leg_placed_a_passage():
 
 def test_table_names_knowledge_bases_where_there_are_several():
     rows = _shown(_hit("a.md", "law", dense=0), _hit("a.md", "press", dense=0))
-    assert rows[1][2] == "knowledge base"
+    assert rows[1][2] == "kb"
     assert [row[2] for row in rows[3:5]] == ["law", "press"]
 
 

@@ -311,12 +311,12 @@ async def test_reranker_that_fails_degrades():
 
 
 async def test_request_overrides_the_pipelines_parameters_one_by_one():
-    bench = Bench(retrieval=Retrieval(max_per_document=2, fusion=Fusion(k=60)))
-    given = Retrieval(token_match=TokenMatch.OFF, fusion=Fusion(dense=0.5))
+    bench = Bench(retrieval=Retrieval(max_per_document=2, diversity=0.5, fusion=Fusion(k=60)))
+    given = Retrieval(token_match=TokenMatch.OFF, diversity=0.1, fusion=Fusion(dense=0.5))
     await _answer(bench, replace(_request(), retrieval=given))
     [search] = bench.world.searches
     assert search.parameters == Retrieval(
-        max_per_document=2, token_match=TokenMatch.OFF, fusion=Fusion(k=60, dense=0.5)
+        max_per_document=2, diversity=0.1, token_match=TokenMatch.OFF, fusion=Fusion(k=60, dense=0.5)
     )
 
 

@@ -83,7 +83,7 @@ def test_distance_counts_to_the_nearest_of_those_chosen():
     candidates = [
         _candidate("a", 1, 0),
         _candidate("b", 1, 90),
-        _candidate("c", 1, 88),
+        _candidate("c", 1, 2),
         _candidate("d", 1, 45),
     ]
     assert _ids(select(candidates, 4, diversity=1.0)) == "abdc"

@@ -6,6 +6,7 @@ import numpy as np
 
 from sluice.common.v1 import common_pb2
 from sluice.retriever.v1 import retriever_pb2
+from sluice_retriever.domain.explanation import Explanation
 from sluice_retriever.domain.model import (
     TOKEN_DIMENSION,
     Document,
@@ -16,8 +17,9 @@ from sluice_retriever.domain.model import (
     QuestionVectors,
     Reader,
 )
+from sluice_retriever.domain.parameters import as_json
 from sluice_retriever.filter_conversion import filter_
-from sluice_retriever.questions import Search
+from sluice_retriever.questions import Answer, Search
 from sluice_retriever.rebuilding import Progress
 from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.errors import InvalidArgument
@@ -52,6 +54,7 @@ def search(request: retriever_pb2.SearchRequest) -> Search:
         reader=reader(request.principal),
         knowledge_base=request.knowledge_base,
         query=request.query,
+        more_knowledge_bases=tuple(request.more_knowledge_bases),
         top_k=request.top_k,
         vectors=_question_vectors(request.question_vectors) if given else None,
         filter=filter_(request.filter) if request.HasField("filter") else None,
@@ -91,12 +94,38 @@ def question_vectors_message(vectors: QuestionVectors) -> common_pb2.QuestionVec
     )
 
 
-def passage(found: Passage, knowledge_base: str) -> common_pb2.Passage:
-    """A chunk as found."""
+def answer(found: Answer, *, explain: bool) -> retriever_pb2.SearchResponse:
+    """What a search found."""
+    return retriever_pb2.SearchResponse(
+        passages=[_passage(each) for each in found.passages],
+        timings_ms=found.timings_ms,
+        question_vectors=question_vectors_message(found.vectors),
+        degraded=found.degraded,
+        explanations=[_explanation(each) for each in found.explanations] if explain else [],
+    )
+
+
+def _explanation(explained: Explanation) -> retriever_pb2.Explanation:
+    acorn = explained.acorn
+    return retriever_pb2.Explanation(
+        knowledge_base=explained.knowledge_base,
+        acorn=retriever_pb2.Acorn.Value(f"ACORN_{acorn.name if acorn else 'UNSPECIFIED'}"),
+        acorn_reason=explained.acorn_reason,
+        selectivity=explained.selectivity,
+        self_query_filter_json=explained.self_query_filter_json,
+        self_query_phrases=explained.self_query_phrases,
+        candidates={str(leg): count for leg, count in explained.candidates.items()},
+        parameters_json=as_json(explained.parameters),
+        model_digest=explained.model_digest,
+        generation=explained.generation,
+    )
+
+
+def _passage(found: Passage) -> common_pb2.Passage:
     return common_pb2.Passage(
         document_id=found.document_id,
         chunk_id=found.chunk_id,
-        knowledge_base=knowledge_base,
+        knowledge_base=found.knowledge_base,
         title=found.title,
         text=found.text,
         score=found.score,

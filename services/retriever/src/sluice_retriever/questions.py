@@ -1,5 +1,6 @@
 """Questions: encoded once, then answered by the staged query."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +11,14 @@ from prometheus_client import Histogram
 from sluice_api.objects.knowledge_base import MetadataField
 from sluice_api.objects.retrieval import Retrieval
 from sluice_retriever.domain import filters
-from sluice_retriever.domain.model import Filter, Passage, QuestionVectors, Reader
+from sluice_retriever.domain.explanation import Explanation
+from sluice_retriever.domain.merging import merge
+from sluice_retriever.domain.model import Filter, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import resolve
 from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
 from sluice_retriever.encoding.tokenizing import MAX_TOKENS
-from sluice_retriever.store.knowledge_bases import KnowledgeBases
-from sluice_retriever.store.messages import Lookup
+from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases
+from sluice_retriever.store.messages import Found, Lookup
 from sluice_servicekit import metrics, tracing
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import InvalidArgument
@@ -25,6 +28,9 @@ _SEARCH = Histogram(
 )
 
 _MOST = 1000
+
+#: How many times more candidates are asked for where too few may be returned.
+_WIDER = 4
 
 #: A longer query is a document; its words would scan most of the sparse index.
 _MAX_QUERY_CHARACTERS = 32_768
@@ -39,10 +45,12 @@ class Search:
     query: str
     top_k: int
     vectors: QuestionVectors | None = None
-    """The query's; encoded when absent."""
+    """The query's, by the model of `knowledge_base`; encoded when absent."""
     filter: Filter | None = None
     parameters: Retrieval = field(default=Retrieval())
     """Overrides the knowledge base's."""
+    more_knowledge_bases: tuple[str, ...] = ()
+    """Where else; what is found is ranked together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,20 @@ class Answer:
 
     passages: list[Passage]
     vectors: QuestionVectors
+    """By the first knowledge base's model."""
     timings_ms: dict[str, float]
+    degraded: tuple[str, ...] = ()
+    """Legs that failed or came too late."""
+    explanations: tuple[Explanation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one knowledge base gave."""
+
+    passages: list[Passage]
+    explanation: Explanation
+    degraded: tuple[str, ...] = ()
 
 
 class Questions:
@@ -73,38 +94,81 @@ class Questions:
         if not text.strip():
             raise InvalidArgument("the text is empty", field="text")
         encoder = self._knowledge_bases.home(knowledge_base).encoder if knowledge_base else self._builtin
-        with tracing.span(names.SPAN_EMBED, {names.OPERATION: names.SPAN_EMBED}):
-            return await encoder.question(text, dense_only=dense_only)
+        return await _encode(encoder, text, dense_only=dense_only)
 
     async def search(self, search: Search) -> Answer:
-        """The staged query.
+        """The staged query, on all knowledge bases at the same time, and the best of what they gave.
 
         Raises:
             InvalidArgument: a part of the search is wrong, or its vectors are of another model.
             NotFound: there is no such knowledge base.
         """
-        home = self._knowledge_bases.home(search.knowledge_base)
-        _validate(search, home.spec.fields)
+        wanted = dict.fromkeys((search.knowledge_base, *search.more_knowledge_bases))
+        homes = [self._knowledge_bases.home(name) for name in wanted]
+        for home in homes:
+            _validate(search, home.spec.fields)
         if search.vectors is not None:
-            _validate_vectors(search.vectors, home.encoder)
+            _validate_vectors(search.vectors, homes[0].encoder)
         started = time.perf_counter()
-        vectors = search.vectors or await self.embed(search.query, search.knowledge_base)
+        vectors = search.vectors or await _encode(homes[0].encoder, search.query)
+        by_model = await _by_model(search.query, homes, vectors)
         embedded = time.perf_counter()
-        parameters = resolve(home.spec.retrieval, search.parameters)
-        parameters = replace(parameters, leg_limit=max(search.top_k, parameters.leg_limit))
-        lookup = Lookup(
-            search.reader, search.query, vectors, search.top_k, parameters, search.filter, time.time()
+        parts = await asyncio.gather(
+            *(_ask(home, search, by_model[home.encoder.model_digest]) for home in homes)
         )
-        attributes: tracing.Attributes = {
-            names.KNOWLEDGE_BASE: search.knowledge_base,
-            names.TOP_K: search.top_k,
-        }
-        with tracing.span(names.SPAN_RETRIEVAL, attributes):
-            found = await home.store.search(lookup)
         done = time.perf_counter()
-        _SEARCH.labels(search.knowledge_base).observe(done - embedded)
-        timings_ms = {"embed": (embedded - started) * 1000, "query": (done - embedded) * 1000}
-        return Answer(found.passages, vectors, timings_ms)
+        return Answer(
+            merge([part.passages for part in parts], search.top_k),
+            vectors,
+            {"embed": (embedded - started) * 1000, "query": (done - embedded) * 1000},
+            tuple(dict.fromkeys(leg for part in parts for leg in part.degraded)),
+            tuple(part.explanation for part in parts),
+        )
+
+
+async def _encode(encoder: KnowledgeBaseEncoder, text: str, *, dense_only: bool = False) -> QuestionVectors:
+    with tracing.span(names.SPAN_EMBED, {names.OPERATION: names.SPAN_EMBED}):
+        return await encoder.question(text, dense_only=dense_only)
+
+
+async def _by_model(
+    query: str, homes: Sequence[Home], vectors: QuestionVectors
+) -> dict[str, QuestionVectors]:
+    """The question's vectors by each model that the knowledge bases have."""
+    others = {home.encoder.model_digest: home.encoder for home in homes}
+    others.pop(vectors.model_digest, None)
+    encoded = await asyncio.gather(*(_encode(encoder, query) for encoder in others.values()))
+    return {vectors.model_digest: vectors, **dict(zip(others, encoded, strict=True))}
+
+
+async def _ask(home: Home, search: Search, vectors: QuestionVectors) -> _Part:
+    parameters = resolve(home.spec.retrieval, search.parameters)
+    parameters = replace(parameters, leg_limit=max(search.top_k, parameters.leg_limit))
+    lookup = Lookup(
+        search.reader, search.query, vectors, search.top_k, parameters, search.filter, time.time()
+    )
+    attributes: tracing.Attributes = {names.KNOWLEDGE_BASE: home.name, names.TOP_K: search.top_k}
+    with tracing.span(names.SPAN_RETRIEVAL, attributes), _SEARCH.labels(home.name).time():
+        found = await home.store.search(lookup)
+        before = -1
+        while found.chosen > before and (wider := _wider(lookup, found)) is not None:
+            before = found.chosen
+            lookup, found = wider, await home.store.search(wider)
+    explanation = Explanation(
+        home.name, lookup.parameters, found.candidates, vectors.model_digest, home.manifest.generation
+    )
+    return _Part([replace(passage, knowledge_base=home.name) for passage in found.passages], explanation)
+
+
+def _wider(lookup: Lookup, found: Found) -> Lookup | None:
+    """The same with more candidates, where a cap or a threshold left too few of them and there are more."""
+    parameters = lookup.parameters
+    limit = parameters.leg_limit
+    asked = bool(parameters.max_per_document) or parameters.min_similarity > -1
+    full = any(count >= limit for leg, count in found.candidates.items() if leg is not Leg.TOKENS)
+    if not asked or found.chosen >= lookup.top_k or not full or limit >= _MOST:
+        return None
+    return replace(lookup, parameters=replace(parameters, leg_limit=min(_MOST, _WIDER * limit)))
 
 
 def _validate_vectors(vectors: QuestionVectors, encoder: KnowledgeBaseEncoder) -> None:

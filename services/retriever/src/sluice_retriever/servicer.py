@@ -45,11 +45,7 @@ class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
     ) -> retriever_pb2.SearchResponse:
         """Finds passages."""
         answer = await self._questions.search(conversion.search(request))
-        return retriever_pb2.SearchResponse(
-            passages=[conversion.passage(found, request.knowledge_base) for found in answer.passages],
-            timings_ms=answer.timings_ms,
-            question_vectors=conversion.question_vectors_message(answer.vectors),
-        )
+        return conversion.answer(answer, explain=request.explain)
 
     async def Ingest(
         self, request_iterator: AsyncIterator[_Request], context: Any

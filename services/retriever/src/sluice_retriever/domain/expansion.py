@@ -12,7 +12,7 @@ from sluice_retriever.domain.model import SentenceScore, Span
 MAX_CHARACTERS = 4000
 
 #: Chunks on either side that growing to a section or document looks at.
-_REACH = 64
+_REACH = 24
 
 #: The most sentences that chunking repeats; see `Chunking.overlap_sentences`.
 _MAX_OVERLAP = 5
@@ -160,10 +160,9 @@ def _grown(window: _Window) -> Grown:
     for piece in rest:
         repeated = _repeated(text, sentences, piece)
         for index, again in enumerate(piece.sentences[:repeated], len(sentences) - repeated):
-            if (
-                again.similarity > sentences[index].similarity
-            ):  # it was encoded in the context of either chunk
-                sentences[index] = replace(sentences[index], similarity=again.similarity)
+            # It was encoded in the context of either chunk.
+            similarity = max(sentences[index].similarity, again.similarity)
+            sentences[index] = replace(sentences[index], similarity=similarity)
         joint = "" if repeated else _joint(before, piece)
         skipped = piece.sentences[repeated - 1].span.end if repeated else 0
         shift = len(text) + len(joint) - skipped

@@ -8,10 +8,11 @@ from sluice_retriever.domain.model import Leg, LegScore
 #: For each leg the candidates' ids with the leg's score, best first.
 Ranking = Sequence[tuple[str, float]]
 
+#: A candidate's id and fused score, and how the legs placed it.
+Fused = tuple[str, float, tuple[LegScore, ...]]
 
-def fuse(
-    legs: Mapping[Leg, Ranking], weights: Mapping[Leg, float], k: int, top_k: int
-) -> list[tuple[str, float, tuple[LegScore, ...]]]:
+
+def fuse(legs: Mapping[Leg, Ranking], weights: Mapping[Leg, float], k: int, top_k: int) -> list[Fused]:
     """The best `top_k` ids with fused score and what each leg said of them.
 
     A leg adds `1 / ((rank + 1) / weight + k - 1)`; ranks count from zero, so k=2 here is Qdrant's default and

@@ -137,6 +137,12 @@ class Passage:
     score: float
     legs: tuple[LegScore, ...]
     sentences: tuple[SentenceScore, ...]
+    knowledge_base: str = ""
+
+    @property
+    def similarity(self) -> float:
+        """Of its best sentence to the question; -1 where it has none, as code."""
+        return max((sentence.similarity for sentence in self.sentences), default=-1.0)
 
 
 class Outcome(StrEnum):

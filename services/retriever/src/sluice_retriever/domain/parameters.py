@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sluice_api.objects.retrieval import Acorn, Parent, Retrieval, SelfQuery, TokenMatch, override
+from sluice_api.objects.retrieval import Acorn, Fusion, Parent, Retrieval, SelfQuery, TokenMatch, override
 from sluice_retriever.domain.model import Leg
 
 #: What holds where neither request, pipeline nor knowledge base says otherwise.
@@ -42,6 +42,13 @@ class Parameters:
     self_query: SelfQuery
     keyword_timeout: float
     """Seconds."""
+
+
+def as_json(parameters: Parameters) -> str:
+    """Parameters as the REST API takes them."""
+    fields = {name: getattr(parameters, name) for name in Retrieval.model_fields if name != "fusion"}
+    fusion = Fusion.model_validate({"k": parameters.k, **parameters.weights})
+    return Retrieval.model_construct(**fields, fusion=fusion).model_dump_json(by_alias=False)
 
 
 def resolve(*levels: Retrieval) -> Parameters:

@@ -112,3 +112,5 @@ class Found:
     passages: list[Passage]
     candidates: dict[Leg, int]
     """Candidates by leg."""
+    chosen: int
+    """Candidates that were returned, before some of them were joined to one passage."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
-from sluice_retriever.domain import documents
+from sluice_retriever.domain import documents, expansion
 from sluice_retriever.domain.metadata import boolean_fields
 from sluice_retriever.domain.model import (
     DENSE_DIMENSION,
@@ -128,8 +128,6 @@ def passage(
         legs: How the legs placed it.
         sentence: The question's sentence vector.
     """
-    coded = base64.b64decode(payload[Payload.SENTENCE_VECTORS])
-    similarities = coding.sentence_similarities(coded, sentence)
     return Passage(
         document_id=payload[Payload.DOCUMENT],
         chunk_id=payload[Payload.CHUNK],
@@ -138,8 +136,29 @@ def passage(
         metadata_json=json.dumps(payload[Payload.METADATA], ensure_ascii=False),
         score=score,
         legs=legs,
-        sentences=tuple(
-            SentenceScore(Span(start, end), similarity)
-            for (start, end), similarity in zip(payload[Payload.SENTENCES], similarities, strict=True)
-        ),
+        sentences=_sentences(payload, sentence),
+    )
+
+
+def placed(payload: Mapping[str, Any], sentence: Floats) -> expansion.Piece:
+    """A stored chunk in its document.
+
+    Args:
+        payload: The point's.
+        sentence: The question's sentence vector.
+    """
+    return expansion.Piece(
+        payload[Payload.ORDINAL],
+        tuple(payload[Payload.SECTION]),
+        payload[Payload.TEXT],
+        _sentences(payload, sentence),
+    )
+
+
+def _sentences(payload: Mapping[str, Any], question: Floats) -> tuple[SentenceScore, ...]:
+    coded = base64.b64decode(payload[Payload.SENTENCE_VECTORS])
+    similarities = coding.sentence_similarities(coded, question)
+    return tuple(
+        SentenceScore(Span(start, end), similarity)
+        for (start, end), similarity in zip(payload[Payload.SENTENCES], similarities, strict=True)
     )

@@ -5,9 +5,10 @@ from qdrant_client import models
 from sluice_api.objects.retrieval import TokenMatch
 from sluice_retriever.domain.fusion import Ranking, fuse
 from sluice_retriever.domain.model import Leg
-from sluice_retriever.store import coding, filters, points
+from sluice_retriever.store import coding, filters
 from sluice_retriever.store.backend import Backend
 from sluice_retriever.store.bm25 import SparseEncoder
+from sluice_retriever.store.finishing import choose, chooses, join
 from sluice_retriever.store.messages import Found, Lookup
 from sluice_retriever.store.schema import Vector
 
@@ -35,7 +36,7 @@ class StagedQuery:
         return {Leg.DENSE: dense, Leg.SPARSE: sparse}
 
     async def finish(self, lookup: Lookup, readable: models.Filter, legs: Legs) -> Found:
-        """The second stage: tokens over all candidates, fusion, and the best ones' contents.
+        """The second stage: tokens over all candidates, fusion, a choice, and what is joined to the chosen.
 
         A candidate that another source has named counts only where the filter lets it pass.
         """
@@ -45,15 +46,11 @@ class StagedQuery:
             checked = None if Leg.KEYWORD not in legs else readable
             legs[Leg.TOKENS] = await self._token_leg(lookup, checked, candidates)
         parameters = lookup.parameters
-        best = fuse(legs, parameters.weights, parameters.k, lookup.top_k)
-        records = await self._backend.retrieve(lookup.reader.tenant, [point for point, _, _ in best])
-        payloads = {str(record.id): record.payload or {} for record in records}
-        passages = [
-            points.passage(payloads[point], score, placed, lookup.vectors.dense)
-            for point, score, placed in best
-            if point in payloads
-        ]
-        return Found(passages, {leg: len(ranking) for leg, ranking in legs.items()})
+        most = len(candidates) if chooses(lookup) else lookup.top_k
+        fused = fuse(legs, parameters.weights, parameters.k, most)
+        chosen = await choose(self._backend, lookup, fused)
+        passages = await join(self._backend, lookup, chosen)
+        return Found(passages, {leg: len(ranking) for leg, ranking in legs.items()}, len(chosen))
 
     def _by_words(self, lookup: Lookup, readable: models.Filter) -> models.QueryRequest:
         # IDF within the tenant: one tenant's documents must not shift another's ranking.
