@@ -33,6 +33,8 @@ class RetrieverSettings(ServiceSettings):
     """How long one document may take to be fetched."""
     fetch_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """Documents fetched at the same time."""
+    sweep_seconds: Annotated[float, Field(gt=0, le=86400)] = 300.0
+    """How often expired documents are removed; they are not found from the moment on that they expire."""
 
     @property
     def fetch_policy(self) -> Policy:
