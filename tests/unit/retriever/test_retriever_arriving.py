@@ -86,10 +86,10 @@ async def test_what_would_be_refused_anyway_is_not_fetched(document: Document, s
 async def test_a_document_expires_when_it_says_else_when_its_knowledge_base_says() -> None:
     own, other = Document("a", "A.", expires=NOW + 5), Document("b", "B.")
 
-    (dated, defaulted), _ = await complete(own, other, expire_after=60.0)
+    (dated, defaulted), _ = await complete(own, other, expire_after=64.0)
     (_, never), _ = await complete(own, other)
 
-    assert (dated.expires, defaulted.expires, never.expires) == (NOW + 5, NOW + 60, None)
+    assert (dated.expires, defaulted.expires, never.expires) == (NOW + 5, NOW + 64, None)
 
 
 @pytest.mark.parametrize(

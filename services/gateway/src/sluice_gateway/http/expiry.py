@@ -2,6 +2,8 @@
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from sluice_api.lifetimes import expires_after
+
 
 def expire_time(at: str, ttl: float | None, now: float) -> Timestamp | None:
     """The time that a request names; None where it names none.
@@ -22,7 +24,7 @@ def expire_time(at: str, ttl: float | None, now: float) -> Timestamp | None:
             time.FromJsonString(at)
             return time
         if ttl is not None:
-            time.FromMilliseconds(round((now + ttl) * 1000))
+            time.FromMilliseconds(round(expires_after(now, ttl) * 1000))
             return time
     except (ValueError, OverflowError):
         wrong = f"expire_time {at!r}" if at else "ttl"

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from sluice_api.lifetimes import expires_after
 from sluice_api.media_types import MAX_CONTENT_BYTES, MediaType
 from sluice_retriever.domain.metadata import Json
 from sluice_retriever.domain.model import Chunk, Document
@@ -50,8 +51,10 @@ def expiring(document: Document, now: float, expire_after: float | None) -> Docu
         now: Epoch seconds.
         expire_after: Seconds that the knowledge base keeps a document that names no time itself.
     """
+    if document.expires is None and expire_after is not None:
+        return replace(document, expires=expires_after(now, expire_after))
     if document.expires is None:
-        return document if expire_after is None else replace(document, expires=now + expire_after)
+        return document
     if document.expires <= now:
         return replace(document, refusal="expire_time is in the past")
     if document.expires > _END_OF_TIME:
