@@ -63,13 +63,11 @@ def _pair(given: str) -> tuple[str, Any]:
     if not name or not equals:
         raise usage(f"--metadata {given!r} is not KEY=VALUE")
     try:
-        return name, json.loads(value, parse_constant=_no_constant)
-    except ValueError:
+        found = json.loads(value)
+        json.dumps(found, allow_nan=False)
+    except (ValueError, RecursionError):
         return name, value
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    return name, found
 
 
 def _rules(file: Path) -> list[Rule]:

@@ -350,6 +350,13 @@ async def test_a_server_that_is_away_or_speaks_otherwise_says_so() -> None:
         await fetcher.fetch(f"http://nowhere.example:{port}/")
 
 
+@pytest.mark.parametrize("host", ["a..example", "x" * 64 + ".example"])
+async def test_a_name_that_dns_cannot_hold_says_so(host: str) -> None:
+    async with serving(text) as served:
+        with pytest.raises(FetchFailed, match=r"name cannot be resolved|URL"):
+            await served.fetcher(ThreadedResolver()).fetch(served.url("/", host))
+
+
 async def test_text_keeps_its_letters_in_the_encoding_that_the_header_names() -> None:
     async def handle(_: web.Request) -> web.StreamResponse:
         return web.Response(

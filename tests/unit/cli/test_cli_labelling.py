@@ -34,6 +34,7 @@ def test_values_are_json_where_they_can_be_read_as_such() -> None:
         "name=a=b c",
         'quoted="5"',
         "nan=NaN",
+        "huge=1e999",
         "empty=",
         "v=1.2.3",
     ]
@@ -45,6 +46,7 @@ def test_values_are_json_where_they_can_be_read_as_such() -> None:
         "name": "a=b c",
         "quoted": "5",
         "nan": "NaN",
+        "huge": "1e999",
         "empty": "",
         "v": "1.2.3",
     }

@@ -86,5 +86,5 @@ def _in_utf8(body: bytes, content_type: str) -> bytes:
         if name.replace("-", "_") not in _CODECS:
             return body
         return codecs.BOM_UTF8 + body.decode(name).encode()
-    except (LookupError, UnicodeError):
+    except (LookupError, ValueError):
         return body  # the header is wrong; the parser finds out

@@ -76,7 +76,7 @@ class Fetcher:
                     return await self._follow(target)
             except TimeoutError:
                 raise FetchFailed(f"takes longer than {self._seconds:g} s") from None
-            except (aiohttp.ClientError, OSError) as error:
+            except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise FetchFailed(_words(error)) from error
 
     async def _follow(self, url: URL) -> Fetched:
@@ -126,7 +126,7 @@ def _words(error: Exception) -> str:
     match error:
         case aiohttp.InvalidURL():
             return "not a URL that can be asked for"
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():  # the latter of names that DNS cannot hold
             return "the host's name cannot be resolved"
         case aiohttp.ClientConnectorCertificateError():
             return "the server's certificate is not trusted"
