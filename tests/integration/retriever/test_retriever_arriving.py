@@ -14,7 +14,8 @@ from tests.integration.retriever.conftest import running
 from sluice.retriever.v1 import retriever_pb2
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.snapshot import Snapshot
-from sluice_retriever.domain.model import Document
+from sluice_retriever.domain.model import Document, Reader
+from sluice_retriever.questions import Search
 from sluice_retriever.service import opened, sweeps
 from sluice_retriever.settings import RetrieverSettings
 from sluice_retriever.sweeping import sweep
@@ -182,3 +183,23 @@ async def test_what_has_expired_is_swept_and_the_rest_stays(tmp_path_factory: py
             left.append([(await retriever.ingestion.usage("acme", name)).documents for name in ("a", "b")])
 
     assert left == [[2, 2], [1, 1], [1, 0]]
+
+
+async def test_what_has_expired_is_not_found_though_it_is_still_there(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    settings = RetrieverSettings(data_dir=tmp_path_factory.mktemp("hidden"))
+    look = Search(Reader("acme"), "default", "what do otters hold?", 10)
+    async with opened(settings) as retriever:
+        await retriever.knowledge_bases.apply({"default": KnowledgeBaseSpec()})
+        store = retriever.knowledge_bases.home("default").store
+        async for _ in retriever.ingestion.ingest("acme", "default", [Document("a", "Otters hold hands.")]):
+            pass
+        found = []
+        for expires in (time.time() - 1, time.time() + 1000, None):
+            await store.touch("acme", "a", expires)
+            found.append(
+                [passage.document_id for passage in (await retriever.questions.search(look)).passages]
+            )
+
+    assert found == [[], ["a"], ["a"]]
