@@ -17,11 +17,12 @@ _ENTRY_BEGUN = re.compile(r"(\[(\d+(\]( .*)?)?)?)?")
 
 
 def target(citation: Json, folder: Path) -> str | None:
-    """Where a cited document can be opened: at its `metadata.source_uri`, or as the file that its id names."""
-    uri = (citation.get("metadata") or {}).get("source_uri")
-    if isinstance(uri, str) and _opens(uri):
-        # Nothing of a document's own words may end the terminal's link sequence.
-        return quote(uri, safe="%/:=&?~#+!$,;'@()*[]", errors="replace")
+    """Where a cited document can be opened: at its `metadata.source_uri` or `url`, or as the file that its id names."""
+    metadata = citation.get("metadata") or {}
+    for uri in (metadata.get("source_uri"), metadata.get("url")):
+        if isinstance(uri, str) and _opens(uri):
+            # Nothing of a document's own words may end the terminal's link sequence.
+            return quote(uri, safe="%/:=&?~#+!$,;'@()*[]", errors="replace")
     try:
         file = folder / citation["document_id"]
         return file.absolute().as_uri() if file.is_file() else None

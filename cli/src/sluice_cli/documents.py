@@ -3,6 +3,7 @@ raised."""
 
 import base64
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,9 @@ _LINES = frozenset({".jsonl", ".ndjson"})
 #: A line of JSON lines beyond this is named and left out.
 _MAX_LINE_BYTES = 16 << 20
 
+#: What a URL counts, since nobody knows yet how much is behind it.
+URL_BYTES = 16 << 10
+
 Json = dict[str, Any]
 
 
@@ -28,7 +32,7 @@ class Document:
     id: str
     body: Json
     size: int
-    """Bytes on disk."""
+    """Bytes on disk; a guess for a URL."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,16 @@ class Found:
     """Files in folders that are of no kind that can be ingested, by suffix."""
     unreadable: list[Unreadable] = field(default_factory=list)
     """Folders that cannot be looked into."""
+    urls: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all, as far as they can be looked at."""
+        return _total(self.files) + URL_BYTES * len(self.urls)
 
 
-def find(paths: Sequence[Path]) -> Found:
-    """The files to read: those named, and in folders all of a known kind, hidden ones left out.
+def find(paths: Sequence[Path], urls: Sequence[str] = ()) -> Found:
+    """The files to read: those named, and in folders all of a known kind, hidden ones left out. And URLs.
 
     Raises:
         CommandError: a path does not exist, a named file is of no known kind, or nothing is found.
@@ -77,15 +87,22 @@ def find(paths: Sequence[Path]) -> Found:
             )
         else:
             found[path] = None
-    if not found and not unreadable:
+    if not found and not unreadable and not urls:
         others = f"; left out: {kinds(left_out)}" if left_out else ""
-        raise usage(f"nothing to ingest in {', '.join(str(path) for path in paths)}{others}")
-    return Found(list(found), left_out, unreadable)
+        where = f" in {', '.join(str(path) for path in paths)}" if paths else ""
+        raise usage(f"nothing to ingest{where}{others}")
+    return Found(list(found), left_out, unreadable, list(dict.fromkeys(urls)))
 
 
 def kinds(left_out: Counter[str]) -> str:
     """Counts by suffix as a person reads them."""
     return ", ".join(f"{count} {suffix}" for suffix, count in left_out.most_common())
+
+
+def counted(files: int, urls: int) -> str:
+    """Sources as a person reads them."""
+    counts = ((files, "file"), (urls, "URL"))
+    return " and ".join(f"{count} {word}s" for count, word in counts if count) or "0 files"
 
 
 def read(path: Path) -> Iterator[Document | Unreadable]:
@@ -170,14 +187,40 @@ def _lines(path: Path, name: str) -> Iterator[Document | Unreadable]:
 
 def _line(line: bytes, where: str) -> Document | Unreadable:
     try:
-        body = json.loads(line.decode("utf-8-sig"))
+        body = json.loads(line.decode("utf-8-sig"), parse_constant=_no_number, parse_float=_finite)
+        if b"\\ud" in line.lower():  # what might be half a pair
+            json.dumps(body, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         return Unreadable(where, f"not UTF-8: byte {error.start} cannot be read", len(line))
+    except UnicodeEncodeError:
+        return Unreadable(where, "holds half a surrogate pair", len(line))
     except ValueError as error:
         return Unreadable(where, f"not JSON: {error}", len(line))
     except RecursionError:
         return Unreadable(where, "nested too deeply", len(line))
     if not isinstance(body, dict):
         return Unreadable(where, "not a JSON object", len(line))
-    body.setdefault("id", where)
-    return Document(str(body["id"]), body, len(line))
+    body.setdefault("id", body.get("url") or where)
+    # The gateway answers by id: one that is no text would not be told from another.
+    if not isinstance(body["id"], str) or not body["id"]:
+        return Unreadable(where, "id is not text", len(line))
+    return Document(body["id"], body, len(line))
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON's")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _no_number(number)
+
+
+def _total(files: Iterable[Path]) -> int:
+    total = 0
+    for file in files:
+        try:
+            total += file.stat().st_size
+        except OSError:
+            continue
+    return total

@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event, Lock
 from urllib.parse import quote
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from sluice_cli import documents
+from sluice_cli import documents, urls
 from sluice_cli.client import Api, Json
 from sluice_cli.documents import Document, Found, Unreadable
 from sluice_cli.errors import CommandError
 from sluice_cli.ingestion_progress import Progress
+from sluice_cli.labelling import Labelling
 
 #: Documents and bytes of one request: large enough that the model's batches are full.
 _BATCH, _BATCH_BYTES = 64, 1 << 20
@@ -35,6 +35,7 @@ class Ingested:
     """What became of the documents."""
 
     files: int
+    urls: int = 0
     accepted: int = 0
     """Stored or unchanged."""
     unchanged: int = 0
@@ -52,13 +53,18 @@ class Ingested:
 class Ingestion:
     """One ingestion. Its counts hold at any moment, whatever ends it."""
 
-    def __init__(self, api: Api, knowledge_base: str, found: Found) -> None:
+    def __init__(
+        self, api: Api, knowledge_base: str, found: Found, labelling: Labelling = Labelling()
+    ) -> None:
         self._api = api
+        self._labelling = labelling
         self._path = documents_path(knowledge_base)
         self._found = found
         self._lock = Lock()
         self._ended = Event()
-        self.outcome = Ingested(len(found.files), left_out=dict(found.left_out.most_common()))
+        self.outcome = Ingested(
+            len(found.files), len(found.urls), left_out=dict(found.left_out.most_common())
+        )
 
     def check(self) -> None:
         """Shows what is wrong with address, key or knowledge base before any work. A retriever that is just starting
@@ -100,13 +106,15 @@ class Ingestion:
         _raise_first(wait(sending).done)
 
     def _readable(self, progress: Progress) -> Iterator[Document]:
+        for url in self._found.urls:
+            yield self._labelling.apply(urls.document(url))
         for file in self._found.files:
             for document in documents.read(file):
                 if isinstance(document, Unreadable):
                     self._note_failed(document.id, document.reason)
                     progress.advance(document.size, self.outcome)
                 else:
-                    yield document
+                    yield self._labelling.apply(document)
 
     def _send(self, batch: Sequence[Document], progress: Progress) -> None:
         waiting = {document.id: document for document in batch}
@@ -156,7 +164,7 @@ def _retrying(
     return Retrying(
         retry=retry_if_exception(passing),
         stop=stop_after_delay(seconds),
-        wait=wait_exponential_jitter(initial=0.2, max=3.0, jitter=0.3),
+        wait=wait_exponential_jitter(multiplier=0.2, max=3.0, jitter=0.3),
         before_sleep=lambda _: waiting(),
         reraise=True,
     )
@@ -184,17 +192,6 @@ def delete(api: Api, knowledge_base: str, document_id: str) -> None:
         CommandError: there is none of that id.
     """
     api.delete(f"{documents_path(knowledge_base)}/{quote(document_id, safe='')}")
-
-
-def total_bytes(files: Sequence[Path]) -> int:
-    """What the files take on disk, as far as they can be looked at."""
-    total = 0
-    for file in files:
-        try:
-            total += file.stat().st_size
-        except OSError:
-            continue
-    return total
 
 
 def _raise_first(done: set[Future[None]]) -> None:

@@ -18,23 +18,28 @@ _LARGE = 128
 
 
 class Progress:
-    """A bar over the files' bytes, beside it documents, failures and what takes long now. Thread-safe."""
+    """A bar over the bytes, beside it documents, failures and what takes long now. Thread-safe.
 
-    def __init__(self, files: int, size: int) -> None:
+    Args:
+        sources: What they come from, in words.
+        size: Bytes of all.
+    """
+
+    def __init__(self, sources: str, size: int) -> None:
         self._bar = Bar(
             TextColumn("ingesting"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn(
-                "{task.fields[documents]} documents of {task.fields[files]} files{task.fields[failed]}"
-            ),
+            TextColumn("{task.fields[documents]} documents of {task.fields[sources]}{task.fields[failed]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[now]}", style="dim"),
             console=err,
             transient=True,
         )
-        self._task = self._bar.add_task("", total=max(1, size), files=files, documents=0, failed="", now="")
+        self._task = self._bar.add_task(
+            "", total=max(1, size), sources=sources, documents=0, failed="", now=""
+        )
 
     def __enter__(self) -> Self:
         self._bar.start()

@@ -74,10 +74,10 @@ class Client:
 
 
 @asynccontextmanager
-async def running(folder: Path, snapshot: Snapshot = SNAPSHOT) -> AsyncIterator[Client]:
-    """A retriever that keeps its data in `folder`."""
+async def running(folder: Path, snapshot: Snapshot = SNAPSHOT, **more: object) -> AsyncIterator[Client]:
+    """A retriever that keeps its data in `folder`; `more` are settings."""
     snapshots = Snapshots()
-    settings = RetrieverSettings(data_dir=folder)
+    settings = RetrieverSettings.model_validate({"data_dir": folder, **more})
     async with build(ServiceContext(settings, snapshots)) as servicers, serving(servicers) as address:
         refused = await snapshots.take(snapshot.digest, snapshot.content)
         assert refused == ""

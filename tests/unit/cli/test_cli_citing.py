@@ -62,6 +62,8 @@ def test_link_is_the_source_uri_then_the_file(tmp_path: Path):
     file.write_text("x")
     assert target(_cited(source_uri="https://example.org/a?b=c#d"), tmp_path) == "https://example.org/a?b=c#d"
     assert target(_cited("notes/über uns.md", source_uri="file:///x.md"), tmp_path) == "file:///x.md"
+    assert target(_cited(source_uri="https://a", url="https://b"), tmp_path) == "https://a"
+    assert target(_cited("notes/über uns.md", source_uri="s3://a", url="https://b"), tmp_path) == "https://b"
     assert target(_cited("notes/über uns.md"), tmp_path) == file.as_uri()
     assert target(_cited(str(file)), tmp_path / "notes") == file.as_uri()
 

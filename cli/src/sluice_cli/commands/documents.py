@@ -32,10 +32,10 @@ def list_documents(
     if output is not OutputFormat.TABLE:
         print_data(found, output)
         return
-    table = Table("document", "chunks")
+    table = Table("document", "chunks", "expires")
     table.columns[1].justify = "right"
     for document in found["documents"]:
-        table.add_row(escape(document["id"]), str(document["chunks"]))
+        table.add_row(escape(document["id"]), str(document["chunks"]), document.get("expire_time", ""))
     out.print(table)
     if found["next"]:
         err.print(f"[dim]more: --after {found['next']!r}[/]", markup=True)

@@ -1,4 +1,4 @@
-"""`sluice ingest`: files into a knowledge base."""
+"""`sluice ingest`: files and URLs into a knowledge base."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ from rich.markup import escape
 from sluice_cli import documents, exits
 from sluice_cli.client import DEFAULT_URL, Api, Target
 from sluice_cli.errors import CommandError, usage
-from sluice_cli.ingesting import Ingested, Ingestion, delete, ids_below, total_bytes
+from sluice_cli.ingesting import Ingested, Ingestion, delete, ids_below
 from sluice_cli.ingestion_progress import Progress
 from sluice_cli.options import ApiKey, KnowledgeBase, Output, OutputFormat, Tenant, Url, prints_data
 from sluice_cli.terminal import err, out, print_data
+from sluice_cli.urls import is_url, listed
 
 #: Failures that are listed one by one; --json has all of them.
 _LISTED = 30
@@ -23,11 +24,33 @@ _LISTED = 30
 
 @prints_data
 def ingest(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(help="Files and folders: Markdown, text, HTML, PDF, DOCX, CSV, JSON lines."),
-    ],
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders and URLs: Markdown, text, HTML, PDF, DOCX, CSV; files of JSON lines.",
+            show_default=False,
+        ),
+    ] = None,
     kb: KnowledgeBase = "default",
+    urls: Annotated[
+        Path | None,
+        typer.Option(help="Also the URLs in this file, one a line; - for stdin.", allow_dash=True),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=VALUE for every document; the value as JSON, else as text. May be repeated."),
+    ] = None,
+    metadata_file: Annotated[
+        Path | None,
+        typer.Option(help="YAML or JSON that maps patterns of ids to metadata, acl and ttl."),
+    ] = None,
+    acl: Annotated[
+        list[str] | None,
+        typer.Option(help="Only those with this name see the documents. May be repeated."),
+    ] = None,
+    ttl: Annotated[
+        str, typer.Option(help="Keep the documents for so long, such as 30d.", show_default=False)
+    ] = "",
     prune: Annotated[
         bool, typer.Option(help="Also remove the documents below these folders whose files are gone.")
     ] = False,
@@ -36,17 +59,24 @@ def ingest(
     tenant: Tenant = "",
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Put files into a knowledge base; those that are known and have changed are replaced.
+    """Put files and what URLs name into a knowledge base; what is known and has changed is replaced.
+
+    The server fetches URLs, where it may. What a JSON line says of itself goes before the options.
 
     What cannot be read is named and left out, and the rest goes on. Broken off, the same command goes on where it
     stopped.
 
     Exits 0 when all were accepted, 1 when some were not, 2 when there is nothing to ingest.
     """
+    from sluice_cli.label_options import labelling  # see there
+
+    paths = [Path(source) for source in sources or () if not is_url(source)]
+    named = [source for source in sources or () if is_url(source)]
     prefixes = _prefixes(paths) if prune else []
-    found = documents.find(paths)
+    found = documents.find(paths, [*named, *(_listed(urls) if urls else ())])
+    labels = labelling(metadata_file, metadata or (), acl or (), ttl)
     with Api(Target(url, api_key, tenant)) as api:
-        ingestion = Ingestion(api, kb, found)
+        ingestion = Ingestion(api, kb, found, labels)
         ingestion.check()
         try:
             outcome = run(ingestion, found)
@@ -66,7 +96,7 @@ def ingest(
 
 def run(ingestion: Ingestion, found: documents.Found) -> Ingested:
     """Ingests, showing how it goes on."""
-    with Progress(len(found.files), total_bytes(found.files)) as progress:
+    with Progress(documents.counted(len(found.files), len(found.urls)), found.size) as progress:
         return ingestion.run(progress)
 
 
@@ -81,7 +111,8 @@ def report(outcome: Ingested, knowledge_base: str, output: OutputFormat = Output
         err.print(f"[red]not accepted:[/] {len(outcome.failed) - _LISTED} more; --json lists them all")
     if outcome.left_out:
         err.print(f"[dim]left out, of kinds that cannot be ingested: {_kinds(outcome)}[/]")
-    out.print(f"{outcome.accepted} documents of {outcome.files} files are in {escape(knowledge_base)}")
+    sources = documents.counted(outcome.files, outcome.urls)
+    out.print(f"{outcome.accepted} documents of {sources} are in {escape(knowledge_base)}")
     if outcome.removed:
         out.print(f"{outcome.removed} documents whose files are gone were removed")
     stored = outcome.accepted - outcome.unchanged
@@ -90,6 +121,14 @@ def report(outcome: Ingested, knowledge_base: str, output: OutputFormat = Output
         f"[dim]{stored} stored in {outcome.chunks} chunks, {outcome.unchanged} unchanged,"
         f" {len(outcome.failed)} failed; {outcome.seconds:.1f} s{rate}[/]"
     )
+
+
+def _listed(file: Path) -> list[str]:
+    try:
+        text = typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise usage(f"{file}: {getattr(error, 'strerror', None) or error}") from None
+    return listed(text.splitlines(), str(file))
 
 
 def _kinds(outcome: Ingested) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from google.protobuf import timestamp_pb2
 
 from sluice.common.v1 import common_pb2
 from sluice.retriever.v1 import retriever_pb2
@@ -65,14 +66,20 @@ def search(request: retriever_pb2.SearchRequest) -> Search:
 def document(message: retriever_pb2.Document) -> Document:
     """A document; what is wrong with it is for the domain to say."""
     return Document(
-        id=message.id,
+        id=message.id or message.url,
         text=message.text,
         title=message.title,
         metadata_json=message.metadata_json or "{}",
         media_type=message.media_type,
         acl=tuple(message.acl),
         content=message.content,
+        url=message.url,
+        expires=_seconds(message.expire_time) if message.HasField("expire_time") else None,
     )
+
+
+def _seconds(time: timestamp_pb2.Timestamp) -> float:
+    return time.seconds + time.nanos / 1e9
 
 
 def _question_vectors(message: common_pb2.QuestionVectors) -> QuestionVectors:
@@ -165,8 +172,13 @@ def rebuilding(progress: Progress) -> retriever_pb2.RebuildResponse:
 def document_list(page: Sequence[DocumentSummary], size: int) -> retriever_pb2.ListDocumentsResponse:
     """A page of documents; a full one may have another after it."""
     return retriever_pb2.ListDocumentsResponse(
-        documents=[
-            retriever_pb2.DocumentSummary(document_id=each.document_id, chunks=each.chunks) for each in page
-        ],
+        documents=[_summary(each) for each in page],
         next_page_token=page[-1].document_id if len(page) == size else "",
     )
+
+
+def _summary(found: DocumentSummary) -> retriever_pb2.DocumentSummary:
+    message = retriever_pb2.DocumentSummary(document_id=found.document_id, chunks=found.chunks)
+    if found.expires is not None:
+        message.expire_time.FromMilliseconds(round(found.expires * 1000))
+    return message

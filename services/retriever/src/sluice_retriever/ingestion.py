@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from prometheus_client import Counter
 
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
+from sluice_retriever.arriving import Arrivals
 from sluice_retriever.assembling import assemble, slices
 from sluice_retriever.domain.chunking import Budget
 from sluice_retriever.domain.model import Document, DocumentSummary, Ingested, Usage
@@ -26,8 +28,9 @@ _MAX_DELETED = 1000
 class Ingestion:
     """The writing half of the retriever."""
 
-    def __init__(self, knowledge_bases: KnowledgeBases, preparer: Preparer) -> None:
+    def __init__(self, knowledge_bases: KnowledgeBases, arrivals: Arrivals, preparer: Preparer) -> None:
         self._knowledge_bases = knowledge_bases
+        self._arrivals = arrivals
         self._planner = Planner(preparer)
 
     async def ingest(
@@ -40,17 +43,21 @@ class Ingestion:
             NotFound: there is no such knowledge base.
             Unavailable: the worker died; documents without an outcome are not stored.
         """
+        spec = self._knowledge_bases.home(knowledge_base).spec
+        arrived = await self._arrivals.complete(group, spec.expire_after)
         async with self._knowledge_bases.home(knowledge_base).writing.shared():
             # Only now: until the gate opens, another generation may have taken the place of the one before.
             home = self._knowledge_bases.home(knowledge_base)
-            async with aclosing(self._ingest(tenant, home, group)) as results:
+            async with aclosing(self._ingest(tenant, home, arrived)) as results:
                 async for result in results:
                     yield result
 
     async def _ingest(self, tenant: str, home: Home, group: Sequence[Document]) -> AsyncGenerator[Ingested]:
         stored = await home.store.stored(tenant, tuple({document.id for document in group}))
         model = home.encoder.model_digest
-        plans = await self._planner.plan(group, stored, _budget(home.spec), model, home.spec.fields)
+        budget = _budget(home.spec)
+        touch = partial(home.store.touch, tenant)
+        plans = await self._planner.plan(group, stored, budget, model, touch, home.spec.fields)
         begun: set[str] = set()
         try:
             for slice_ in slices(plans):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sluice_api.objects.knowledge_base import MetadataField
@@ -13,6 +13,9 @@ from sluice_retriever.domain.model import Chunk, Document, Ingested, Outcome
 from sluice_retriever.preparing.parsers import registry
 from sluice_retriever.preparing.preparer import Preparer
 from sluice_retriever.store.messages import Stored
+
+#: Sets when a stored document's time is over, given its id and epoch seconds.
+Touch = Callable[[str, float | None], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Planner:
         stored: Mapping[str, Stored],
         budget: Budget,
         model_digest: str,
+        touch: Touch,
         declared: Sequence[MetadataField] = (),
     ) -> list[Plan]:
         """One plan for each document, in order. Within one group a later copy of an id counts as the newer one.
@@ -54,28 +58,29 @@ class Planner:
             stored: What is stored of them.
             budget: How they are cut.
             model_digest: Of the model that encodes: what another one encoded is not the same content.
+            touch: Gives those more or less time that are unchanged but for that; called at once.
             declared: Metadata fields whose values must be of their types.
         """
         cutting = f"{budget}/{registry.VERSION}"
         judged = await asyncio.to_thread(
             lambda: [_judge(document, cutting, model_digest, declared) for document in group]
         )
-        begun: dict[str, tuple[str, asyncio.Task[Plan]]] = {}
+        begun: dict[str, tuple[tuple[str, float | None], asyncio.Task[Plan]]] = {}
         planning: list[asyncio.Task[Plan]] = []
         for document, (refusal, digest) in zip(group, judged, strict=True):
-            before, earlier = begun.get(document.id, ("", None))
+            before, earlier = begun.get(document.id, (None, None))
             known = stored.get(document.id)
             if refusal:
                 planned = _refused(document, refusal)
-            elif earlier is not None and before == digest:
+            elif earlier is not None and before == (digest, document.expires):
                 planned = _again(document, earlier)
             elif earlier is None and known is not None and known.digest == digest:
-                planned = _unchanged(document, known.chunks)
+                planned = _touched(document, known, touch)
             else:
                 planned = self._prepared(document, digest, budget)
             planning.append(asyncio.create_task(planned))
             if not refusal:
-                begun[document.id] = digest, planning[-1]
+                begun[document.id] = (digest, document.expires), planning[-1]
         try:
             return await asyncio.gather(*planning)
         finally:
@@ -102,6 +107,12 @@ def _judge(
 
 async def _refused(document: Document, reason: str) -> Plan:
     return Plan(document, Ingested(document.id, Outcome.REFUSED, reason))
+
+
+async def _touched(document: Document, known: Stored, touch: Touch) -> Plan:
+    if document.expires != known.expires:
+        await touch(document.id, document.expires)
+    return await _unchanged(document, known.chunks)
 
 
 async def _unchanged(document: Document, chunks: int) -> Plan:

@@ -1,15 +1,23 @@
 """Puts the retriever together."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import ThreadedResolver
 
 from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.objects.knowledge_base import Embedding
 from sluice_api.snapshot import Snapshot
 from sluice_retriever import numeric
+from sluice_retriever.arriving import Arrivals
 from sluice_retriever.encoding.encoders import Encoders
+from sluice_retriever.fetching.fetcher import Fetcher
 from sluice_retriever.ingestion import Ingestion
 from sluice_retriever.preparing.preparer import Bounds, Preparer
 from sluice_retriever.questions import Questions
@@ -18,6 +26,7 @@ from sluice_retriever.settings import RetrieverSettings
 from sluice_retriever.store.edge.engine import EdgeEngine
 from sluice_retriever.store.engines import Engines
 from sluice_retriever.store.knowledge_bases import KnowledgeBases
+from sluice_retriever.sweeping import Sweep, keep_sweeping
 from sluice_servicekit.service import ServiceContext, Servicer
 
 
@@ -44,10 +53,13 @@ async def opened(settings: RetrieverSettings) -> AsyncIterator[Retriever]:
         embedded = EdgeEngine(settings.data_dir / "knowledge", settings.search_threads)
         embedded.start()
         knowledge_bases = KnowledgeBases(Engines(embedded), encoders)
+        fetcher = Fetcher(
+            settings.fetch_policy, ThreadedResolver(), settings.fetch_seconds, settings.fetch_concurrency
+        )
         try:
             yield Retriever(
                 Questions(knowledge_bases, encoders.of(Embedding())),
-                Ingestion(knowledge_bases, preparer),
+                Ingestion(knowledge_bases, Arrivals(fetcher, time.time), preparer),
                 knowledge_bases,
             )
         finally:
@@ -63,10 +75,30 @@ async def build(context: ServiceContext[RetrieverSettings]) -> AsyncIterator[lis
             await retriever.knowledge_bases.apply(snapshot.knowledge_bases)
 
         context.snapshots.on_change(apply)
-        yield [
-            Servicer(
-                retriever_pb2_grpc.add_RetrieverServiceServicer_to_server,
-                RetrieverServicer(retriever.questions, retriever.ingestion, retriever.knowledge_bases),
-                "sluice.retriever.v1.RetrieverService",
+        sweeping = asyncio.create_task(
+            keep_sweeping(
+                lambda: sweeps(retriever.knowledge_bases), time.time, context.settings.sweep_seconds
             )
-        ]
+        )
+        try:
+            yield [
+                Servicer(
+                    retriever_pb2_grpc.add_RetrieverServiceServicer_to_server,
+                    RetrieverServicer(retriever.questions, retriever.ingestion, retriever.knowledge_bases),
+                    "sluice.retriever.v1.RetrieverService",
+                )
+            ]
+        finally:
+            sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeping
+
+
+def sweeps(knowledge_bases: KnowledgeBases) -> Mapping[str, Sweep]:
+    """Each knowledge base's sweep, by name; it writes like any other."""
+
+    async def sweep(name: str, now: float) -> int:
+        async with knowledge_bases.home(name).writing.shared():
+            return await knowledge_bases.home(name).store.sweep(now)
+
+    return {home.name: partial(sweep, home.name) for home in knowledge_bases.homes()}

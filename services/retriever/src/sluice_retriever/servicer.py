@@ -19,6 +19,9 @@ from sluice_servicekit.errors import InvalidArgument
 _GROUP_DOCUMENTS = 32
 _GROUP_BYTES = 256 << 10
 
+#: What a document counts that is still to be fetched: a group is held in memory, and each may be of the largest size.
+_FETCHED_BYTES = 64 << 10
+
 #: Documents on a page where the request names no number, and at most.
 _PAGE, _MAX_PAGE = 100, 1000
 
@@ -152,7 +155,8 @@ def _fill(first: _Request, arrived: _Arrived) -> tuple[list[_Request], _Request 
 
 
 def _size(request: _Request) -> int:
-    return len(request.document.text) + len(request.document.content)
+    document = request.document
+    return len(document.text) + len(document.content) + (_FETCHED_BYTES if document.url else 0)
 
 
 def _home(request: _Request) -> tuple[str, str]:

@@ -270,7 +270,7 @@ class KnowledgeBaseSpec(Model):
     """Parameters of retrieval where neither pipeline nor request says otherwise."""
     chunking: Chunking = Chunking()
     expire_after: Duration | None = None
-    """How long a document is kept that names no time itself; for ever when absent."""
+    """How long after its last ingestion a document is kept that names no time itself; for ever when absent."""
     deployment: Deployment = Deployment()
 
 

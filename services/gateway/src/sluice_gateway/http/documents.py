@@ -5,17 +5,22 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from sluice.retriever.v1 import retriever_pb2
 from sluice_api.media_types import MAX_CONTENT_BYTES
+from sluice_api.objects.base import Duration
 from sluice_gateway.http.bodies import RequestModel
+from sluice_gateway.http.expiry import expire_time, written
 from sluice_servicekit.errors import InvalidArgument
 
 #: What clients send that do not know the kind; the retriever finds it out.
 _UNKNOWN_TYPES = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
+
+_TTL: TypeAdapter[float] = TypeAdapter(Duration)
 
 _WORDS = {
     retriever_pb2.INGEST_OUTCOME_STORED: "stored",
@@ -26,15 +31,27 @@ _WORDS = {
 
 
 class DocumentBody(RequestModel):
-    """One document: `text`, or `content` for a file as it is, in base64."""
+    """One document: `text`, or `content` for a file as it is, in base64, or `url` for where to fetch it."""
 
-    id: Annotated[str, Field(min_length=1)]
+    id: str = ""
+    """The url where that is given instead."""
     text: str = ""
     content: str = ""
+    url: str = ""
     title: str = ""
     metadata: dict[str, Any] = Field(default={})
     media_type: str = ""
     acl: list[str] = Field(default=[])
+    expire_time: str = ""
+    """RFC 3339."""
+    ttl: Duration | None = None
+    """In place of `expire_time`, counted from now."""
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not (self.id or self.url):
+            raise ValueError("id is missing; only a url can stand for it")
+        return self
 
 
 @dataclass
@@ -73,8 +90,8 @@ def outcome(result: retriever_pb2.IngestResponse) -> dict[str, Any]:
     return described
 
 
-def document_of(entry: object) -> retriever_pb2.Document | retriever_pb2.IngestResponse:
-    """The document, or its refusal where it is none."""
+def document_of(entry: object, now: float) -> retriever_pb2.Document | retriever_pb2.IngestResponse:
+    """The document, or its refusal where it is none; `now` is in epoch seconds."""
     try:
         body = DocumentBody.model_validate(entry)
         content = base64.b64decode(body.content, validate=True)
@@ -89,10 +106,12 @@ def document_of(entry: object) -> retriever_pb2.Document | retriever_pb2.IngestR
             id=body.id,
             text=body.text,
             content=content,
+            url=body.url,
             title=body.title,
             metadata_json=json.dumps(body.metadata, ensure_ascii=False, allow_nan=False),
             media_type=body.media_type,
             acl=body.acl,
+            expire_time=expire_time(body.expire_time, body.ttl, now),
         )
     except RecursionError:
         return _refused(entry, "metadata: nested too deeply")
@@ -100,13 +119,22 @@ def document_of(entry: object) -> retriever_pb2.Document | retriever_pb2.IngestR
         return _refused(entry, f"cannot be stored: {error}")
 
 
+def listed(found: retriever_pb2.DocumentSummary) -> dict[str, Any]:
+    """A stored document."""
+    described: dict[str, Any] = {"id": found.document_id, "chunks": found.chunks}
+    if found.HasField("expire_time"):
+        described["expire_time"] = written(found.expire_time)
+    return described
+
+
 def uploaded(
-    document_id: str, content: bytes, content_type: str, parameters: Mapping[str, str]
+    document_id: str, content: bytes, content_type: str, parameters: Mapping[str, str], now: float
 ) -> retriever_pb2.Document:
-    """A file as it came in a request's body; `title` and `acl` (names parted by commas) come as parameters.
+    """A file as it came in a request's body; `title`, `acl` (names parted by commas), `expire_time` and `ttl` come as
+    parameters. `now` is in epoch seconds.
 
     Raises:
-        InvalidArgument: the body is empty or too large.
+        InvalidArgument: the body is empty or too large, or a parameter is wrong.
     """
     if not content:
         raise InvalidArgument("the body is empty; send the file as the body")
@@ -119,11 +147,23 @@ def uploaded(
         title=parameters.get("title", ""),
         media_type="" if media_type in _UNKNOWN_TYPES else media_type,
         acl=[name for name in parameters.get("acl", "").split(",") if name],
+        expire_time=_expire_time(parameters, now),
     )
 
 
+def _expire_time(parameters: Mapping[str, str], now: float) -> Timestamp | None:
+    try:
+        ttl = _TTL.validate_python(parameters["ttl"]) if "ttl" in parameters else None
+    except ValidationError as error:
+        raise InvalidArgument(_first(error), field="ttl") from None
+    try:
+        return expire_time(parameters.get("expire_time", ""), ttl, now)
+    except ValueError as error:
+        raise InvalidArgument(str(error), field="expire_time") from None
+
+
 def _refused(entry: object, reason: str) -> retriever_pb2.IngestResponse:
-    found = entry.get("id") if isinstance(entry, dict) else None
+    found = (entry.get("id") or entry.get("url")) if isinstance(entry, dict) else None
     name = found.encode(errors="replace").decode() if isinstance(found, str) else ""
     return retriever_pb2.IngestResponse(
         document_id=name, outcome=retriever_pb2.INGEST_OUTCOME_REFUSED, reason=reason
@@ -133,4 +173,5 @@ def _refused(entry: object, reason: str) -> retriever_pb2.IngestResponse:
 def _first(error: ValidationError) -> str:
     detail = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in detail["loc"])
-    return f"{where}: {detail['msg']}" if where else str(detail["msg"])
+    words = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{where}: {words}" if where else words

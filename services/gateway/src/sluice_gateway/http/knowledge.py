@@ -1,5 +1,6 @@
 """`/v1/knowledge/{kb}/documents`: documents in and out."""
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from sluice_gateway.domain.model import Principal
 from sluice_gateway.gateway import Gateway
 from sluice_gateway.http import sse
 from sluice_gateway.http.bodies import RequestModel, read, read_bytes
-from sluice_gateway.http.documents import Ingestion, document_of, outcome, uploaded
+from sluice_gateway.http.documents import Ingestion, document_of, listed, outcome, uploaded
 from sluice_gateway.http.errors import error_body
 from sluice_gateway.http.numbers import whole_number
 from sluice_gateway.http.state import of, principal
@@ -42,7 +43,8 @@ async def ingest(request: Request, knowledge_base: str) -> Response:
     who = principal(request)
     state.gateway.require_writer(who, knowledge_base)
     body = await read(request, Documents, state.settings.max_ingest_body_bytes)
-    given = [document_of(entry) for entry in body.documents]
+    now = time.time()
+    given = [document_of(entry, now) for entry in body.documents]
     if "text/event-stream" in request.headers.get("accept", ""):
         results = _stored(state.gateway, who, knowledge_base, given, progress=True)
         frames = sse.with_heartbeat(_frames(results), state.settings.heartbeat_seconds)
@@ -60,7 +62,8 @@ async def replace(request: Request, knowledge_base: str, document_id: str) -> JS
     who = principal(request)
     state.gateway.require_writer(who, knowledge_base)
     content = await read_bytes(request, state.settings.max_ingest_body_bytes)
-    document = uploaded(document_id, content, request.headers.get("content-type", ""), request.query_params)
+    content_type = request.headers.get("content-type", "")
+    document = uploaded(document_id, content, content_type, request.query_params, time.time())
     async with aclosing(_stored(state.gateway, who, knowledge_base, [document], progress=False)) as results:
         result = await anext(results)
     if result.outcome == retriever_pb2.INGEST_OUTCOME_REFUSED:
@@ -80,7 +83,7 @@ async def list_documents(request: Request, knowledge_base: str) -> dict[str, Any
         whole_number(parameters.get("limit", "100"), "limit", 1, _MAX_PAGE),
     )
     return {
-        "documents": [{"id": each.document_id, "chunks": each.chunks} for each in found.documents],
+        "documents": [listed(each) for each in found.documents],
         "next": found.next_page_token or None,
     }
 

@@ -6,7 +6,9 @@ import json
 import math
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from sluice_api.lifetimes import expires_after
 from sluice_api.media_types import MAX_CONTENT_BYTES, MediaType
 from sluice_retriever.domain.metadata import Json
 from sluice_retriever.domain.model import Chunk, Document
@@ -18,11 +20,16 @@ MAX_METADATA_BYTES = 64 << 10
 MAX_METADATA_DEPTH = 16
 MAX_ACL = 256
 
+#: The year 9999, the end of time for protobuf.
+_END_OF_TIME = 253402300799.0
+
 _BINARY = frozenset({MediaType.PDF, MediaType.DOCX})
 
 
 def refusal(document: Document) -> str:
     """Why a document cannot be stored, as far as can be told without parsing it; empty where it can."""
+    if document.refusal:
+        return document.refusal
     if not document.id:
         return "id is empty"
     if len(document.id) > MAX_ID_CHARACTERS:
@@ -36,6 +43,36 @@ def refusal(document: Document) -> str:
     return _body_refusal(document) or _metadata_refusal(document.metadata_json)
 
 
+def expiring(document: Document, now: float, expire_after: float | None) -> Document:
+    """The document with the time when it stops being found: its own, else its knowledge base's, else never.
+
+    Args:
+        document: What is stored now.
+        now: Epoch seconds.
+        expire_after: Seconds that the knowledge base keeps a document that names no time itself.
+    """
+    if document.expires is None and expire_after is not None:
+        return replace(document, expires=expires_after(now, expire_after))
+    if document.expires is None:
+        return document
+    if document.expires <= now:
+        return replace(document, refusal="expire_time is in the past")
+    if document.expires > _END_OF_TIME:
+        return replace(document, refusal="expire_time is beyond the year 9999")
+    return document
+
+
+def with_url(metadata_json: str, url: str) -> str:
+    """Metadata in which `url` says where the document is from, unless it says so itself."""
+    try:
+        metadata = json.loads(metadata_json)
+    except (ValueError, RecursionError):
+        return metadata_json  # refused for that
+    if not isinstance(metadata, dict) or "url" in metadata:
+        return metadata_json
+    return json.dumps({**metadata, "url": url}, ensure_ascii=False)
+
+
 def text_refusal(text: str) -> str:
     """Why a text cannot be stored; empty where it can."""
     if not text.strip():
@@ -46,6 +83,8 @@ def text_refusal(text: str) -> str:
 
 
 def _body_refusal(document: Document) -> str:
+    if document.url:
+        return "url is given beside text or content" if document.text or document.content else ""
     if not document.content:
         if document.media_type in _BINARY:
             return f"{document.media_type} is no text; send the file as content"

@@ -40,6 +40,10 @@ class Document:
     """A file as it is, in place of text."""
     expires: float | None = None
     """When it stops being found, in epoch seconds; never when None."""
+    url: str = ""
+    """Where text or content are still to be fetched from."""
+    refusal: str = ""
+    """Why it cannot be stored, where that is known before anything of it is looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1006,7 +1006,7 @@ class Document(_message.Message):
     URL_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Unique within tenant and knowledge base; ingesting it again replaces it."""
+    """Unique within tenant and knowledge base; ingesting it again replaces it. The url when empty."""
     text: _builtins.str
     """Plain text or Markdown; empty where `content` is given."""
     title: _builtins.str
@@ -1018,14 +1018,14 @@ class Document(_message.Message):
     content: _builtins.bytes
     """A file as it is, in place of text: HTML, PDF, DOCX, CSV, Markdown or text in any encoding, also gzipped."""
     url: _builtins.str
-    """Where to fetch it from, in place of text and content: http or https, and never an address inside."""
+    """Where to fetch it from, in place of text and content: http or https, and only where the retriever may go."""
     @_builtins.property
     def acl(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Who may see it; empty means everyone in the tenant."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When it stops being found and is removed; never when absent."""
+        """When it stops being found and is removed; as the knowledge base says when absent."""
 
     def __init__(
         self,
@@ -1228,19 +1228,25 @@ class DocumentSummary(_message.Message):
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Its id."""
     chunks: _builtins.int
     """How many chunks it has."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it stops being found and is removed; never when absent."""
+
     def __init__(
         self,
         *,
         document_id: _builtins.str = ...,
         chunks: _builtins.int = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "document_id", b"document_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "document_id", b"document_id", "expire_time", b"expire_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
