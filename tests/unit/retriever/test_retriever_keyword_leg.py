@@ -142,7 +142,7 @@ async def test_after_a_pause_only_one_call_tries():
 
 
 async def test_legs_left_out_are_counted_by_reason():
-    leg = KeywordLeg("counted", Searched(_raising(Unavailable("down"))), Breaker(failures=1))  # type: ignore[arg-type]
+    leg = KeywordLeg("counted", Searched(_raising(Unavailable("down"))), Breaker(failures=1))
     await _run(leg)
     await _run(leg)
     for reason in ("UNAVAILABLE", "CIRCUIT_OPEN"):

@@ -52,6 +52,8 @@ class Answer:
     passages: list[Passage]
     vectors: QuestionVectors
     timings_ms: dict[str, float]
+    degraded: tuple[str, ...] = ()
+    """Legs that failed or came too late."""
 
 
 class Questions:
@@ -104,7 +106,7 @@ class Questions:
         done = time.perf_counter()
         _SEARCH.labels(search.knowledge_base).observe(done - embedded)
         timings_ms = {"embed": (embedded - started) * 1000, "query": (done - embedded) * 1000}
-        return Answer(found.passages, vectors, timings_ms)
+        return Answer(found.passages, vectors, timings_ms, found.degraded)
 
 
 def _validate_vectors(vectors: QuestionVectors, encoder: KnowledgeBaseEncoder) -> None:

@@ -49,6 +49,7 @@ class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
             passages=[conversion.passage(found, request.knowledge_base) for found in answer.passages],
             timings_ms=answer.timings_ms,
             question_vectors=conversion.question_vectors_message(answer.vectors),
+            degraded=answer.degraded,
         )
 
     async def Ingest(

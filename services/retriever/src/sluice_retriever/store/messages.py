@@ -112,3 +112,5 @@ class Found:
     passages: list[Passage]
     candidates: dict[Leg, int]
     """Candidates by leg."""
+    degraded: tuple[str, ...] = ()
+    """Legs that failed or came too late, as the reply says it."""

@@ -39,11 +39,10 @@ class StagedQuery:
 
         A candidate that another source has named counts only where the filter lets it pass.
         """
+        legs = await self._readable_only(lookup, readable, legs)
         candidates = {point for ranking in legs.values() for point, _ in ranking}
         if candidates and _wants_tokens(lookup):
-            # Our own legs have filtered already; to do it again costs as much as the scoring.
-            checked = None if Leg.KEYWORD not in legs else readable
-            legs[Leg.TOKENS] = await self._token_leg(lookup, checked, candidates)
+            legs[Leg.TOKENS] = await self._token_leg(lookup, candidates)
         parameters = lookup.parameters
         best = fuse(legs, parameters.weights, parameters.k, lookup.top_k)
         records = await self._backend.retrieve(lookup.reader.tenant, [point for point, _, _ in best])
@@ -54,6 +53,18 @@ class StagedQuery:
             if point in payloads
         ]
         return Found(passages, {leg: len(ranking) for leg, ranking in legs.items()})
+
+    async def _readable_only(self, lookup: Lookup, readable: models.Filter, legs: Legs) -> Legs:
+        """The rankings without what another source named and this reader may not see, or what is over."""
+        ours = {point for leg in (Leg.DENSE, Leg.SPARSE) for point, _ in legs.get(leg, ())}
+        others = {point for ranking in legs.values() for point, _ in ranking} - ours
+        if not others:
+            return dict(legs)
+        wanted = models.Filter(must=[readable, filters.among(others)])
+        records, _ = await self._backend.scroll(lookup.reader.tenant, wanted, len(others), payload=False)
+        seen = ours | {str(record.id) for record in records}
+        limit = lookup.parameters.leg_limit
+        return {leg: [hit for hit in ranking if hit[0] in seen][:limit] for leg, ranking in legs.items()}
 
     def _by_words(self, lookup: Lookup, readable: models.Filter) -> models.QueryRequest:
         # IDF within the tenant: one tenant's documents must not shift another's ranking.
@@ -66,14 +77,13 @@ class StagedQuery:
             limit=lookup.parameters.leg_limit,
         )
 
-    async def _token_leg(
-        self, lookup: Lookup, readable: models.Filter | None, candidates: set[str]
-    ) -> Ranking:
+    async def _token_leg(self, lookup: Lookup, candidates: set[str]) -> Ranking:
         tokens = lookup.vectors.tokens
         request = models.QueryRequest(
             query=coding.encode_tokens(tokens).astype(float).tolist(),
             using=Vector.TOKENS,
-            filter=models.Filter(must=[filters.among(candidates), *([readable] if readable else [])]),
+            # They have passed the reader's filter; to ask it again costs as much as the scoring.
+            filter=models.Filter(must=[filters.among(candidates)]),
             params=models.SearchParams(exact=True),
             limit=len(candidates),
         )
