@@ -27,6 +27,18 @@ demo: setup ## The same, then stop
 test: setup ## All tests that need no root
 	$(RUN) pytest -q $(ARGS)
 
+OPENSEARCH := .cache/opensearch
+
+$(OPENSEARCH)/.stamp: tests/opensearch/pom.xml
+	@command -v java mvn >/dev/null || { echo "Java 17 and Maven are missing: apt-get install openjdk-17-jdk-headless maven"; exit 1; }
+	rm -rf $(OPENSEARCH)/lib
+	mvn -B -q -f tests/opensearch/pom.xml dependency:copy-dependencies -Dlibraries=$(CURDIR)/$(OPENSEARCH)/lib
+	@touch $@
+
+.PHONY: test-opensearch
+test-opensearch: setup $(OPENSEARCH)/.stamp ## Keyword stores on a real OpenSearch node, from Maven artifacts; needs Java 17 and Maven
+	SLUICE_REQUIRE=opensearch $(RUN) pytest -q tests/integration/retriever/test_retriever_keyword*.py $(ARGS)
+
 .PHONY: lint
 lint: setup ## The checks that .pre-commit-config.yaml lists, on everything
 	$(RUN) pre-commit run --all-files --hook-stage pre-push

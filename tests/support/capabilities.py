@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from support import opensearch
+
 VARIABLE = "SLUICE_REQUIRE"
 
 
@@ -24,7 +26,14 @@ class Capability:
     """What brings it."""
 
 
-CAPABILITIES = (Capability("procfs", Path("/proc/self/task").is_dir, "run on Linux, with /proc mounted"),)
+CAPABILITIES = (
+    Capability("procfs", Path("/proc/self/task").is_dir, "run on Linux, with /proc mounted"),
+    Capability(
+        "opensearch",
+        opensearch.is_there,
+        f"make test-opensearch, or set {opensearch.URL_VARIABLE} to a node's",
+    ),
+)
 
 
 class Needs:

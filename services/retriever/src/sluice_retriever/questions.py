@@ -157,7 +157,8 @@ async def _ask(home: Home, search: Search, vectors: QuestionVectors) -> _Part:
     explanation = Explanation(
         home.name, lookup.parameters, found.candidates, vectors.model_digest, home.manifest.generation
     )
-    return _Part([replace(passage, knowledge_base=home.name) for passage in found.passages], explanation)
+    passages = [replace(passage, knowledge_base=home.name) for passage in found.passages]
+    return _Part(passages, explanation, found.degraded)
 
 
 def _wider(lookup: Lookup, found: Found) -> Lookup | None:

@@ -19,6 +19,7 @@ from sluice_retriever.arriving import Arrivals
 from sluice_retriever.encoding.encoders import Encoders
 from sluice_retriever.fetching.fetcher import Fetcher
 from sluice_retriever.ingestion import Ingestion
+from sluice_retriever.keyword.opening import KeywordStores
 from sluice_retriever.preparing.preparer import Bounds, Preparer
 from sluice_retriever.questions import Questions
 from sluice_retriever.servicer import RetrieverServicer
@@ -50,12 +51,14 @@ async def opened(settings: RetrieverSettings) -> AsyncIterator[Retriever]:
         ThreadPoolExecutor(1, "ingestion") as ingestion_threads,
     ):
         encoders = Encoders(settings.ingestion_threads, question_threads, ingestion_threads)
-        embedded = EdgeEngine(settings.data_dir / "knowledge", settings.search_threads)
+        root = settings.data_dir / "knowledge"
+        embedded = EdgeEngine(root, settings.search_threads)
         embedded.start()
-        knowledge_bases = KnowledgeBases(Engines(embedded), encoders)
         fetcher = Fetcher(
             settings.fetch_policy, ThreadedResolver(), settings.fetch_seconds, settings.fetch_concurrency
         )
+        keywords = KeywordStores(root, settings.secrets_dir)
+        knowledge_bases = KnowledgeBases(Engines(embedded), encoders, keywords)
         try:
             yield Retriever(
                 Questions(knowledge_bases, encoders.of(Embedding())),

@@ -143,7 +143,7 @@ class Embedding(Model):
 
 
 class EmbeddedKeyword(Model):
-    """Tantivy, in the retriever's data folder."""
+    """Tantivy, in the retriever's data folder: of one retriever alone."""
 
 
 class SearchServer(Model):
@@ -151,13 +151,16 @@ class SearchServer(Model):
 
     url: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://")]
     api_key_secret: Annotated[str, Field(max_length=253)] = ""
-    """Name of a Secret (or of a file in the secrets directory) that holds an API key, or `user:password`."""
+    """Name of a Secret (or of a file in the secrets directory) that holds `user:password`, or an API key as
+    Elasticsearch encodes it."""
     index: Annotated[str, Field(max_length=200, pattern=r"^$|^[a-z0-9][a-z0-9._-]*$")] = ""
-    """The index; named after the knowledge base when empty."""
+    """The index; `sluice-` and the knowledge base's name when empty. Made where there is none; one that is there needs
+    the keyword fields `tenant`, `write` and `document` and the text field `text`, with any analyzer."""
 
 
 class Keyword(Model):
-    """A keyword store as a leg of its own, beside the vectors."""
+    """A keyword store as a leg of its own, beside the vectors. Its words are cut as `sparse.language` says; `auto` is
+    English here. It may be slow or down: answers go on without it, and what it missed is made good."""
 
     embedded: EmbeddedKeyword | None = None
     open_search: SearchServer | None = None

@@ -7,7 +7,8 @@ from sluice_api.objects.model_server import ModelServerSpec
 from sluice_inference.engines.extractive import ExtractiveEngine
 from sluice_inference.engines.openai_compatible import OpenAiCompatibleEngine
 from sluice_inference.engines.protocol import Engine
-from sluice_servicekit.errors import FailedPrecondition, NotFound
+from sluice_servicekit import secrets
+from sluice_servicekit.errors import NotFound
 
 
 class Engines:
@@ -56,20 +57,6 @@ class Engines:
         if spec.extractive is not None:
             return ExtractiveEngine(spec.extractive.max_sentences)
         if spec.external is not None:
-            key = self._secret(name, spec.external.api_key_secret)
+            key = secrets.read(self._secrets_dir, spec.external.api_key_secret, f"model server {name!r}")
             return OpenAiCompatibleEngine(spec.external.urls, spec.base_model, key)
         return None  # vLLM's pods are the operator's to start
-
-    def _secret(self, server: str, secret: str) -> str:
-        if not secret:
-            return ""
-        if self._secrets_dir is None or "/" in secret:
-            raise FailedPrecondition(
-                f"model server {server!r} names the secret {secret!r}; set SLUICE_SECRETS_DIR to its folder"
-            )
-        try:
-            return (self._secrets_dir / secret).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise FailedPrecondition(
-                f"model server {server!r}: secret {secret!r} cannot be read: {error.strerror}"
-            ) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_retriever.encoding.encoders import Encoders, KnowledgeBaseEncoder
+from sluice_retriever.keyword.opening import KeywordStores
 from sluice_retriever.store.engine import Engine, Filling
 from sluice_retriever.store.engines import Engines
 from sluice_retriever.store.schema import Manifest, Shape
@@ -50,11 +51,13 @@ class KnowledgeBases:
     Args:
         engines: Where they are kept.
         encoders: Their models.
+        keywords: The keyword stores beside them.
     """
 
-    def __init__(self, engines: Engines, encoders: Encoders) -> None:
+    def __init__(self, engines: Engines, encoders: Encoders, keywords: KeywordStores) -> None:
         self._engines = engines
         self._encoders = encoders
+        self._keywords = keywords
         self._homes: dict[str, Home] = {}
         self._building: set[str] = set()
         self._changing = asyncio.Lock()
@@ -73,7 +76,8 @@ class KnowledgeBases:
                     if home is not None:
                         await home.store.close()
                 elif home.spec != spec:
-                    self._homes[name] = replace(home, spec=spec)
+                    store = await self._keywords.renew(name, home.spec, spec, home.store)
+                    self._homes[name] = replace(home, spec=spec, store=store)
                     _tell_of_rebuild(name, spec, home.manifest)
             for name in self._homes.keys() - specs.keys():
                 await self._homes.pop(name).store.close()
@@ -124,12 +128,15 @@ class KnowledgeBases:
         await building.filling.close()
         home, manifest = self.home(name), building.manifest
         await home.engine.put_in_force(name, manifest)
-        store = await home.engine.open(name, manifest, home.spec)
+        vectors = await home.engine.open(name, manifest, home.spec)
+        store = await self._keywords.move(home.store, vectors)
         self._homes[name] = replace(home, manifest=manifest, encoder=building.encoder, store=store)
         await home.engine.keep_only(name, manifest.generation)
 
     async def close(self) -> None:
         """Closes all knowledge bases."""
+        for home in self._homes.values():
+            await self._keywords.close(home.store)
         await self._engines.close()
 
     async def _open(self, name: str, spec: KnowledgeBaseSpec) -> Home:
@@ -148,7 +155,7 @@ class KnowledgeBases:
                 reason="MODEL_CHANGED",
             )
         _tell_of_rebuild(name, spec, manifest)
-        store = await engine.open(name, manifest, spec)
+        store = await self._keywords.beside(name, spec, await engine.open(name, manifest, spec))
         return Home(name, spec, manifest, encoder, store, engine, Gate())
 
     async def _begun(self, home: Home) -> Manifest:

@@ -114,3 +114,5 @@ class Found:
     """Candidates by leg."""
     chosen: int
     """Candidates that were returned, before some of them were joined to one passage."""
+    degraded: tuple[str, ...] = ()
+    """Legs that failed or came too late, as the reply says it."""

@@ -40,17 +40,28 @@ class StagedQuery:
 
         A candidate that another source has named counts only where the filter lets it pass.
         """
+        legs = await self._readable_only(lookup, readable, legs)
         candidates = {point for ranking in legs.values() for point, _ in ranking}
         if candidates and _wants_tokens(lookup):
-            # Our own legs have filtered already; to do it again costs as much as the scoring.
-            checked = None if Leg.KEYWORD not in legs else readable
-            legs[Leg.TOKENS] = await self._token_leg(lookup, checked, candidates)
+            legs[Leg.TOKENS] = await self._token_leg(lookup, candidates)
         parameters = lookup.parameters
         most = len(candidates) if chooses(lookup) else lookup.top_k
         fused = fuse(legs, parameters.weights, parameters.k, most)
         chosen = await choose(self._backend, lookup, fused)
         passages = await join(self._backend, lookup, chosen)
         return Found(passages, {leg: len(ranking) for leg, ranking in legs.items()}, len(chosen))
+
+    async def _readable_only(self, lookup: Lookup, readable: models.Filter, legs: Legs) -> Legs:
+        """The rankings without what another source named and this reader may not see, or what is over."""
+        ours = {point for leg in (Leg.DENSE, Leg.SPARSE) for point, _ in legs.get(leg, ())}
+        others = {point for ranking in legs.values() for point, _ in ranking} - ours
+        if not others:
+            return dict(legs)
+        wanted = models.Filter(must=[readable, filters.among(others)])
+        records, _ = await self._backend.scroll(lookup.reader.tenant, wanted, len(others), payload=False)
+        seen = ours | {str(record.id) for record in records}
+        limit = lookup.parameters.leg_limit
+        return {leg: [hit for hit in ranking if hit[0] in seen][:limit] for leg, ranking in legs.items()}
 
     def _by_words(self, lookup: Lookup, readable: models.Filter) -> models.QueryRequest:
         # IDF within the tenant: one tenant's documents must not shift another's ranking.
@@ -63,14 +74,13 @@ class StagedQuery:
             limit=lookup.parameters.leg_limit,
         )
 
-    async def _token_leg(
-        self, lookup: Lookup, readable: models.Filter | None, candidates: set[str]
-    ) -> Ranking:
+    async def _token_leg(self, lookup: Lookup, candidates: set[str]) -> Ranking:
         tokens = lookup.vectors.tokens
         request = models.QueryRequest(
             query=coding.encode_tokens(tokens).astype(float).tolist(),
             using=Vector.TOKENS,
-            filter=models.Filter(must=[filters.among(candidates), *([readable] if readable else [])]),
+            # They have passed the reader's filter; to ask it again costs as much as the scoring.
+            filter=models.Filter(must=[filters.among(candidates)]),
             params=models.SearchParams(exact=True),
             limit=len(candidates),
         )

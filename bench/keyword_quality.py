@@ -1,0 +1,85 @@
+"""What a keyword store adds to the fusion, on a labelled collection as `retrieval_quality.py` reads it.
+
+    python bench/keyword_quality.py --data FOLDER [--documents N] [--split train]
+
+The collection is ingested once, with the embedded keyword store; every question is then asked with other weights.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+from pathlib import Path
+
+from retrieval_quality import (
+    KNOWLEDGE_BASE,
+    TENANT,
+    Labels,
+    documents_of,
+    ingest,
+    ndcg,
+    read_corpus,
+    read_labels,
+    read_lines,
+)
+
+from sluice_api.objects.knowledge_base import EmbeddedKeyword, Keyword, KnowledgeBaseSpec
+from sluice_api.objects.retrieval import Fusion, Retrieval
+from sluice_retriever.domain.model import Reader
+from sluice_retriever.questions import Questions, Search
+from sluice_retriever.service import opened
+from sluice_retriever.settings import RetrieverSettings
+
+#: Weights of the fusion by what is compared.
+FUSIONS = {
+    "dense, sparse, tokens": Fusion(keyword=0.0),
+    "and keyword": Fusion(),
+    "and keyword, half": Fusion(keyword=0.5),
+    "keyword in place of sparse": Fusion(sparse=0.0),
+    "sparse alone": Fusion(dense=0.0, tokens=0.0, keyword=0.0),
+    "keyword alone": Fusion(dense=0.0, tokens=0.0, sparse=0.0),
+}
+
+
+def main() -> None:
+    """Prints nDCG@10 of each fusion."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--documents", type=int, default=0, help="cut the collection; 0 keeps all")
+    parser.add_argument("--split", default="train")
+    arguments = parser.parse_args()
+    asyncio.run(measure(arguments.data, arguments.documents, arguments.split))
+
+
+async def measure(data: Path, documents: int, split: str) -> None:
+    """Ingests and asks."""
+    labels = read_labels(data / "qrels" / f"{split}.tsv")
+    corpus = read_corpus(data / "corpus.jsonl", labels, documents)
+    queries = {row["_id"]: row["text"] for row in read_lines(data / "queries.jsonl")}
+    spec = KnowledgeBaseSpec(keyword=Keyword(embedded=EmbeddedKeyword()))
+    with tempfile.TemporaryDirectory() as folder:
+        async with opened(RetrieverSettings(data_dir=Path(folder))) as retriever:
+            await retriever.knowledge_bases.apply({KNOWLEDGE_BASE: spec})
+            await ingest(retriever.ingestion, corpus)
+            await ask(retriever.questions, {query: queries[query] for query in labels}, labels)
+
+
+async def ask(questions: Questions, queries: dict[str, str], labels: Labels) -> None:
+    """Asks every question with every fusion, encoded once."""
+    scores: dict[str, list[float]] = {name: [] for name in FUSIONS}
+    for query, text in queries.items():
+        vectors = await questions.embed(text)
+        for name, fusion in FUSIONS.items():
+            # A leg that is late would count for one that finds nothing.
+            parameters = Retrieval.model_validate({"fusion": fusion, "keyword_timeout": "10s"})
+            search = Search(Reader(TENANT), KNOWLEDGE_BASE, text, 50, vectors, parameters=parameters)
+            answer = await questions.search(search)
+            if answer.degraded:
+                raise RuntimeError(f"{name}: {answer.degraded}")
+            scores[name].append(ndcg(documents_of(answer.passages), labels[query]))
+    for name, values in scores.items():
+        print(f"nDCG@10 {name:<28} {statistics.fmean(values):.4f}  ({len(values)} questions)")
+
+
+if __name__ == "__main__":
+    main()
