@@ -1,5 +1,6 @@
 """One filter, read three ways: by the embedded engine, by qdrant_client's own, and by a plain oracle."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,12 +9,16 @@ from typing import Any
 
 import pytest
 import qdrant_edge as edge
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
 from sluice_api.objects.knowledge_base import FieldType, MetadataField
+from sluice_gateway.domain.filters import read
+from sluice_gateway.filter_conversion import filter_message
+from sluice_retriever import filter_conversion
 from sluice_retriever.domain import fields
+from sluice_retriever.domain.filter_words import written
 from sluice_retriever.domain.filtering import (
     Condition,
     DatetimeRange,
@@ -34,6 +39,7 @@ from sluice_retriever.store import conditions as asked
 from sluice_retriever.store import filters
 from sluice_retriever.store.edge.filters import edge_filter
 from sluice_retriever.store.schema import Payload
+from sluice_servicekit.errors import InvalidArgument
 from support.filter_oracle import passes
 
 NOW = 1_700_000_000.0
@@ -257,6 +263,36 @@ def test_undeclared_fields_of_any_type_are_filtered_as_the_language_says(
     plain: Engines, documents: list[dict[str, Any]], filter_: Filter
 ) -> None:
     both_agree(plain, documents, filter_)
+
+
+@given(filter_=FILTERS)
+def test_a_filter_that_is_written_out_reads_as_itself(filter_: Filter) -> None:
+    content = json.loads(json.dumps(written(filter_)))
+    try:
+        message = filter_message(read(content))
+    except InvalidArgument as error:
+        assume("nested deeper" not in error.message)
+        raise
+    assert filter_conversion.filter_(message) == filter_
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        (-180, 180, {0, 1, 2}),
+        (14, 13, {1, 2}),
+        (-179.95, 179.95, {0, 1, 2}),
+        (100, -100, {1, 2}),
+        (13.5, 13.5, set()),
+    ],
+)
+def test_a_box_may_be_as_wide_as_the_world(
+    indexed: Engines, left: float, right: float, expected: set[int]
+) -> None:
+    indexed.hold([payload({"place": {"lat": 0.5, "lon": lon}}) for lon in (13.5, 179.9, -179.9)])
+    filter_ = Filter(must=(GeoBox("place", Point(90, left), Point(-90, right)),))
+
+    assert indexed.passed(filters.readable(Reader("ours"), [], filter_, NOW)) == (expected, expected)
 
 
 FOREIGN = st.sampled_from(

@@ -1,6 +1,7 @@
 """Questions: encoded once, then answered by the staged query."""
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,11 @@ import numpy as np
 from prometheus_client import Histogram
 
 from sluice_api.objects.knowledge_base import MetadataField
-from sluice_api.objects.retrieval import Retrieval
+from sluice_api.objects.retrieval import Acorn, Retrieval
 from sluice_retriever.domain import filters
 from sluice_retriever.domain.explanation import Explanation
+from sluice_retriever.domain.filter_words import written
+from sluice_retriever.domain.filtering import together
 from sluice_retriever.domain.merging import merge
 from sluice_retriever.domain.model import Filter, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import resolve
@@ -19,6 +22,7 @@ from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
 from sluice_retriever.encoding.tokenizing import MAX_TOKENS
 from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases
 from sluice_retriever.store.messages import Found, Lookup
+from sluice_retriever.surveying import accelerate, read_filter
 from sluice_servicekit import metrics, tracing
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import InvalidArgument
@@ -144,9 +148,19 @@ async def _by_model(
 async def _ask(home: Home, search: Search, vectors: QuestionVectors) -> _Part:
     parameters = resolve(home.spec.retrieval, search.parameters)
     parameters = replace(parameters, leg_limit=max(search.top_k, parameters.leg_limit))
+    now = time.time()
+    said = await read_filter(home, search.reader, search.query, search.filter, parameters, now)
     lookup = Lookup(
-        search.reader, search.query, vectors, search.top_k, parameters, search.filter, time.time()
+        search.reader,
+        search.query,
+        vectors,
+        search.top_k,
+        parameters,
+        together(search.filter, said.filter),
+        now,
     )
+    acceleration = await accelerate(home, lookup)
+    lookup = replace(lookup, acorn=acceleration.on)
     attributes: tracing.Attributes = {names.KNOWLEDGE_BASE: home.name, names.TOP_K: search.top_k}
     with tracing.span(names.SPAN_RETRIEVAL, attributes), _SEARCH.labels(home.name).time():
         found = await home.store.search(lookup)
@@ -155,7 +169,16 @@ async def _ask(home: Home, search: Search, vectors: QuestionVectors) -> _Part:
             before = found.chosen
             lookup, found = wider, await home.store.search(wider)
     explanation = Explanation(
-        home.name, lookup.parameters, found.candidates, vectors.model_digest, home.manifest.generation
+        home.name,
+        lookup.parameters,
+        found.candidates,
+        vectors.model_digest,
+        home.manifest.generation,
+        Acorn.ON if acceleration.on else Acorn.OFF,
+        acceleration.reason,
+        acceleration.selectivity,
+        json.dumps(written(said.filter), ensure_ascii=False) if said.filter is not None else "",
+        said.phrases,
     )
     passages = [replace(passage, knowledge_base=home.name) for passage in found.passages]
     return _Part(passages, explanation, found.degraded)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
-from sluice_retriever.domain.model import DocumentSummary, Leg, Usage
+from sluice_retriever.domain.model import DocumentSummary, Leg, Reader, Usage
 from sluice_retriever.keyword import entries
 from sluice_retriever.keyword.follower import Follower
 from sluice_retriever.keyword.leg import KeywordLeg
@@ -124,6 +124,14 @@ class PairedStore:
     async def pieces(self, tenant: str, write_id: str, wordings: list[str]) -> list[Piece]:
         """Those chunks of a write that have one of these wordings."""
         return await self.vectors.pieces(tenant, write_id, wordings)
+
+    async def share(self, lookup: Lookup) -> float:
+        """The share of the tenant's chunks that a lookup may find, estimated."""
+        return await self.vectors.share(lookup)
+
+    async def values(self, reader: Reader, field: str, now: float, most: int) -> list[str]:
+        """The commonest values of a metadata field in what a reader may see."""
+        return await self.vectors.values(reader, field, now, most)
 
     async def legs(self, lookup: Lookup) -> Legs:
         """The first stage, without the keyword leg."""

@@ -26,6 +26,8 @@ from sluice_retriever.store.schema import Payload
 #: two that overlap, since their edges do not count as inside.
 _WIDEST_BOX = 180.0
 _OVERLAP = 0.5
+#: Nor does it find what lies in a box up to the pole itself.
+_NORTHERNMOST = 89.999999
 
 _SCHEMAS = {
     FieldType.KEYWORD: models.PayloadSchemaType.KEYWORD,
@@ -76,6 +78,7 @@ def _match(condition: Match) -> models.Condition:
 def _box(condition: GeoBox) -> models.Condition:
     left, right = condition.top_left.lon, condition.bottom_right.lon
     width = 360.0 if right - left == 360 else (right - left) % 360
+    north = min(condition.top_left.lat, _NORTHERNMOST)
     spans = [(left, right)]
     if width > _WIDEST_BOX:
         middle = left + width / 2
@@ -84,7 +87,7 @@ def _box(condition: GeoBox) -> models.Condition:
         models.FieldCondition(
             key=metadata_key(condition.field),
             geo_bounding_box=models.GeoBoundingBox(
-                top_left=models.GeoPoint(lat=condition.top_left.lat, lon=west),
+                top_left=models.GeoPoint(lat=north, lon=west),
                 bottom_right=models.GeoPoint(lat=condition.bottom_right.lat, lon=east),
             ),
         )

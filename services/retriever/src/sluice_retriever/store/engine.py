@@ -70,6 +70,10 @@ class Engine(Protocol):
         """A generation that is not in force, open for the length of the block."""
         ...
 
+    def searches_graph(self, manifest: Manifest) -> bool:
+        """Whether a generation's dense vectors are searched by a graph rather than scanned."""
+        ...
+
     async def close(self) -> None:
         """Lets go of everything."""
         ...

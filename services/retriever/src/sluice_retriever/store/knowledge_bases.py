@@ -78,6 +78,8 @@ class KnowledgeBases:
                 elif home.spec != spec:
                     store = await self._keywords.renew(name, home.spec, spec, home.store)
                     self._homes[name] = replace(home, spec=spec, store=store)
+                    if home.spec.fields != spec.fields:
+                        await home.engine.open(name, home.manifest, spec)  # which indexes them
                     _tell_of_rebuild(name, spec, home.manifest)
             for name in self._homes.keys() - specs.keys():
                 await self._homes.pop(name).store.close()

@@ -103,6 +103,8 @@ class Lookup:
     filter: Filter | None
     now: float
     """Epoch seconds: what has expired by then is not found."""
+    acorn: bool = False
+    """A graph is searched by ACORN."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,10 +94,11 @@ def _wants_tokens(lookup: Lookup) -> bool:
 
 def _dense(lookup: Lookup, readable: models.Filter) -> models.QueryRequest:
     quantization = models.QuantizationSearchParams(rescore=True, oversampling=lookup.parameters.oversampling)
+    acorn = models.AcornSearchParams(enable=True) if lookup.acorn else None
     return models.QueryRequest(
         query=lookup.vectors.dense.tolist(),
         using=Vector.DENSE,
         filter=readable,
-        params=models.SearchParams(quantization=quantization),
+        params=models.SearchParams(quantization=quantization, acorn=acorn),
         limit=lookup.parameters.leg_limit,
     )

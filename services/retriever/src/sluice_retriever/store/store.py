@@ -5,10 +5,11 @@ from typing import Protocol
 
 from qdrant_client import models
 
-from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
 from sluice_retriever.store import filters, points
 from sluice_retriever.store.backend import Backend
 from sluice_retriever.store.bm25 import SparseEncoder
+from sluice_retriever.store.conditions import metadata_key
 from sluice_retriever.store.ledger import Ledger
 from sluice_retriever.store.messages import Found, Lookup, Part, Piece, Stocked, Stored
 from sluice_retriever.store.schema import Payload
@@ -69,6 +70,14 @@ class Store(Protocol):
 
     async def pieces(self, tenant: str, write_id: str, wordings: list[str]) -> list[Piece]:
         """Those chunks of a write that have one of these wordings."""
+        ...
+
+    async def share(self, lookup: Lookup) -> float:
+        """The share of the tenant's chunks that a lookup may find, estimated; 0 to 1."""
+        ...
+
+    async def values(self, reader: Reader, field: str, now: float, most: int) -> list[str]:
+        """The commonest values of a metadata field in what a reader may see."""
         ...
 
     async def legs(self, lookup: Lookup) -> Legs:
@@ -161,6 +170,19 @@ class BackendStore:
         wanted = filters.of_wordings(tenant, write_id, wordings)
         records, _ = await self._backend.scroll(tenant, wanted, len(wordings), vectors=True)
         return [points.piece(record)[1] for record in records]
+
+    async def share(self, lookup: Lookup) -> float:
+        """The share of the tenant's chunks that a lookup may find, estimated."""
+        tenant = lookup.reader.tenant
+        whole = await self._backend.count(tenant, filters.of_tenant(tenant), exact=False)
+        passing = await self._backend.count(tenant, self._readable(lookup), exact=False)
+        return min(1.0, passing / whole) if whole else 1.0
+
+    async def values(self, reader: Reader, field: str, now: float, most: int) -> list[str]:
+        """The commonest values of a metadata field in what a reader may see."""
+        readable = filters.readable(reader, self._ledger.hidden(reader.tenant), None, now)
+        found = await self._backend.facet(reader.tenant, metadata_key(field), readable, most)
+        return [value for value, _ in found]
 
     async def legs(self, lookup: Lookup) -> Legs:
         """The first stage of the staged query."""

@@ -48,7 +48,7 @@ class EdgeEngine:
     def __init__(self, root: Path, threads: int = 1) -> None:
         self._root = root
         self._threads = threads
-        self._opened: dict[str, Manifest] = {}
+        self._opened: dict[str, tuple[Manifest, KnowledgeBaseSpec]] = {}
         self._pool = WorkerPool("knowledge bases' worker", worker.start, prepare=self._reopen)
 
     def start(self) -> None:
@@ -82,9 +82,9 @@ class EdgeEngine:
     async def open(self, name: str, manifest: Manifest, spec: KnowledgeBaseSpec) -> WorkerStore:
         """The generation in force."""
         # Noted first: a worker that dies on the way opens this one.
-        self._opened[name] = manifest
+        self._opened[name] = manifest, spec
         try:
-            await self._pool.run(worker.open_store, *self._opening(name, manifest), attempts=2)
+            await self._pool.run(worker.open_store, *self._opening(name, manifest, spec), attempts=2)
         except CannotOpen as error:
             del self._opened[name]
             raise FailedPrecondition(
@@ -99,13 +99,17 @@ class EdgeEngine:
         """A generation that is not in force."""
 
         def prepare(submit: Callable[..., object]) -> None:
-            submit(worker.open_store, *self._opening(name, manifest))
+            submit(worker.open_store, *self._opening(name, manifest, spec))
 
         pool = WorkerPool("rebuilding worker", worker.start, prepare=prepare, longest=_BUILDING)
         try:
             yield EdgeFilling(WorkerStore(pool, name), manifest, pool)
         finally:
             await asyncio.to_thread(pool.close)
+
+    def searches_graph(self, manifest: Manifest) -> bool:
+        """Only where the knowledge base asks for one."""
+        return manifest.shape.dense.graph is Graph.ON
 
     async def close(self) -> None:
         """Closes all shards and ends the worker."""
@@ -116,10 +120,13 @@ class EdgeEngine:
     def _generations(self, name: str) -> Generations:
         return Generations(self._root / name)
 
-    def _opening(self, name: str, manifest: Manifest) -> tuple[str, Path, Manifest, int]:
-        return name, self._generations(name).path(manifest.generation), manifest, self._threads
+    def _opening(
+        self, name: str, manifest: Manifest, spec: KnowledgeBaseSpec
+    ) -> tuple[str, Path, Manifest, worker.Fields, int]:
+        path = self._generations(name).path(manifest.generation)
+        return name, path, manifest, spec.fields, self._threads
 
     def _reopen(self, submit: Callable[..., object]) -> None:
         # First in the new worker's queue, so that every call after them finds its knowledge base open.
-        for name, manifest in self._opened.items():
-            submit(worker.open_store, *self._opening(name, manifest))
+        for name, (manifest, spec) in self._opened.items():
+            submit(worker.open_store, *self._opening(name, manifest, spec))

@@ -6,8 +6,10 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sluice_api.objects.knowledge_base import MetadataField
 from sluice_retriever import numeric
-from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
+from sluice_retriever.store.conditions import field_indexes
 from sluice_retriever.store.edge import schema
 from sluice_retriever.store.edge.backend import EdgeBackend
 from sluice_retriever.store.edge.directory import open_shard
@@ -20,12 +22,16 @@ from sluice_retriever.worker_process import tie_to
 
 T = TypeVar("T")
 
+#: Metadata fields that a knowledge base declares.
+Fields = tuple[MetadataField, ...]
+
 
 class _Open:
     """An open generation."""
 
-    def __init__(self, directory: Path, manifest: Manifest, threads: int) -> None:
-        self.backend = EdgeBackend(open_shard(directory, schema.edge_config(manifest, threads)))
+    def __init__(self, directory: Path, manifest: Manifest, fields: Fields, threads: int) -> None:
+        shard = open_shard(directory, schema.edge_config(manifest, threads), field_indexes(fields))
+        self.backend = EdgeBackend(shard)
         ledger = RegisterLedger(self.backend, directory / "register.sqlite")
         _run(ledger.recover())
         self.store = BackendStore(self.backend, ledger)
@@ -42,7 +48,7 @@ def start(parent: int) -> None:
     numeric.stay_on_one_thread()
 
 
-def open_store(name: str, directory: Path, manifest: Manifest, threads: int) -> None:
+def open_store(name: str, directory: Path, manifest: Manifest, fields: Fields, threads: int) -> None:
     """Opens a generation, or another in its place.
 
     Raises:
@@ -51,7 +57,7 @@ def open_store(name: str, directory: Path, manifest: Manifest, threads: int) -> 
     """
     close_store(name)
     try:
-        _open[name] = _Open(directory, manifest, threads)
+        _open[name] = _Open(directory, manifest, fields, threads)
     except Exception as error:
         raise CannotOpen(f"{type(error).__name__}: {error}") from None
 
@@ -115,6 +121,16 @@ def read(name: str, row: Stocked, start: int, count: int) -> Part | None:
 def pieces(name: str, tenant: str, write_id: str, wordings: list[str]) -> list[Piece]:
     """Chunks of a write by their wordings."""
     return _run(_store(name).pieces(tenant, write_id, wordings))
+
+
+def share(name: str, lookup: Lookup) -> float:
+    """The share of the tenant's chunks that a lookup may find."""
+    return _run(_store(name).share(lookup))
+
+
+def values(name: str, reader: Reader, field: str, now: float, most: int) -> list[str]:
+    """The commonest values of a metadata field."""
+    return _run(_store(name).values(reader, field, now, most))
 
 
 def legs(name: str, lookup: Lookup) -> Legs:

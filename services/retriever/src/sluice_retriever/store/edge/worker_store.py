@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
 from sluice_retriever.store.edge import worker
 from sluice_retriever.store.messages import Found, Lookup, NotOpen, Part, Piece, Stocked, Stored, WriteLost
 from sluice_retriever.store.staged import Legs
@@ -70,6 +70,14 @@ class WorkerStore:
     async def pieces(self, tenant: str, write_id: str, wordings: list[str]) -> list[Piece]:
         """Those chunks of a write that have one of these wordings."""
         return await self._call(worker.pieces, tenant, write_id, wordings, attempts=2)
+
+    async def share(self, lookup: Lookup) -> float:
+        """The share of the tenant's chunks that a lookup may find, estimated."""
+        return await self._call(worker.share, lookup, attempts=2)
+
+    async def values(self, reader: Reader, field: str, now: float, most: int) -> list[str]:
+        """The commonest values of a metadata field in what a reader may see."""
+        return await self._call(worker.values, reader, field, now, most, attempts=2)
 
     async def legs(self, lookup: Lookup) -> Legs:
         """The first stage of the staged query."""
