@@ -94,3 +94,34 @@ async def test_a_document_of_another_type_is_refused_alone(shelf: "Client") -> N
         ("right", "INGEST_OUTCOME_STORED", ""),
         ("wrong", "INGEST_OUTCOME_REFUSED", "metadata field 'year' is '2020', and not a whole number"),
     ]
+
+
+RULES = {"self_query": retriever_pb2.SELF_QUERY_RULES}
+
+
+async def test_a_question_restricts_itself_where_that_is_asked_for(shelf: "Client") -> None:
+    question = "Which things published since 2024 are there?"
+
+    assert set(await shelf.found(question)) == set(DOCUMENTS)
+    response = await shelf.search(question, parameters=RULES, explain=True)
+
+    assert {passage.document_id for passage in response.passages} == {"guide"}
+    [explained] = response.explanations
+    assert list(explained.self_query_phrases) == ["published since 2024"]
+    assert json.loads(explained.self_query_filter_json) == {
+        "must": [{"field": "published", "gte": "2024-01-01T00:00:00Z"}]
+    }
+
+
+async def test_a_question_adds_to_the_callers_filter_and_leaves_its_fields_alone(shelf: "Client") -> None:
+    question = "Which things published since 2024 with a price under 20 are there?"
+    by_year = asked({"published": {"lt": "2024-01-01"}})
+
+    assert await shelf.found(question, parameters=RULES, filter=asked({"lang": "de"})) == []
+    assert await shelf.found(question, parameters=RULES, filter=by_year) == []
+    assert await shelf.found(question.replace("20 ", "50 "), parameters=RULES, filter=by_year) == ["atlas"]
+
+
+async def test_nothing_is_read_where_no_field_is_declared(shelf: "Client") -> None:
+    client = replace(shelf, knowledge_base="open")
+    assert len(await client.found("Which things published since 2024 are there?", parameters=RULES)) == 4
