@@ -1,6 +1,6 @@
 """What a keyword store adds to the fusion, on a labelled collection as `retrieval_quality.py` reads it.
 
-    python bench/keyword_quality.py --data FOLDER [--documents N] [--split train]
+    python bench/keyword_quality.py --data FOLDER [--documents N] [--split train] [--questions N]
 
 The collection is ingested once, with the embedded keyword store; every question is then asked with other weights.
 """
@@ -47,11 +47,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=0, help="cut the collection; 0 keeps all")
     parser.add_argument("--split", default="train")
+    parser.add_argument("--questions", type=int, default=0, help="asks the first ones only; 0 asks all")
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.data, arguments.documents, arguments.split))
+    asyncio.run(measure(arguments.data, arguments.documents, arguments.split, arguments.questions))
 
 
-async def measure(data: Path, documents: int, split: str) -> None:
+async def measure(data: Path, documents: int, split: str, questions: int) -> None:
     """Ingests and asks."""
     labels = read_labels(data / "qrels" / f"{split}.tsv")
     corpus = read_corpus(data / "corpus.jsonl", labels, documents)
@@ -61,7 +62,8 @@ async def measure(data: Path, documents: int, split: str) -> None:
         async with opened(RetrieverSettings(data_dir=Path(folder))) as retriever:
             await retriever.knowledge_bases.apply({KNOWLEDGE_BASE: spec})
             await ingest(retriever.ingestion, corpus)
-            await ask(retriever.questions, {query: queries[query] for query in labels}, labels)
+            asked = list(labels)[: questions or None]
+            await ask(retriever.questions, {query: queries[query] for query in asked}, labels)
 
 
 async def ask(questions: Questions, queries: dict[str, str], labels: Labels) -> None:

@@ -71,8 +71,9 @@ async def _eventually_found(client: Client, query: str, expected: list[str]) -> 
 
 async def test_keyword_store_is_one_more_leg(client: Client):
     await client.ingest([FOX, DOG])
-    response = await client.search("quick fox")
+    response = await client.search("quick fox", explain=True)
     assert list(response.degraded) == []
+    assert response.explanations[0].candidates["keyword"] == 2
     assert _legs(response.passages[0]) == {"dense", "sparse", "tokens", "keyword"}
     assert await _found_by_keyword(client, '"lazy dog"') == ["fox"]
 

@@ -52,14 +52,15 @@ class StagedQuery:
         return Found(passages, {leg: len(ranking) for leg, ranking in legs.items()}, len(chosen))
 
     async def _readable_only(self, lookup: Lookup, readable: models.Filter, legs: Legs) -> Legs:
-        """The rankings without what another source named and this reader may not see, or what is over."""
+        """The rankings without what another source named and this reader may not see, or what is over; each
+        as long as a leg may be."""
         ours = {point for leg in (Leg.DENSE, Leg.SPARSE) for point, _ in legs.get(leg, ())}
         others = {point for ranking in legs.values() for point, _ in ranking} - ours
-        if not others:
-            return dict(legs)
-        wanted = models.Filter(must=[readable, filters.among(others)])
-        records, _ = await self._backend.scroll(lookup.reader.tenant, wanted, len(others), payload=False)
-        seen = ours | {str(record.id) for record in records}
+        seen = ours
+        if others:
+            wanted = models.Filter(must=[readable, filters.among(others)])
+            records, _ = await self._backend.scroll(lookup.reader.tenant, wanted, len(others), payload=False)
+            seen = ours | {str(record.id) for record in records}
         limit = lookup.parameters.leg_limit
         return {leg: [hit for hit in ranking if hit[0] in seen][:limit] for leg, ranking in legs.items()}
 
