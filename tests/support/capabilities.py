@@ -4,6 +4,7 @@ Where it is missing the test is skipped with what to do about it, and fails inst
 parted by commas) names it. Every run ends with the tests that were skipped, by reason.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ CAPABILITIES = (
         "opensearch",
         opensearch.is_there,
         f"make test-opensearch, or set {opensearch.URL_VARIABLE} to a node's",
+    ),
+    Capability(
+        "qdrant",
+        lambda: bool(os.environ.get("QDRANT_URL")),
+        "set QDRANT_URL (and QDRANT_GRPC_PORT) to a Qdrant server that may be written to",
     ),
 )
 

@@ -235,15 +235,18 @@ class Embedded(Model):
 
 
 class SelfHosted(Model):
-    """A Qdrant cluster by URL."""
+    """A Qdrant server, 1.17.1 or newer. Where it is a cluster, every call is routed to its tenant's shard."""
 
     url: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://")]
+    """Of its REST API, at port 6333 where it names none; with `https`, gRPC speaks TLS too."""
     api_key_secret: Annotated[str, Field(max_length=253)] = ""
     """Name of a Secret (or of a file in the secrets directory) that holds the API key."""
     grpc_port: Annotated[int, Field(ge=1, le=65535)] = 6334
+    """Searches and documents go over it."""
     fallback_shard: Annotated[str, Field(min_length=1, max_length=128)] = "default"
     """The shard key that all tenants share until they have one of their own; used where the server is a cluster."""
     shard_replicas: Annotated[int, Field(ge=1, le=16)] = 1
+    """Copies of the shard that tenants share, each on another of the cluster's peers."""
 
 
 class Deployment(Model):
