@@ -53,7 +53,8 @@ def test_snapshot_that_a_service_refuses_is_reported_and_the_old_one_stays(tmp_p
     with running(tmp_path / "data", "-f", str(objects)) as up:
         base = objects / "knowledge-base.yaml"
         text = base.read_text().rstrip()
-        base.write_text(text + "\n  deployment:\n    selfHosted: { url: 'http://127.0.0.1:6333' }\n")
+        hosted = "\n  deployment:\n    selfHosted: { url: 'http://127.0.0.1:6333', apiKeySecret: nowhere }\n"
+        base.write_text(text + hosted)
         assert sluice("compile", "-f", objects).returncode == 0
 
         def refused() -> bool:

@@ -129,7 +129,7 @@ def test_process_that_is_started_again_is_a_warning(tmp_path: Path):
 def test_refused_snapshot_is_named_with_its_reason(tmp_path: Path, objects: Path):
     with running(tmp_path / "data", "-f", str(objects)) as up:
         base = objects / "knowledge-base.yaml"
-        hosted = "\n  deployment:\n    selfHosted: { url: 'http://127.0.0.1:6333' }\n"
+        hosted = "\n  deployment:\n    selfHosted: { url: 'http://127.0.0.1:6333', apiKeySecret: nowhere }\n"
         base.write_text(base.read_text().rstrip() + hosted)
 
         def refused() -> bool:
@@ -143,7 +143,7 @@ def test_refused_snapshot_is_named_with_its_reason(tmp_path: Path, objects: Path
         until(refused, 20, "the retriever refuses the snapshot")
         found = _not_ok(_doctor("--data", up.data, exits=FAILED))
         assert set(found) == {"snapshot of retriever"}
-        assert "deployment.selfHosted is not there" in found["snapshot of retriever"]["detail"]
+        assert "deployment.selfHosted names the secret 'nowhere'" in found["snapshot of retriever"]["detail"]
 
 
 def test_keys_and_settings_are_those_of_what_runs(tmp_path: Path):

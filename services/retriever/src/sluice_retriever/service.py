@@ -58,7 +58,7 @@ async def opened(settings: RetrieverSettings) -> AsyncIterator[Retriever]:
             settings.fetch_policy, ThreadedResolver(), settings.fetch_seconds, settings.fetch_concurrency
         )
         keywords = KeywordStores(root, settings.secrets_dir)
-        knowledge_bases = KnowledgeBases(Engines(embedded), encoders, keywords)
+        knowledge_bases = KnowledgeBases(Engines(embedded, settings.secrets_dir), encoders, keywords)
         try:
             yield Retriever(
                 Questions(knowledge_bases, encoders.of(Embedding())),

@@ -1,1 +1,1 @@
-"""Where vectors live: Qdrant Edge in a worker process."""
+"""Where vectors live: in an embedded engine or on a server."""

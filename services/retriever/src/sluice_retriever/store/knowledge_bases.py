@@ -14,7 +14,10 @@ from sluice_retriever.store.engines import Engines
 from sluice_retriever.store.schema import Manifest, Shape
 from sluice_retriever.store.sharing import Gate
 from sluice_retriever.store.store import Store
-from sluice_servicekit.errors import FailedPrecondition, NotFound
+from sluice_servicekit.errors import FailedPrecondition, NotFound, ServiceError, Unavailable
+
+#: Seconds between two attempts to open a knowledge base whose server could not be reached.
+_TRY_AGAIN = 1.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,6 +35,17 @@ class Home:
     engine: Engine
     writing: Gate
     """Held by whoever writes, and alone while one generation takes another's place."""
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A knowledge base whose server cannot be reached or has another generation by now; opened as soon as it can be."""
+
+    spec: KnowledgeBaseSpec
+    error: ServiceError
+    """What requests to it get until then."""
+    before: Store | None = None
+    """Open until now; to be let go of first."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +75,13 @@ class KnowledgeBases:
         self._homes: dict[str, Home] = {}
         self._building: set[str] = set()
         self._changing = asyncio.Lock()
+        self._absent: dict[str, Absent] = {}
+        self._opening: asyncio.Task[None] | None = None
+        engines.when_replaced(self._open_anew)
 
     async def apply(self, specs: Mapping[str, KnowledgeBaseSpec]) -> None:
-        """Opens what is new or changed, closes what is gone. A removed knowledge base's data stays.
+        """Opens what is new or changed, closes what is gone. A removed knowledge base's data stays. One whose server
+        cannot be reached is opened later, and costs the others nothing.
 
         Raises:
             FailedPrecondition: a knowledge base cannot be opened as its spec says; it stays as it was.
@@ -72,9 +90,7 @@ class KnowledgeBases:
             for name, spec in specs.items():
                 home = self._homes.get(name)
                 if home is None or home.spec.deployment != spec.deployment:
-                    self._homes[name] = await self._open(name, spec)
-                    if home is not None:
-                        await home.store.close()
+                    await self._open_or_note(name, spec)
                 elif home.spec != spec:
                     store = await self._keywords.renew(name, home.spec, spec, home.store)
                     self._homes[name] = replace(home, spec=spec, store=store)
@@ -83,13 +99,19 @@ class KnowledgeBases:
                     _tell_of_rebuild(name, spec, home.manifest)
             for name in self._homes.keys() - specs.keys():
                 await self._homes.pop(name).store.close()
+            for name in self._absent.keys() - specs.keys():
+                del self._absent[name]
 
     def home(self, name: str) -> Home:
         """A knowledge base.
 
         Raises:
             NotFound: there is none of that name.
+            Unavailable: its server cannot be reached.
         """
+        if name in self._absent:
+            # It is raised by every request: their frames must not pile up.
+            raise self._absent[name].error.with_traceback(None)
         if name not in self._homes:
             known = ", ".join(sorted(self._homes)) or "none"
             raise NotFound(
@@ -137,9 +159,49 @@ class KnowledgeBases:
 
     async def close(self) -> None:
         """Closes all knowledge bases."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         for home in self._homes.values():
             await self._keywords.close(home.store)
         await self._engines.close()
+
+    async def _open_or_note(self, name: str, spec: KnowledgeBaseSpec) -> None:
+        before = self._homes.get(name)
+        try:
+            self._homes[name] = await self._open(name, spec)
+            self._absent.pop(name, None)
+        except Unavailable as error:
+            _LOG.warning("knowledge base %r: %s", name, error)
+            self._homes.pop(name, None)
+            self._note(name, Absent(spec, error))
+        if before is not None:
+            await before.store.close()
+
+    def _open_anew(self, name: str, generation: str) -> None:
+        home = self._homes.get(name)
+        if home is not None and home.manifest.generation == generation:
+            del self._homes[name]
+            error = Unavailable(f"knowledge base {name!r} is opened anew", retry_after=_TRY_AGAIN)
+            self._note(name, Absent(home.spec, error, home.store))
+
+    def _note(self, name: str, absent: Absent) -> None:
+        self._absent[name] = absent
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open_absent())
+
+    async def _open_absent(self) -> None:
+        while self._absent:
+            await asyncio.sleep(_TRY_AGAIN)
+            async with self._changing:
+                for name, absent in list(self._absent.items()):
+                    if absent.before is not None:
+                        await absent.before.close()
+                    try:
+                        self._homes[name] = await self._open(name, absent.spec)
+                        del self._absent[name]
+                    except ServiceError as error:
+                        self._absent[name] = Absent(absent.spec, error)
 
     async def _open(self, name: str, spec: KnowledgeBaseSpec) -> Home:
         engine = self._engines.of(spec.deployment)
