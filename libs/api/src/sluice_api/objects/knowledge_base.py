@@ -40,7 +40,7 @@ class Language(StrEnum):
     """Whose stop words and stems the BM25 leg knows."""
 
     AUTO = "auto"
-    """English, and for text that is told to be in another of these languages, that one."""
+    """English. In every language, text in scripts without blanks between words is cut into words by their script."""
     ENGLISH = "en"
     GERMAN = "de"
     FRENCH = "fr"

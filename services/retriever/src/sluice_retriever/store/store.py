@@ -5,6 +5,7 @@ from typing import Protocol
 
 from qdrant_client import models
 
+from sluice_api.objects.knowledge_base import Language
 from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
 from sluice_retriever.store import filters, points
 from sluice_retriever.store.backend import Backend
@@ -98,12 +99,18 @@ class Store(Protocol):
 
 
 class BackendStore:
-    """`Store` on a backend and a ledger."""
+    """`Store` on a backend and a ledger.
 
-    def __init__(self, backend: Backend, ledger: Ledger) -> None:
+    Args:
+        backend: Its points.
+        ledger: Which writes are in force.
+        language: Of the sparse leg.
+    """
+
+    def __init__(self, backend: Backend, ledger: Ledger, language: Language = Language.AUTO) -> None:
         self._backend = backend
         self._ledger = ledger
-        self._sparse = SparseEncoder()
+        self._sparse = SparseEncoder(language)
         self._staged = StagedQuery(backend, self._sparse)
 
     async def stored(self, tenant: str, document_ids: Sequence[str]) -> dict[str, Stored]:

@@ -34,7 +34,7 @@ class _Open:
         self.backend = EdgeBackend(shard)
         ledger = RegisterLedger(self.backend, directory / "register.sqlite")
         _run(ledger.recover())
-        self.store = BackendStore(self.backend, ledger)
+        self.store = BackendStore(self.backend, ledger, manifest.shape.sparse.language)
 
 
 # The one place with state of its own: a process pool's functions have no object to live on.

@@ -93,7 +93,11 @@ class ServerEngine:
         """The generation in force. What is missing of it, such as an index of a new field, is made; what a death has
         left half done is finished."""
         backend = await self._ensure(name, manifest, spec)
-        store = ServerStore(backend, lambda: self._replaced(name, manifest.generation))
+        store = ServerStore(
+            backend,
+            manifest.shape.sparse.language,
+            lambda: self._replaced(name, manifest.generation),
+        )
         await store.sweep(time.time())
         self._opened.append(store)
         return store
@@ -104,7 +108,7 @@ class ServerEngine:
     ) -> AsyncIterator[ServerFilling]:
         """A generation that is not in force."""
         backend = await self._ensure(name, manifest, spec)
-        filling = ServerFilling(ServerStore(backend), backend)
+        filling = ServerFilling(ServerStore(backend, manifest.shape.sparse.language), backend)
         try:
             yield filling
         finally:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from sluice_api.objects.knowledge_base import Language
 from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
 from sluice_retriever.store.messages import Found, Lookup, Part, Piece, Stocked, Stored, WriteLost
 from sluice_retriever.store.server.backend import ServerBackend
@@ -24,11 +25,17 @@ class ServerStore:
 
     Args:
         backend: Its points.
+        language: Of the sparse leg.
         replaced: Called when it turns out to be gone: another replica has rebuilt the knowledge base.
     """
 
-    def __init__(self, backend: ServerBackend, replaced: Callable[[], None] = lambda: None) -> None:
-        self._store = BackendStore(backend, ServerLedger(backend))
+    def __init__(
+        self,
+        backend: ServerBackend,
+        language: Language = Language.AUTO,
+        replaced: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = BackendStore(backend, ServerLedger(backend), language)
         self._replaced = replaced
         self._background: set[asyncio.Task[None]] = set()
 
