@@ -75,11 +75,20 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 200, 256], help="maxTokens")
     parser.add_argument("--overlaps", type=int, nargs="+", default=[0, 1, 2], help="overlapSentences")
     parser.add_argument("--methods", nargs="+", type=ChunkingMethod, default=list(ChunkingMethod))
+    parser.add_argument("--corpora", nargs="+", help="of these only, and the questions to them")
     parser.add_argument("--test", action="store_true", help="also the half that is held out")
     arguments = parser.parse_args()
 
-    sources = {path.stem: _text(path) for path in sorted(arguments.data.glob("*.md"))}
-    questions = read_questions(arguments.data / "questions_df.csv")
+    sources = {
+        path.stem: _text(path)
+        for path in sorted(arguments.data.glob("*.md"))
+        if path.stem in (arguments.corpora or path.stem)
+    }
+    questions = [
+        question
+        for question in read_questions(arguments.data / "questions_df.csv")
+        if question.corpus in sources
+    ]
     default = Chunking()
     grid = {
         Chunking(method=method, max_tokens=size, overlap_sentences=overlap): None
@@ -90,7 +99,7 @@ def main() -> None:
         if held_out and not arguments.test:
             continue
         asked = np.array([question.held_out is held_out for question in questions])
-        report(f"{name}: all corpora", scores, default, asked)
+        report(f"{name}: {', '.join(sources)}", scores, default, asked)
         marked = asked & np.array([question.corpus == "wikitexts" for question in questions])
         report(f"{name}: wikitexts, the one with headings", scores, default, marked)
         draw(f"{name}: recall over {CHARACTERS} characters", scores, asked)
