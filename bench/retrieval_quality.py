@@ -1,10 +1,11 @@
 """Ranking quality of the retriever on a labelled collection, through its own ingestion and search.
 
-    python bench/retrieval_quality.py --data FOLDER [--documents N]
+    python bench/retrieval_quality.py --data FOLDER [--documents N] [--split NAME] [--token-match any exact off]
 
 FOLDER holds `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels/test.tsv`
 (query, document, grade; a header line), as BEIR's collections do. With `--documents` the collection is cut:
-all judged documents stay, others fill up; its numbers then compare only with others of the same cut.
+all judged documents stay, others fill up; its numbers then compare only with others of the same cut. With
+`--token-match` every question is asked in each of these ways.
 """
 
 import argparse
@@ -16,11 +17,12 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
+from sluice_api.objects.knowledge_base import KnowledgeBaseSpec, TokenVectors
+from sluice_api.objects.retrieval import Retrieval, TokenMatch
 from sluice_retriever.domain.model import Document, Passage, Reader
 from sluice_retriever.ingestion import Ingestion
 from sluice_retriever.questions import Questions, Search
@@ -40,26 +42,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=0, help="cut the collection; 0 keeps all")
+    parser.add_argument("--split", default="test", help="whose questions are asked")
+    parser.add_argument("--token-match", nargs="+", type=TokenMatch, default=[TokenMatch.ANY])
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.data, arguments.documents))
+    asyncio.run(measure(arguments.data, arguments.documents, arguments.split, arguments.token_match))
 
 
-async def measure(data: Path, documents: int) -> None:
+async def measure(data: Path, documents: int, split: str, matches: Sequence[TokenMatch]) -> None:
     """Ingests and asks."""
-    labels = read_labels(data / "qrels" / "test.tsv")
+    labels = read_labels(data / "qrels" / f"{split}.tsv")
     corpus = read_corpus(data / "corpus.jsonl", labels, documents)
     queries = {row["_id"]: row["text"] for row in read_lines(data / "queries.jsonl")}
-    async with retriever() as running:
+    stored = TokenVectors(match=tuple(match for match in matches if match is not TokenMatch.OFF))
+    async with retriever(KnowledgeBaseSpec(tokens=stored)) as running:
         await ingest(running.ingestion, corpus)
-        await ask(running.questions, {query: queries[query] for query in labels}, labels)
+        for match in matches:
+            print(f"token match {match}")
+            parameters = Retrieval(token_match=match)
+            await ask(running.questions, {query: queries[query] for query in labels}, labels, parameters)
 
 
 @asynccontextmanager
-async def retriever() -> AsyncIterator[Retriever]:
+async def retriever(spec: KnowledgeBaseSpec = KnowledgeBaseSpec()) -> AsyncIterator[Retriever]:  # noqa: B008 - frozen
     """A retriever with an empty knowledge base, gone with all its data after the block."""
     with tempfile.TemporaryDirectory() as folder:
         async with opened(RetrieverSettings(data_dir=Path(folder))) as running:
-            await running.knowledge_bases.apply({KNOWLEDGE_BASE: KnowledgeBaseSpec()})
+            await running.knowledge_bases.apply({KNOWLEDGE_BASE: spec})
             yield running
 
 
@@ -73,12 +81,14 @@ async def ingest(ingestion: Ingestion, corpus: list[Document]) -> None:
     print(f"{len(corpus)} documents, {chunks} chunks in {seconds:.0f} s: {chunks / seconds:.1f} chunks/s")
 
 
-async def ask(questions: Questions, queries: dict[str, str], labels: Labels) -> None:
+async def ask(questions: Questions, queries: dict[str, str], labels: Labels, parameters: Retrieval) -> None:
     """Asks all questions, one after the other."""
     scores: dict[str, list[float]] = defaultdict(list)
     times: dict[str, list[float]] = defaultdict(list)
     for query, text in queries.items():
-        answer = await questions.search(Search(Reader(TENANT), KNOWLEDGE_BASE, text, 50))
+        answer = await questions.search(
+            Search(Reader(TENANT), KNOWLEDGE_BASE, text, 50, parameters=parameters)
+        )
         for stage, milliseconds in answer.timings_ms.items():
             times[stage].append(milliseconds)
         scores["fused"].append(ndcg(documents_of(answer.passages), labels[query]))

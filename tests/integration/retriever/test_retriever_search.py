@@ -151,7 +151,9 @@ async def test_vectors_of_another_model_are_refused(client: "Client") -> None:
     assert caught.value.reason == "MODEL_DIGEST_MISMATCH"
 
 
-@pytest.mark.parametrize("damage", ["dense cut", "tokens cut", "not a number", "other dimension"])
+@pytest.mark.parametrize(
+    "damage", ["dense cut", "tokens cut", "ids cut", "no such id", "not a number", "other dimension"]
+)
 async def test_damaged_vectors_are_refused(client: "Client", damage: str) -> None:
     vectors = (await client.stub.Embed(retriever_pb2.EmbedRequest(text="some words"))).question_vectors
     match damage:
@@ -159,6 +161,10 @@ async def test_damaged_vectors_are_refused(client: "Client", damage: str) -> Non
             del vectors.dense[-1]
         case "tokens cut":
             del vectors.tokens[-1]
+        case "ids cut":
+            del vectors.token_ids[-1]
+        case "no such id":
+            vectors.token_ids[0] = 1 << 16
         case "not a number":
             vectors.dense[0] = float("nan")
         case "other dimension":

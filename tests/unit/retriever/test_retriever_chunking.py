@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_api.media_types import MediaType
+from sluice_api.objects.knowledge_base import ChunkingMethod
 from sluice_retriever.domain.chunking import Budget, chunk, context_line
 from sluice_retriever.domain.markdown import blocks, plain_blocks
 from sluice_retriever.domain.model import Chunk
@@ -17,7 +19,8 @@ SENTENCES = st.text(
     alphabet=st.sampled_from("abc defg ÄßéЖ日本。.!?\n\t#*|-`>1)\u00a0\u2028"), min_size=1, max_size=600
 )
 MEDIA_TYPES = st.sampled_from([MediaType.PLAIN, MediaType.MARKDOWN])
-BUDGETS = st.builds(Budget, st.integers(8, 60), st.integers(0, 3), st.just(80))
+METHODS = st.sampled_from(ChunkingMethod)
+BUDGETS = st.builds(Budget, st.integers(8, 60), st.integers(0, 3), st.just(80), METHODS)
 
 
 def count_words(texts: Sequence[str]) -> list[int]:
@@ -36,7 +39,7 @@ def squeezed(text: str) -> str:
 
 @given(SENTENCES, BUDGETS)
 def test_plain_text_is_all_there_in_order(text: str, budget: Budget) -> None:
-    chunks = cut(text, Budget(budget.max_tokens, 0, budget.window))
+    chunks = cut(text, replace(budget, overlap_sentences=0))
 
     assert squeezed("".join(piece.text for piece in chunks)) == squeezed(text)
 
@@ -44,7 +47,7 @@ def test_plain_text_is_all_there_in_order(text: str, budget: Budget) -> None:
 @given(SENTENCES, BUDGETS, MEDIA_TYPES)
 def test_no_chunk_is_over_the_budget(text: str, budget: Budget, media_type: MediaType) -> None:
     for piece in cut(text, budget, media_type):
-        assert sum(count_words([piece.text[s.start : s.end] for s in piece.sentences])) <= budget.max_tokens
+        assert count_words([piece.text])[0] <= budget.max_tokens
 
 
 @given(SENTENCES, BUDGETS, MEDIA_TYPES)
@@ -71,6 +74,16 @@ def test_every_word_of_the_text_is_in_some_chunk(text: str, budget: Budget, medi
 @given(SENTENCES, BUDGETS)
 def test_the_same_document_is_cut_the_same_way(text: str, budget: Budget) -> None:
     assert cut(text, budget) == cut(text, budget)
+
+
+@given(SENTENCES, BUDGETS)
+def test_text_without_headings_is_cut_alike_by_heading_and_by_sentence(text: str, budget: Budget) -> None:
+    by_heading, by_sentence = (
+        cut(text, replace(budget, method=method))
+        for method in (ChunkingMethod.HEADING, ChunkingMethod.SENTENCE)
+    )
+
+    assert by_heading == by_sentence
 
 
 def test_sentences_of_a_plain_text_are_found() -> None:
@@ -112,6 +125,63 @@ def test_a_heading_with_nothing_below_is_still_found() -> None:
     assert [(piece.section, piece.text) for piece in chunks] == [
         (("Questions",), "Is it free?"),
         (("Questions", "Is it fast?"), "Yes."),
+    ]
+
+
+@pytest.mark.parametrize("method", [ChunkingMethod.SENTENCE, ChunkingMethod.RECURSIVE])
+def test_headings_are_text_where_chunks_cross_them(method: ChunkingMethod) -> None:
+    text = "# Guide\nIntro here.\n## Install\nRun it.\n## Use\nAsk away."
+
+    [piece] = cut(text, Budget(50, 1, 80, method), MediaType.MARKDOWN)
+
+    assert piece.section == ()
+    assert piece.text == "Guide\nIntro here.\nInstall\nRun it.\nUse\nAsk away."
+    assert [piece.text[s.start : s.end] for s in piece.sentences] == ["Intro here.", "Run it.", "Ask away."]
+
+
+def test_a_paragraph_that_fits_is_not_cut_by_recursive() -> None:
+    text = "One two three. Four five six.\n\nSeven eight nine. Ten eleven twelve."
+
+    by_sentence = cut(text, Budget(9, 0, 80, ChunkingMethod.SENTENCE))
+    by_recursive = cut(text, Budget(9, 0, 80, ChunkingMethod.RECURSIVE))
+
+    assert by_sentence[0].text == "One two three. Four five six.\nSeven eight nine."
+    assert [piece.text for piece in by_recursive] == [
+        "One two three. Four five six.",
+        "Seven eight nine. Ten eleven twelve.",
+    ]
+
+
+def test_recursive_cuts_a_long_paragraph_between_lines_and_a_long_line_between_sentences() -> None:
+    text = "One two. Three four.\nFive six. Seven eight.\n\nNine ten eleven. Twelve thirteen. Fourteen."
+
+    chunks = cut(text, Budget(5, 0, 80, ChunkingMethod.RECURSIVE))
+
+    assert [piece.text for piece in chunks] == [
+        "One two. Three four.",
+        "Five six. Seven eight.",
+        "Nine ten eleven. Twelve thirteen.",
+        "Fourteen.",
+    ]
+
+
+def test_a_sentence_over_a_line_s_end_stays_whole() -> None:
+    text = "One two three\nfour five. Six seven\neight nine."
+
+    chunks = cut(text, Budget(6, 0, 80, ChunkingMethod.RECURSIVE))
+
+    assert [piece.text for piece in chunks] == ["One two three four five.", "Six seven eight nine."]
+
+
+def test_recursive_keeps_a_heading_with_what_it_heads() -> None:
+    text = "Intro with five words here.\n\n# Install\n\nRun it. Then wait. Then look at it."
+
+    chunks = cut(text, Budget(7, 0, 80, ChunkingMethod.RECURSIVE), MediaType.MARKDOWN)
+
+    assert [piece.text for piece in chunks] == [
+        "Intro with five words here.",
+        "Install\nRun it. Then wait.",
+        "Then look at it.",
     ]
 
 

@@ -93,6 +93,7 @@ async def assemble(
         for index, chunk in enumerate(run.chunks)
         if index not in known
     ]
+    matches = home.manifest.shape.tokens.match
     encoded = iter(await home.encoder.chunks(new) if new else ())
     _ENCODED.labels(home.name).inc(len(new))
     return [
@@ -101,7 +102,7 @@ async def assemble(
             tenant,
             home,
             [
-                known[index].coded if index in known else coding.encode(next(encoded))
+                known[index].coded if index in known else coding.encode(next(encoded), matches)
                 for index in range(run.end - run.start)
             ],
         )

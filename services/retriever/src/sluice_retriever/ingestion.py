@@ -101,4 +101,5 @@ class Ingestion:
 
 
 def _budget(spec: KnowledgeBaseSpec) -> Budget:
-    return Budget(spec.chunking.max_tokens, spec.chunking.overlap_sentences, WINDOW)
+    cut = spec.chunking
+    return Budget(cut.max_tokens, cut.overlap_sentences, WINDOW, cut.method)

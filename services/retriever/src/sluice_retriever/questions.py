@@ -15,11 +15,13 @@ from sluice_retriever.domain import filters
 from sluice_retriever.domain.explanation import Explanation
 from sluice_retriever.domain.filter_words import written
 from sluice_retriever.domain.filtering import together
+from sluice_retriever.domain.matching import require_ids, token_match
 from sluice_retriever.domain.merging import merge
 from sluice_retriever.domain.model import Filter, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import resolve
 from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
 from sluice_retriever.encoding.tokenizing import MAX_TOKENS
+from sluice_retriever.store import exact_tokens
 from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases
 from sluice_retriever.store.messages import Found, Lookup
 from sluice_retriever.surveying import accelerate, read_filter
@@ -147,7 +149,11 @@ async def _by_model(
 
 async def _ask(home: Home, search: Search, vectors: QuestionVectors) -> _Part:
     parameters = resolve(home.spec.retrieval, search.parameters)
-    parameters = replace(parameters, leg_limit=max(search.top_k, parameters.leg_limit))
+    match = token_match(
+        search.parameters.token_match, parameters.token_match, home.manifest.shape.tokens.match, home.name
+    )
+    require_ids(vectors, match)
+    parameters = replace(parameters, leg_limit=max(search.top_k, parameters.leg_limit), token_match=match)
     now = time.time()
     said = await read_filter(home, search.reader, search.query, search.filter, parameters, now)
     lookup = Lookup(
@@ -202,7 +208,13 @@ def _validate_vectors(vectors: QuestionVectors, encoder: KnowledgeBaseEncoder) -
             reason="MODEL_DIGEST_MISMATCH",
             field="question_vectors.model_digest",
         )
-    if vectors.dense.shape != (encoder.dense_dimension,) or len(vectors.tokens) > MAX_TOKENS:
+    ids = vectors.token_ids
+    if (
+        vectors.dense.shape != (encoder.dense_dimension,)
+        or len(vectors.tokens) > MAX_TOKENS
+        or len(ids) not in (0, len(vectors.tokens))
+        or (ids > exact_tokens.MAX_TOKEN_ID).any()
+    ):
         raise InvalidArgument("the question's vectors have another shape", field="question_vectors")
     if not (np.isfinite(vectors.dense).all() and np.isfinite(vectors.tokens).all()):
         raise InvalidArgument("the question's vectors are not finite", field="question_vectors")

@@ -1,9 +1,10 @@
 """Builds a knowledge base anew beside the generation in force, then swaps. What was built outlives any death."""
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from sluice_api.objects.retrieval import TokenMatch
 from sluice_retriever.domain import documents
 from sluice_retriever.store import coding
 from sluice_retriever.store.knowledge_bases import Building, KnowledgeBases
@@ -103,14 +104,15 @@ async def _slices(source: Store, rows: Sequence[Stocked]) -> AsyncIterator[list[
 
 
 async def _encoded(parts: Sequence[Part], building: Building) -> list[Part]:
-    """The parts as the new generation's model encodes them; as they are where it is the same one."""
-    if building.same_model:
-        return list(parts)
+    """The parts as the new generation's model encodes them; as they are where they hold all that it asks for."""
+    matches = building.manifest.shape.tokens.match
+    if building.same_vectors:
+        return [replace(part, pieces=tuple(_kept(piece, matches) for piece in part.pieces)) for part in parts]
     pieces = [piece for part in parts for piece in part.pieces]
     vectors = iter(await building.encoder.chunks([(piece.title, piece.chunk) for piece in pieces]))
 
     def anew(piece: Piece) -> Piece:
-        return replace(piece, coded=coding.encode(next(vectors)))
+        return replace(piece, coded=coding.encode(next(vectors), matches))
 
     return [
         replace(
@@ -120,3 +122,8 @@ async def _encoded(parts: Sequence[Part], building: Building) -> list[Part]:
         )
         for part in parts
     ]
+
+
+def _kept(piece: Piece, matches: Iterable[TokenMatch]) -> Piece:
+    stored = piece.coded.tokens
+    return replace(piece, coded=replace(piece.coded, tokens={match: stored[match] for match in matches}))

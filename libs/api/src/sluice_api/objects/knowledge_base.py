@@ -73,7 +73,14 @@ class TokenVectors(Model):
     """The token leg."""
 
     match: tuple[TokenMatch, ...] = (TokenMatch.ANY,)
-    """What is stored, so that `retrieval.tokenMatch` may ask for it."""
+    """What is stored, so that `retrieval.tokenMatch` may ask for it: `any`, `exact`, both or nothing. Where it asks for
+    nothing that is stored, the first of these holds."""
+
+    @model_validator(mode="after")
+    def _stored(self) -> Self:
+        if TokenMatch.OFF in self.match or len(set(self.match)) < len(self.match):
+            raise ValueError("match lists any and exact, each once at most; [] stores no tokens")
+        return self
 
 
 class SparseVectors(Model):

@@ -15,11 +15,13 @@ class Kind(Enum):
     """How a block may be cut."""
 
     PROSE = "prose"
-    """Between sentences."""
+    """Between sentences. Line breaks are the source's, and part sentences like any white space."""
     TABLE = "table"
     """Between rows; a row reads like a sentence."""
     CODE = "code"
     """Between lines; a line is no sentence."""
+    HEADING = "heading"
+    """Not, unless it is long; no sentence either. Only where headings are text: else they are a block's `section`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def blocks(source: str) -> Iterator[Block]:
 def plain_blocks(source: str) -> Iterator[Block]:
     """Paragraphs of plain text, parted by blank lines."""
     for paragraph in re.split(r"\n\s*\n", source):
-        if text := " ".join(paragraph.split()):
+        if text := _squeezed(paragraph):
             yield Block(Kind.PROSE, text, ())
 
 
@@ -85,6 +87,11 @@ def _block(kind: str, text: str, section: tuple[str, ...]) -> Iterator[Block]:
         return
     if kind == "list_item_open":
         text = _LIST_MARK.sub("", text)
-    joined = " ".join(text.split())
-    if joined:
-        yield Block(Kind.PROSE, joined, section)
+    if squeezed := _squeezed(text):
+        yield Block(Kind.PROSE, squeezed, section)
+
+
+def _squeezed(text: str) -> str:
+    """White space as one space, or as one line break where it holds one."""
+    lines = (" ".join(line.split()) for line in text.split("\n"))
+    return "\n".join(filter(None, lines))

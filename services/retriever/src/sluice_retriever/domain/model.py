@@ -12,6 +12,7 @@ from sluice_retriever.domain.filtering import Match as Match
 from sluice_retriever.domain.filtering import Range as Range
 
 Floats = npt.NDArray[np.float32]
+TokenIds = npt.NDArray[np.uint32]
 
 DENSE_DIMENSION = 384
 TOKEN_DIMENSION = 128
@@ -86,6 +87,8 @@ class ChunkVectors:
     """Shape (tokens, 128)."""
     sentences: Floats
     """Shape (sentences, 384)."""
+    token_ids: TokenIds
+    """The built-in model's vocabulary ids, one for each row of `tokens`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class QuestionVectors:
     """Shape (384,)."""
     tokens: Floats
     """Shape (tokens, 128); no rows where only the dense vector was asked for."""
+    token_ids: TokenIds
+    """The built-in model's vocabulary ids, one for each row of `tokens`; none where who encoded them left them out."""
 
 
 class Leg(StrEnum):

@@ -18,6 +18,7 @@ from sluice_retriever.domain.model import (
     ChunkVectors,
     Floats,
     QuestionVectors,
+    TokenIds,
 )
 from sluice_retriever.encoding.batching import batches
 from sluice_retriever.encoding.tokenizing import ASSETS, load_tokenizer
@@ -53,8 +54,11 @@ class Encoder:
         """The vectors of a question."""
         encoding = self._tokenizer.encode(text[:_MAX_QUESTION_CHARACTERS])
         states = self._forward([encoding])[0]
-        tokens = np.empty((0, TOKEN_DIMENSION), np.float32) if dense_only else self._project(states)
-        return QuestionVectors(self.model_digest, _normalised(states.mean(axis=0)), tokens)
+        dense = _normalised(states.mean(axis=0))
+        if dense_only:
+            none = np.empty((0, TOKEN_DIMENSION), np.float32)
+            return QuestionVectors(self.model_digest, dense, none, np.empty(0, np.uint32))
+        return QuestionVectors(self.model_digest, dense, self._project(states), _token_ids(encoding))
 
     def chunks(self, chunks: Sequence[tuple[str, Chunk]]) -> list[ChunkVectors]:
         """The vectors of chunks, each with the context line that is encoded before its text."""
@@ -89,7 +93,7 @@ class Encoder:
             inside[0] = inside[-1] = False  # [CLS] and [SEP] carry offset 0
             # A sentence past the model's limit has no tokens of its own; the chunk speaks for it.
             sentences[row] = _normalised(states[inside].mean(axis=0)) if inside.any() else dense
-        return ChunkVectors(dense, self._project(states), sentences)
+        return ChunkVectors(dense, self._project(states), sentences, _token_ids(encoding))
 
     def _forward(self, encodings: Sequence[Encoding]) -> list[Floats]:
         """Last hidden states of each text, shape (its tokens, 384), in the order given."""
@@ -105,6 +109,10 @@ class Encoder:
 
     def _project(self, states: Floats) -> Floats:
         return _normalised(_normalised(states[1:-1]) @ self._projection)
+
+
+def _token_ids(encoding: Encoding) -> TokenIds:
+    return np.array(encoding.ids[1:-1], np.uint32)
 
 
 def _normalised(vectors: Floats) -> Floats:

@@ -1,9 +1,13 @@
 """How vectors are coded for storage, and how the engine's scores over codes become cosines again."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
-from sluice_retriever.domain.model import ChunkVectors, Floats
+from sluice_api.objects.retrieval import TokenMatch
+from sluice_retriever.domain.model import ChunkVectors, Floats, QuestionVectors
+from sluice_retriever.store import exact_tokens
 from sluice_retriever.store.messages import Coded
 
 #: Components of 128-dimensional unit vectors rarely leave ±0.35; what does is clipped.
@@ -11,9 +15,29 @@ _RANGE = 0.35
 _SCALE = 127.5 / _RANGE
 
 
-def encode(vectors: ChunkVectors) -> Coded:
-    """A chunk's vectors as they are stored."""
-    return Coded(vectors.dense, encode_tokens(vectors.tokens), encode_sentences(vectors.sentences))
+def encode(vectors: ChunkVectors, matches: Iterable[TokenMatch]) -> Coded:
+    """A chunk's vectors as they are stored, its tokens for each of the ways to match."""
+    tokens = {
+        match: exact_tokens.encode_chunk(vectors.token_ids, vectors.tokens)
+        if match is TokenMatch.EXACT
+        else encode_tokens(vectors.tokens)
+        for match in matches
+    }
+    return Coded(vectors.dense, tokens, encode_sentences(vectors.sentences))
+
+
+def encode_question(vectors: QuestionVectors, match: TokenMatch) -> npt.NDArray[np.uint8]:
+    """A question's tokens as rows to match with those of chunks, one for each token."""
+    if match is TokenMatch.EXACT:
+        return exact_tokens.encode_question(vectors.token_ids, vectors.tokens)
+    return encode_tokens(vectors.tokens)
+
+
+def token_score(distance: float, question_tokens: int, match: TokenMatch) -> float:
+    """The mean over a question's tokens of the best cosine, from the engine's MaxSim over coded vectors."""
+    if match is TokenMatch.EXACT:
+        return exact_tokens.score(distance, question_tokens)
+    return mean_cosine(distance, question_tokens)
 
 
 def encode_tokens(tokens: Floats) -> npt.NDArray[np.uint8]:

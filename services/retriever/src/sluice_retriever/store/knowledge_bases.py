@@ -55,7 +55,7 @@ class Building:
     manifest: Manifest
     encoder: KnowledgeBaseEncoder
     filling: Filling
-    same_model: bool
+    same_vectors: bool
     """What is stored need not be encoded again."""
 
 
@@ -142,8 +142,10 @@ class KnowledgeBases:
             manifest = await self._begun(home)
             encoder = self._encoders.of(manifest.shape.embedding)
             same_model = manifest.model_digest == home.manifest.model_digest
+            stored = set(home.manifest.shape.tokens.match)
+            same_vectors = same_model and stored.issuperset(manifest.shape.tokens.match)
             async with home.engine.filling(name, manifest, home.spec) as filling:
-                yield Building(manifest, encoder, filling, same_model)
+                yield Building(manifest, encoder, filling, same_vectors)
         finally:
             self._building.discard(name)
 

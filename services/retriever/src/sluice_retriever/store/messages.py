@@ -1,10 +1,12 @@
 """What crosses the pipe to the worker process: plain, picklable, frozen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from sluice_api.objects.retrieval import TokenMatch
 from sluice_retriever.domain.model import Chunk, Filter, Floats, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import Parameters
 
@@ -27,8 +29,8 @@ class Coded:
 
     dense: Floats
     """Shape (384,), L2-normalised."""
-    tokens: npt.NDArray[np.uint8]
-    """Shape (tokens, 128), see `coding`."""
+    tokens: Mapping[TokenMatch, npt.NDArray[np.uint8]]
+    """For each way to match that is stored, rows; see `coding` and `exact_tokens`."""
     sentences: npt.NDArray[np.int8]
     """Shape (sentences, 384), see `coding`."""
 

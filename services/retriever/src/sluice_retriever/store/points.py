@@ -22,7 +22,7 @@ from sluice_retriever.domain.model import (
 )
 from sluice_retriever.store import coding
 from sluice_retriever.store.messages import Coded, Part, Piece, Stocked
-from sluice_retriever.store.schema import Payload, Vector
+from sluice_retriever.store.schema import TOKEN_VECTORS, Payload, Vector
 
 
 def point_id(write_id: str, chunk_id: str) -> str:
@@ -69,7 +69,10 @@ def point(
         id=point_id(part.write_id, piece.chunk_id),
         vector={
             Vector.DENSE: piece.coded.dense.tolist(),
-            Vector.TOKENS: piece.coded.tokens.astype(float).tolist(),
+            **{
+                TOKEN_VECTORS[match]: rows.astype(float).tolist()
+                for match, rows in piece.coded.tokens.items()
+            },
             Vector.SPARSE: sparse,
         },
         payload={str(name): value for name, value in payload.items()},
@@ -92,7 +95,11 @@ def piece(record: models.Record) -> tuple[int, Piece]:
         title=payload[Payload.TITLE],
         coded=Coded(
             dense=np.array(vectors[Vector.DENSE], np.float32),
-            tokens=np.array(vectors[Vector.TOKENS], np.uint8),
+            tokens={
+                match: np.array(vectors[vector], np.uint8)
+                for match, vector in TOKEN_VECTORS.items()
+                if vector in vectors
+            },
             sentences=np.frombuffer(sentences, np.int8).reshape(-1, DENSE_DIMENSION),
         ),
     )

@@ -12,6 +12,9 @@ from sluice_api.objects.knowledge_base import (
     SparseVectors,
     TokenVectors,
 )
+from sluice_api.objects.retrieval import TokenMatch
+from sluice_retriever.domain.model import TOKEN_DIMENSION
+from sluice_retriever.store import exact_tokens
 
 
 class Vector(StrEnum):
@@ -20,6 +23,13 @@ class Vector(StrEnum):
     DENSE = "dense"
     SPARSE = "bm25"
     TOKENS = "tokens"
+    EXACT_TOKENS = "exact_tokens"
+    """Only where `tokens.match` says so, like the one before: rows of bytes, for MaxSim with Euclid."""
+
+
+#: What holds the rows of each way to match tokens, and how long they are.
+TOKEN_VECTORS = {TokenMatch.ANY: Vector.TOKENS, TokenMatch.EXACT: Vector.EXACT_TOKENS}
+TOKEN_DIMENSIONS = {TokenMatch.ANY: TOKEN_DIMENSION, TokenMatch.EXACT: exact_tokens.DIMENSION}
 
 
 class Payload(StrEnum):

@@ -10,7 +10,7 @@ from sluice_retriever.store.backend import Backend
 from sluice_retriever.store.bm25 import SparseEncoder
 from sluice_retriever.store.finishing import choose, chooses, join
 from sluice_retriever.store.messages import Found, Lookup
-from sluice_retriever.store.schema import Vector
+from sluice_retriever.store.schema import TOKEN_VECTORS, Vector
 
 #: What each leg says of its candidates.
 Legs = dict[Leg, Ranking]
@@ -76,17 +76,18 @@ class StagedQuery:
         )
 
     async def _token_leg(self, lookup: Lookup, candidates: set[str]) -> Ranking:
-        tokens = lookup.vectors.tokens
+        match = lookup.parameters.token_match
+        rows = coding.encode_question(lookup.vectors, match)
         request = models.QueryRequest(
-            query=coding.encode_tokens(tokens).astype(float).tolist(),
-            using=Vector.TOKENS,
+            query=rows.astype(float).tolist(),
+            using=TOKEN_VECTORS[match],
             # They have passed the reader's filter; to ask it again costs as much as the scoring.
             filter=models.Filter(must=[filters.among(candidates)]),
             params=models.SearchParams(exact=True),
             limit=len(candidates),
         )
         [found] = await self._backend.query(lookup.reader.tenant, [request])
-        return [(point, coding.mean_cosine(distance, len(tokens))) for point, distance in found]
+        return [(point, coding.token_score(distance, len(rows), match)) for point, distance in found]
 
 
 def _wants_tokens(lookup: Lookup) -> bool:

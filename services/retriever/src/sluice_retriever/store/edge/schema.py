@@ -3,8 +3,8 @@
 import qdrant_edge as edge
 
 from sluice_api.objects.knowledge_base import Graph, Quantization
-from sluice_retriever.domain.model import TOKEN_DIMENSION
-from sluice_retriever.store.schema import Manifest, Vector
+from sluice_api.objects.retrieval import TokenMatch
+from sluice_retriever.store.schema import TOKEN_DIMENSIONS, TOKEN_VECTORS, Manifest, Vector
 
 #: Points below which a graph is not asked, where there is one.
 _FULL_SCAN_KB = 20_000
@@ -26,18 +26,22 @@ def edge_config(manifest: Manifest, threads: int) -> edge.EdgeConfig:
                 quantization_config=_quantization(dense.quantization),
                 hnsw_config=graph if dense.graph is Graph.ON else _NO_GRAPH,
             ),
-            # Bytes with Euclid: Σ max −‖q−d‖² orders as Σ max cos does for unit vectors, and is the fastest.
-            Vector.TOKENS: edge.EdgeVectorParams(
-                TOKEN_DIMENSION,
-                edge.Distance.Euclid,
-                datatype=edge.VectorStorageDatatype.Uint8,
-                multivector_config=edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim),
-                hnsw_config=_NO_GRAPH,
-            ),
+            **{TOKEN_VECTORS[match]: _tokens(match) for match in manifest.shape.tokens.match},
         },
         sparse_vectors={Vector.SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
         hnsw_config=_NO_GRAPH,
         max_search_threads=threads,
+    )
+
+
+def _tokens(match: TokenMatch) -> edge.EdgeVectorParams:
+    # Bytes with Euclid: Σ max −‖q−d‖² orders as Σ max cos does for unit vectors, and is the fastest.
+    return edge.EdgeVectorParams(
+        TOKEN_DIMENSIONS[match],
+        edge.Distance.Euclid,
+        datatype=edge.VectorStorageDatatype.Uint8,
+        multivector_config=edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim),
+        hnsw_config=_NO_GRAPH,
     )
 
 
