@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sluice_api.objects.knowledge_base import DenseVectors, Quantization, SelfHosted
+from sluice_api.objects.retrieval import TokenMatch
 from sluice_retriever.domain.model import Chunk
 from sluice_retriever.store.backend import Backend
 from sluice_retriever.store.edge import schema as edge_schema
@@ -108,7 +109,7 @@ def part(
             title="",
             coded=Coded(
                 dense=np.eye(DIMENSION, dtype=np.float32)[ordinal % DIMENSION],
-                tokens=np.full((1, 128), ordinal % 256, np.uint8),
+                tokens={TokenMatch.ANY: np.full((1, 128), ordinal % 256, np.uint8)},
                 sentences=np.zeros((0, 384), np.int8),
             ),
         )

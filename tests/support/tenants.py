@@ -69,7 +69,12 @@ class Tenants:
             yield Lookup(
                 Reader(tenant, self._random.choice(((), ("staff",), ("staff", "board")))),
                 _text(self._random),
-                QuestionVectors("m", _unit(self._vectors, 384), _unit(self._vectors, 8, 128)),
+                QuestionVectors(
+                    "m",
+                    _unit(self._vectors, 384),
+                    _unit(self._vectors, 8, 128),
+                    np.arange(8, dtype=np.uint32),
+                ),
                 self._random.choice((1, 10, 1000)),
                 resolve(parameters),
                 self._filter(),
@@ -101,7 +106,10 @@ class Tenants:
 
     def _chunk_vectors(self) -> ChunkVectors:
         return ChunkVectors(
-            _unit(self._vectors, 384), _unit(self._vectors, 20, 128), _unit(self._vectors, 1, 384)
+            _unit(self._vectors, 384),
+            _unit(self._vectors, 20, 128),
+            _unit(self._vectors, 1, 384),
+            np.arange(20, dtype=np.uint32),
         )
 
     def _part(self, tenant: str, index: int, text: str, vectors: ChunkVectors) -> Part:
@@ -114,7 +122,7 @@ class Tenants:
             metadata_json=f'{{"mark": "{tenant}", "number": {index}}}',
             acl=((), ("staff",), ("board",))[index % 3],
             expires=None,
-            pieces=(Piece(chunk, f"{tenant}-{index}", "", coding.encode(vectors)),),
+            pieces=(Piece(chunk, f"{tenant}-{index}", "", coding.encode(vectors, (TokenMatch.ANY,))),),
             start=0,
             total=1,
         )
