@@ -103,7 +103,7 @@ class Vectors:
 def part(document: str, *texts: str, tenant: str = TENANT, ends: bool = True) -> Part:
     write = uuid.uuid4().hex
     empty = np.zeros((1, 1))
-    coded = Coded(empty, empty, empty)
+    coded = Coded(empty, {}, empty)
     pieces = tuple(Piece(Chunk(text, (), (Span(0, 1),)), uuid.uuid4().hex, "", coded) for text in texts)
     total = len(texts) if ends else None
     return Part(write, tenant, document, "", "{}", (), None, pieces, 0, total)

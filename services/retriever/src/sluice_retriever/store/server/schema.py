@@ -7,9 +7,9 @@ from pydantic import BaseModel
 from qdrant_client import models
 
 from sluice_api.objects.knowledge_base import Graph, MetadataField, Quantization
-from sluice_retriever.domain.model import TOKEN_DIMENSION
+from sluice_api.objects.retrieval import TokenMatch
 from sluice_retriever.store.conditions import field_indexes
-from sluice_retriever.store.schema import INDEXED, Manifest, Payload, Vector
+from sluice_retriever.store.schema import INDEXED, TOKEN_DIMENSIONS, TOKEN_VECTORS, Manifest, Payload, Vector
 
 #: Payload fields that only a server's points have.
 PENDING = "pending"
@@ -31,16 +31,7 @@ def vectors(manifest: Manifest) -> dict[str, models.VectorParams]:
             hnsw_config=_graph(dense.graph),
             quantization_config=_quantization(dense.quantization),
         ),
-        # Bytes with Euclid, as in the embedded engine: both hold the same codes. No graph: m=0 alone would still
-        # build those of payload values.
-        Vector.TOKENS: models.VectorParams(
-            size=TOKEN_DIMENSION,
-            distance=models.Distance.EUCLID,
-            datatype=models.Datatype.UINT8,
-            on_disk=True,
-            multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
-            hnsw_config=models.HnswConfigDiff(m=0, payload_m=0),
-        ),
+        **{TOKEN_VECTORS[match]: _tokens(match) for match in manifest.shape.tokens.match},
     }
 
 
@@ -95,6 +86,19 @@ def drift(wanted: dict[str, models.VectorParams], found: models.CollectionParams
             ours, theirs = _essence(getattr(params, what)), _essence(getattr(other, what, None))
             if ours != theirs:
                 yield f"{name}.{what} is {theirs}, not {ours}"
+
+
+def _tokens(match: TokenMatch) -> models.VectorParams:
+    # Bytes with Euclid, as in the embedded engine: both hold the same codes. No graph: m=0 alone would still
+    # build those of payload values.
+    return models.VectorParams(
+        size=TOKEN_DIMENSIONS[match],
+        distance=models.Distance.EUCLID,
+        datatype=models.Datatype.UINT8,
+        on_disk=True,
+        multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
+        hnsw_config=models.HnswConfigDiff(m=0, payload_m=0),
+    )
 
 
 def _graph(graph: Graph) -> models.HnswConfigDiff:
