@@ -12,7 +12,7 @@ from qdrant_client import models
 
 from sluice_api.objects.knowledge_base import Quantization
 from sluice_retriever.domain.model import Condition, Filter, Match, Range, Reader
-from sluice_retriever.store import coding, filters
+from sluice_retriever.store import coding, exact_tokens, filters
 from sluice_retriever.store.backend import Hit
 from sluice_retriever.store.schema import Payload, Vector
 from support.engines import DIMENSION, ENGINES, Engine, manifest, opened
@@ -31,6 +31,7 @@ def point(
     tenant: str = "acme",
     dense: np.ndarray | None = None,
     tokens: np.ndarray | None = None,
+    exact_tokens: np.ndarray | None = None,
     words: dict[int, float] | None = None,
     **payload: object,
 ) -> models.PointStruct:
@@ -39,6 +40,8 @@ def point(
         vector[Vector.DENSE] = dense.tolist()
     if tokens is not None:
         vector[Vector.TOKENS] = tokens.astype(float).tolist()
+    if exact_tokens is not None:
+        vector[Vector.EXACT_TOKENS] = exact_tokens.astype(float).tolist()
     if words is not None:
         vector[Vector.SPARSE] = models.SparseVector(indices=list(words), values=list(words.values()))
     return models.PointStruct(
@@ -149,6 +152,30 @@ async def test_token_vectors_order_by_the_sum_of_best_cosines(engine: Engine, un
     for each in found:
         real = cosines[numbers([each])[0]]
         assert coding.mean_cosine(each.score, len(question)) == pytest.approx(real, abs=0.02)
+
+
+async def test_exact_tokens_order_by_the_cosines_of_like_tokens(engine: Engine, unit: Units) -> None:
+    question_ids, question = np.array([5, 5, 9, 700], np.uint32), unit(4, 128)
+    random = np.random.default_rng(4)
+    documents = [(random.choice([5, 9, 700, 31, 32], 12).astype(np.uint32), unit(12, 128)) for _ in range(30)]
+    coded = [exact_tokens.encode_chunk(*document) for document in documents]
+    await engine.backend.upsert("acme", [point(row, exact_tokens=rows) for row, rows in enumerate(coded)])
+    asked = exact_tokens.encode_question(question_ids, question).astype(float)
+    request = models.QueryRequest(
+        query=asked.tolist(),
+        using=Vector.EXACT_TOKENS,
+        filter=of(),
+        params=models.SearchParams(exact=True),
+        limit=30,
+    )
+
+    [found] = await engine.backend.query("acme", [request])
+
+    squares = [
+        ((asked[:, None] - rows[None].astype(float)) ** 2).sum(axis=2).min(axis=1).sum() for rows in coded
+    ]
+    assert numbers(found) == np.argsort(squares).tolist()
+    assert [each.score for each in found] == pytest.approx(np.sqrt(sorted(squares)))
 
 
 async def test_token_vectors_that_are_not_coded_are_cut_to_nothing(engine: Engine, unit: Units) -> None:

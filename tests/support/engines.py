@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sluice_api.objects.knowledge_base import DenseVectors, Quantization, SelfHosted
+from sluice_api.objects.knowledge_base import DenseVectors, Quantization, SelfHosted, TokenVectors
 from sluice_api.objects.retrieval import TokenMatch
 from sluice_retriever.domain.model import Chunk
 from sluice_retriever.store.backend import Backend
@@ -56,7 +56,8 @@ class Engine:
 
 def manifest(quantization: Quantization = Quantization.NONE) -> Manifest:
     """A generation that the tests fill themselves."""
-    shape = Shape(dense=DenseVectors(quantization=quantization))
+    tokens = TokenVectors(match=(TokenMatch.ANY, TokenMatch.EXACT))
+    shape = Shape(dense=DenseVectors(quantization=quantization), tokens=tokens)
     return Manifest(generation="g000001", model_digest="test", dense_dimension=DIMENSION, shape=shape)
 
 
