@@ -87,7 +87,9 @@ def _question_vectors(message: common_pb2.QuestionVectors) -> QuestionVectors:
     shape = (message.token_count, TOKEN_DIMENSION)
     if tokens.size != shape[0] * shape[1] or message.token_dimension not in (0, TOKEN_DIMENSION):
         raise InvalidArgument("the question's vectors have another shape", field="question_vectors")
-    return QuestionVectors(message.model_digest, np.array(message.dense, np.float32), tokens.reshape(shape))
+    dense = np.array(message.dense, np.float32)
+    sentence = np.array(message.sentence, np.float32) if message.sentence else dense
+    return QuestionVectors(message.model_digest, dense, tokens.reshape(shape), sentence)
 
 
 def question_vectors_message(vectors: QuestionVectors) -> common_pb2.QuestionVectors:
@@ -98,6 +100,7 @@ def question_vectors_message(vectors: QuestionVectors) -> common_pb2.QuestionVec
         tokens=vectors.tokens.ravel().tolist(),
         token_count=vectors.tokens.shape[0],
         token_dimension=vectors.tokens.shape[1],
+        sentence=() if vectors.sentence is vectors.dense else vectors.sentence.tolist(),
     )
 
 

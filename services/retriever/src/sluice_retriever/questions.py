@@ -16,7 +16,7 @@ from sluice_retriever.domain.explanation import Explanation
 from sluice_retriever.domain.filter_words import written
 from sluice_retriever.domain.filtering import together
 from sluice_retriever.domain.merging import merge
-from sluice_retriever.domain.model import Filter, Leg, Passage, QuestionVectors, Reader
+from sluice_retriever.domain.model import DENSE_DIMENSION, Filter, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import resolve
 from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
 from sluice_retriever.encoding.tokenizing import MAX_TOKENS
@@ -202,9 +202,13 @@ def _validate_vectors(vectors: QuestionVectors, encoder: KnowledgeBaseEncoder) -
             reason="MODEL_DIGEST_MISMATCH",
             field="question_vectors.model_digest",
         )
-    if vectors.dense.shape != (encoder.dense_dimension,) or len(vectors.tokens) > MAX_TOKENS:
+    if (
+        vectors.dense.shape != (encoder.dense_dimension,)
+        or vectors.sentence.shape != (DENSE_DIMENSION,)
+        or len(vectors.tokens) > MAX_TOKENS
+    ):
         raise InvalidArgument("the question's vectors have another shape", field="question_vectors")
-    if not (np.isfinite(vectors.dense).all() and np.isfinite(vectors.tokens).all()):
+    if not all(np.isfinite(part).all() for part in (vectors.dense, vectors.tokens, vectors.sentence)):
         raise InvalidArgument("the question's vectors are not finite", field="question_vectors")
 
 

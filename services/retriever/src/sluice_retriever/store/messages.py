@@ -26,7 +26,7 @@ class Coded:
     """A chunk's vectors as they are stored."""
 
     dense: Floats
-    """Shape (384,), L2-normalised."""
+    """Shape (dimension,), L2-normalised."""
     tokens: npt.NDArray[np.uint8]
     """Shape (tokens, 128), see `coding`."""
     sentences: npt.NDArray[np.int8]
