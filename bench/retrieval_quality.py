@@ -1,6 +1,6 @@
 """Ranking quality of the retriever on a labelled collection, through its own ingestion and search.
 
-    python bench/retrieval_quality.py --data FOLDER [--documents N]
+    python bench/retrieval_quality.py --data FOLDER [--documents N] [--split train]
 
 FOLDER holds `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels/test.tsv`
 (query, document, grade; a header line), as BEIR's collections do. With `--documents` the collection is cut:
@@ -40,13 +40,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=0, help="cut the collection; 0 keeps all")
+    parser.add_argument(
+        "--split", default="test", help="reads qrels/SPLIT.tsv: train to choose, test to report"
+    )
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.data, arguments.documents))
+    asyncio.run(measure(arguments.data, arguments.documents, arguments.split))
 
 
-async def measure(data: Path, documents: int) -> None:
+async def measure(data: Path, documents: int, split: str) -> None:
     """Ingests and asks."""
-    labels = read_labels(data / "qrels" / "test.tsv")
+    labels = read_labels(data / "qrels" / f"{split}.tsv")
     corpus = read_corpus(data / "corpus.jsonl", labels, documents)
     queries = {row["_id"]: row["text"] for row in read_lines(data / "queries.jsonl")}
     async with retriever() as running:
