@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sluice_retriever.encoding import int8
 from support import opensearch
 
 VARIABLE = "SLUICE_REQUIRE"
@@ -29,6 +30,11 @@ class Capability:
 
 CAPABILITIES = (
     Capability("procfs", Path("/proc/self/task").is_dir, "run on Linux, with /proc mounted"),
+    Capability(
+        "vnni",
+        lambda: int8.is_exact(Path("/proc/cpuinfo")),
+        "run on Linux, on a processor with AVX-VNNI or AVX-512 VNNI",
+    ),
     Capability(
         "opensearch",
         opensearch.is_there,

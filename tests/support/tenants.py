@@ -66,14 +66,12 @@ class Tenants:
                 token_match=self._random.choice((TokenMatch.ANY, TokenMatch.OFF)),
                 fusion=Fusion(k=self._random.choice((1, 2, 61)), sparse=self._random.choice((0.0, 1.0, 5.0))),
             )
+            dense = _unit(self._vectors, 384)
             yield Lookup(
                 Reader(tenant, self._random.choice(((), ("staff",), ("staff", "board")))),
                 _text(self._random),
                 QuestionVectors(
-                    "m",
-                    _unit(self._vectors, 384),
-                    _unit(self._vectors, 8, 128),
-                    np.arange(8, dtype=np.uint32),
+                    "m", dense, _unit(self._vectors, 8, 128), np.arange(8, dtype=np.uint32), dense
                 ),
                 self._random.choice((1, 10, 1000)),
                 resolve(parameters),

@@ -3,12 +3,20 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMode
+from sluice_api.objects.knowledge_base import (
+    Embedding,
+    Keyword,
+    KnowledgeBaseSpec,
+    OpenAIEmbedding,
+    SearchServer,
+    TeiEmbedding,
+)
 from sluice_api.objects.pipeline import (
     Audit,
     GenerateStep,
@@ -195,6 +203,8 @@ class Bench:
     retrieval: Retrieval = field(default=Retrieval())
     """The pipeline's parameters of retrieval."""
     more_knowledge_bases: tuple[str, ...] = ()
+    specs: Mapping[str, KnowledgeBaseSpec] = field(default_factory=dict)
+    """Of those knowledge bases that are not as by default."""
 
     def executor(self) -> Executor:
         policy = {**QUICK, "retries": self.retries}
@@ -222,6 +232,10 @@ class Bench:
             pipelines={"default": CompiledPipeline(version="1", spec=spec)},
             guardrail_policies={
                 "default": CompiledPolicy(version="1", spec=GuardrailPolicySpec(streaming=self.streaming))
+            },
+            knowledge_bases={
+                name: self.specs.get(name, KnowledgeBaseSpec())
+                for name in ("default", *self.more_knowledge_bases)
             },
         )
         ids = (f"run-{number}" for number in range(1000))
@@ -381,6 +395,29 @@ async def test_question_that_leans_is_rewritten_after_the_gate_and_before_retrie
     assert (detail["model_server"], detail["model"], detail["changed"]) == ("m", "double", True)
     assert detail["query_hash"] == digest(bench.world.rewritten)
     assert "kiln" not in str(bench.journal.events)
+
+
+ENDPOINT = {"url": "http://models", "dimension": 8}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        KnowledgeBaseSpec(embedding=Embedding(open_ai=OpenAIEmbedding(model="m", **ENDPOINT))),
+        KnowledgeBaseSpec(embedding=Embedding(tei=TeiEmbedding(**ENDPOINT))),
+        KnowledgeBaseSpec(keyword=Keyword(open_search=SearchServer(url="http://words"))),
+        KnowledgeBaseSpec(keyword=Keyword(elasticsearch=SearchServer(url="http://words"))),
+    ],
+)
+@pytest.mark.parametrize("place", ["default", "other"])
+async def test_question_that_goes_to_a_server_waits_for_the_gate(spec: KnowledgeBaseSpec, place: str):
+    bench = Bench(more_knowledge_bases=("other",), specs={place: spec})
+    bench.world.input_verdict = _verdict(Decision.BLOCK)
+    bench.world.wait["guard_input"] = 0.02
+    result = await _answer(bench, _request())
+    assert (result.state, bench.world.calls, bench.world.queries) == (RunState.BLOCKED, ["guard_input"], [])
+    bench.world.input_verdict = _verdict()
+    assert (await _answer(bench, _request())).state is RunState.ANSWERED
 
 
 async def test_nothing_is_rewritten_without_need():

@@ -49,6 +49,11 @@ class Snapshot(Model):
         """`sha256:` and the hex digest of `content`."""
         return "sha256:" + hashlib.sha256(self.content).hexdigest()
 
+    def leaves_the_machine(self, pipeline: PipelineSpec) -> bool:
+        """True where looking for a question sends its text to a server: an embedding endpoint, a keyword store."""
+        names = (pipeline.knowledge_base_ref, *pipeline.more_knowledge_base_refs)
+        return any(self.knowledge_bases[name].leaves_the_machine for name in names)
+
     @classmethod
     def parse(cls, content: bytes, digest: str) -> "Snapshot":
         """Reads a snapshot and checks its digest.

@@ -87,11 +87,13 @@ def _question_vectors(message: common_pb2.QuestionVectors) -> QuestionVectors:
     shape = (message.token_count, TOKEN_DIMENSION)
     if tokens.size != shape[0] * shape[1] or message.token_dimension not in (0, TOKEN_DIMENSION):
         raise InvalidArgument("the question's vectors have another shape", field="question_vectors")
+    dense = np.array(message.dense, np.float32)
     return QuestionVectors(
         message.model_digest,
-        np.array(message.dense, np.float32),
+        dense,
         tokens.reshape(shape),
         np.array(message.token_ids, np.uint32),
+        np.array(message.sentence, np.float32) if message.sentence else dense,
     )
 
 
@@ -104,6 +106,7 @@ def question_vectors_message(vectors: QuestionVectors) -> common_pb2.QuestionVec
         token_count=vectors.tokens.shape[0],
         token_dimension=vectors.tokens.shape[1],
         token_ids=vectors.token_ids.tolist(),
+        sentence=() if vectors.sentence is vectors.dense else vectors.sentence.tolist(),
     )
 
 

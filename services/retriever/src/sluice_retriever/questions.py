@@ -17,7 +17,7 @@ from sluice_retriever.domain.filter_words import written
 from sluice_retriever.domain.filtering import together
 from sluice_retriever.domain.matching import require_ids, token_match
 from sluice_retriever.domain.merging import merge
-from sluice_retriever.domain.model import Filter, Leg, Passage, QuestionVectors, Reader
+from sluice_retriever.domain.model import DENSE_DIMENSION, Filter, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import resolve
 from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
 from sluice_retriever.encoding.tokenizing import MAX_TOKENS
@@ -211,12 +211,13 @@ def _validate_vectors(vectors: QuestionVectors, encoder: KnowledgeBaseEncoder) -
     ids = vectors.token_ids
     if (
         vectors.dense.shape != (encoder.dense_dimension,)
+        or vectors.sentence.shape != (DENSE_DIMENSION,)
         or len(vectors.tokens) > MAX_TOKENS
         or len(ids) not in (0, len(vectors.tokens))
         or (ids > exact_tokens.MAX_TOKEN_ID).any()
     ):
         raise InvalidArgument("the question's vectors have another shape", field="question_vectors")
-    if not (np.isfinite(vectors.dense).all() and np.isfinite(vectors.tokens).all()):
+    if not all(np.isfinite(part).all() for part in (vectors.dense, vectors.tokens, vectors.sentence)):
         raise InvalidArgument("the question's vectors are not finite", field="question_vectors")
 
 

@@ -50,7 +50,9 @@ async def opened(settings: RetrieverSettings) -> AsyncIterator[Retriever]:
         ThreadPoolExecutor(settings.question_threads, "question") as question_threads,
         ThreadPoolExecutor(1, "ingestion") as ingestion_threads,
     ):
-        encoders = Encoders(settings.ingestion_threads, question_threads, ingestion_threads)
+        encoders = Encoders(
+            settings.ingestion_threads, question_threads, ingestion_threads, settings.secrets_dir
+        )
         root = settings.data_dir / "knowledge"
         embedded = EdgeEngine(root, settings.search_threads)
         embedded.start()
@@ -61,12 +63,13 @@ async def opened(settings: RetrieverSettings) -> AsyncIterator[Retriever]:
         knowledge_bases = KnowledgeBases(Engines(embedded, settings.secrets_dir), encoders, keywords)
         try:
             yield Retriever(
-                Questions(knowledge_bases, encoders.of(Embedding())),
+                Questions(knowledge_bases, await encoders.of(Embedding())),
                 Ingestion(knowledge_bases, Arrivals(fetcher, time.time), preparer),
                 knowledge_bases,
             )
         finally:
             await knowledge_bases.close()
+            await encoders.aclose()
 
 
 @asynccontextmanager

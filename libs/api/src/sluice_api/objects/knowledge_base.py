@@ -117,12 +117,15 @@ class EndpointEmbedding(Model):
     api_key_secret: Annotated[str, Field(max_length=253)] = ""
     """Name of a Secret (or of a file in the secrets directory) that holds the API key."""
     dimension: Annotated[int, Field(ge=8, le=8192)]
-    """Length of its vectors."""
+    """Length of its vectors; an answer of another length is refused."""
     query_prefix: Annotated[str, Field(max_length=512)] = ""
+    """Encoded before every question."""
     document_prefix: Annotated[str, Field(max_length=512)] = ""
+    """Encoded before every chunk."""
     batch: Annotated[int, Field(ge=1, le=2048)] = 32
     """Texts in one request."""
     timeout: Duration = 10.0
+    """For one request; a request that failed may be sent again."""
 
 
 class OpenAIEmbedding(EndpointEmbedding):
@@ -132,7 +135,7 @@ class OpenAIEmbedding(EndpointEmbedding):
 
 
 class TeiEmbedding(EndpointEmbedding):
-    """Text Embeddings Inference: `/embed`."""
+    """Text Embeddings Inference's `/embed`; the URL ends before that."""
 
 
 class Embedding(Model):
@@ -285,6 +288,13 @@ class KnowledgeBaseSpec(Model):
     expire_after: Duration | None = None
     """How long after its last ingestion a document is kept that names no time itself; for ever when absent."""
     deployment: Deployment = Deployment()
+
+    @property
+    def leaves_the_machine(self) -> bool:
+        """True where texts go to a server: to an endpoint that encodes them, or to a keyword store."""
+        embedding, keyword = self.embedding, self.keyword or Keyword.model_construct()
+        servers = (embedding.open_ai, embedding.tei, keyword.open_search, keyword.elasticsearch)
+        return any(server is not None for server in servers)
 
 
 class KnowledgeBase(SluiceObject):

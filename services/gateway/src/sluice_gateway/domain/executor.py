@@ -1,7 +1,8 @@
 """The Express executor: a run in process, every step journalled.
 
 guard_input ∥ retrieve → rerank → generate → guard_output, or
-guard_input → rewrite → retrieve → … where an engine rewrites the question
+guard_input → rewrite → retrieve → … where an engine rewrites the question, or
+guard_input → retrieve → … where a server embeds it or looks for its words
 """
 
 import asyncio
@@ -98,7 +99,10 @@ class Executor:
             request.pipeline,
             pipeline.spec.audit,
         )
-        return Run(self, self._services, recorder, pipeline, policy.streaming, request)
+        leaves = snapshot.leaves_the_machine(pipeline.spec)
+        return Run(
+            self, self._services, recorder, pipeline, policy.streaming, request, leaves_the_machine=leaves
+        )
 
     async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
         """A question that was not admitted, as a failed run of the one step `admit`."""
@@ -140,6 +144,8 @@ class Run:
         pipeline: CompiledPipeline,
         streaming: StreamingMode,
         request: RunRequest,
+        *,
+        leaves_the_machine: bool,
     ) -> None:
         self.run_id = recorder.run_id
         self._executor = executor
@@ -150,7 +156,9 @@ class Run:
         self._streaming = streaming if request.stream else StreamingMode.WITHHOLD
         self._request = request
         self._stepper = Stepper(recorder)
-        self._steps = Steps(self._stepper, services, pipeline.spec, request, asked(request.messages))
+        self._steps = Steps(
+            self._stepper, services, pipeline.spec, request, asked(request.messages), leaves_the_machine
+        )
         self._degraded = ""
         self._flags: tuple[Flag, ...] = ()
         self._ended = False

@@ -44,20 +44,23 @@ class Steps:
     spec: PipelineSpec
     request: RunRequest
     asked: Asked
+    leaves_the_machine: bool
+    """Retrieval sends the question's text to a server."""
 
     async def screen_and_retrieve(self) -> Retrieved:
-        """Both at once, unless an engine has to rewrite the question first: none sees what was not screened.
+        """Both at once, unless the question goes to an engine that rewrites it or to a server that helps to find:
+        none sees what was not screened.
 
         Raises:
             BlockedError: the input gate says no.
         """
-        rewrite = self.spec.steps.rewrite
-        if rewrite is None or not self.asked.leans:
+        rewrite = self.spec.steps.rewrite if self.asked.leans else None
+        if rewrite is None and not self.leaves_the_machine:
             return await self._screen_while_retrieving()
         verdict = await self._guard_input()
         if verdict.decision is Decision.BLOCK:
             raise BlockedError("guard_input", verdict)
-        query, degraded = await self._rewrite(rewrite)
+        query, degraded = await self._rewrite(rewrite) if rewrite else (self.asked.query, "")
         vectors, found = await self._retrieve(query)
         return Retrieved(verdict, query, vectors, found.passages, _reasons(degraded, _left_out(found)))
 

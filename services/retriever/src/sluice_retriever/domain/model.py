@@ -14,6 +14,7 @@ from sluice_retriever.domain.filtering import Range as Range
 Floats = npt.NDArray[np.float32]
 TokenIds = npt.NDArray[np.uint32]
 
+#: Of the built-in model's sentence vectors.
 DENSE_DIMENSION = 384
 TOKEN_DIMENSION = 128
 
@@ -82,7 +83,7 @@ class ChunkVectors:
     """A chunk's vectors; all rows are L2-normalised."""
 
     dense: Floats
-    """Shape (384,)."""
+    """Shape (dimension,), by the knowledge base's model."""
     tokens: Floats
     """Shape (tokens, 128)."""
     sentences: Floats
@@ -97,11 +98,13 @@ class QuestionVectors:
 
     model_digest: str
     dense: Floats
-    """Shape (384,)."""
+    """Shape (dimension,), by the knowledge base's model."""
     tokens: Floats
     """Shape (tokens, 128); no rows where only the dense vector was asked for."""
     token_ids: TokenIds
     """The built-in model's vocabulary ids, one for each row of `tokens`; none where who encoded them left them out."""
+    sentence: Floats
+    """Shape (384,), by the built-in model; equal to `dense` where that is the knowledge base's."""
 
 
 class Leg(StrEnum):

@@ -20,14 +20,20 @@ from sluice_retriever.domain.model import (
     QuestionVectors,
     TokenIds,
 )
+from sluice_retriever.encoding import int8
 from sluice_retriever.encoding.batching import batches
 from sluice_retriever.encoding.tokenizing import ASSETS, load_tokenizer
 
 #: Padded tokens in one forward pass of many texts: what fits into a core's cache is a fifth faster than 4096.
-_BATCH_TOKENS = 512
+BATCH_TOKENS = 512
 
 #: More of a question is not tokenised: the model would read none of it.
-_MAX_QUESTION_CHARACTERS = 16_384
+MAX_QUESTION_CHARACTERS = 16_384
+
+
+def encoded_text(context: str, chunk: Chunk) -> str:
+    """What a model reads of a chunk."""
+    return f"{context}\n{chunk.text}" if context else chunk.text
 
 
 class Encoder:
@@ -42,8 +48,9 @@ class Encoder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        model = model_path().read_bytes()
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        path = model_path()
+        model = path.read_bytes()
+        self._session = int8.session(path, model, options)
         self._projection: Floats = np.load(ASSETS / "token_projection.npy").astype(np.float32)
         self._tokenizer = load_tokenizer(truncate=True)
         self._threads = ThreadPoolExecutor(threads, "encoding")
@@ -52,17 +59,18 @@ class Encoder:
 
     def question(self, text: str, *, dense_only: bool = False) -> QuestionVectors:
         """The vectors of a question."""
-        encoding = self._tokenizer.encode(text[:_MAX_QUESTION_CHARACTERS])
+        encoding = self._tokenizer.encode(text[:MAX_QUESTION_CHARACTERS])
         states = self._forward([encoding])[0]
-        dense = _normalised(states.mean(axis=0))
+        sentence = normalised(states.mean(axis=0))
         if dense_only:
             none = np.empty((0, TOKEN_DIMENSION), np.float32)
-            return QuestionVectors(self.model_digest, dense, none, np.empty(0, np.uint32))
-        return QuestionVectors(self.model_digest, dense, self._project(states), _token_ids(encoding))
+            return QuestionVectors(self.model_digest, sentence, none, np.empty(0, np.uint32), sentence)
+        tokens, ids = self._project(states), _token_ids(encoding)
+        return QuestionVectors(self.model_digest, sentence, tokens, ids, sentence)
 
     def chunks(self, chunks: Sequence[tuple[str, Chunk]]) -> list[ChunkVectors]:
         """The vectors of chunks, each with the context line that is encoded before its text."""
-        texts = [f"{context}\n{chunk.text}" if context else chunk.text for context, chunk in chunks]
+        texts = [encoded_text(context, chunk) for context, chunk in chunks]
         encodings = self._tokenizer.encode_batch(texts)
 
         def encode(batch: Sequence[int]) -> list[tuple[int, ChunkVectors]]:
@@ -74,25 +82,25 @@ class Encoder:
             ]
 
         lengths = [len(encoding.ids) for encoding in encodings]
-        encoded = self._threads.map(encode, batches(lengths, _BATCH_TOKENS))
+        encoded = self._threads.map(encode, batches(lengths, BATCH_TOKENS))
         vectors = dict(itertools.chain.from_iterable(encoded))
         return [vectors[index] for index in range(len(chunks))]
 
     def token_states(self, texts: Sequence[str]) -> list[Floats]:
         """Unprojected, normalised token vectors; for training the projection."""
         return [
-            _normalised(states[1:-1]) for states in self._forward(self._tokenizer.encode_batch(list(texts)))
+            normalised(states[1:-1]) for states in self._forward(self._tokenizer.encode_batch(list(texts)))
         ]
 
     def _chunk_vectors(self, encoding: Encoding, states: Floats, chunk: Chunk, offset: int) -> ChunkVectors:
-        dense = _normalised(states.mean(axis=0))
+        dense = normalised(states.mean(axis=0))
         starts = np.array([start for start, _ in encoding.offsets])
         sentences = np.empty((len(chunk.sentences), DENSE_DIMENSION), np.float32)
         for row, span in enumerate(chunk.sentences):
             inside = (starts >= span.start + offset) & (starts < span.end + offset)
             inside[0] = inside[-1] = False  # [CLS] and [SEP] carry offset 0
             # A sentence past the model's limit has no tokens of its own; the chunk speaks for it.
-            sentences[row] = _normalised(states[inside].mean(axis=0)) if inside.any() else dense
+            sentences[row] = normalised(states[inside].mean(axis=0)) if inside.any() else dense
         return ChunkVectors(dense, self._project(states), sentences, _token_ids(encoding))
 
     def _forward(self, encodings: Sequence[Encoding]) -> list[Floats]:
@@ -108,14 +116,15 @@ class Encoder:
         return [states[row, : len(encoding.ids)] for row, encoding in enumerate(encodings)]
 
     def _project(self, states: Floats) -> Floats:
-        return _normalised(_normalised(states[1:-1]) @ self._projection)
+        return normalised(normalised(states[1:-1]) @ self._projection)
 
 
 def _token_ids(encoding: Encoding) -> TokenIds:
     return np.array(encoding.ids[1:-1], np.uint32)
 
 
-def _normalised(vectors: Floats) -> Floats:
+def normalised(vectors: Floats) -> Floats:
+    """The rows at length 1; a row of zeros stays one."""
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     result: Floats = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
     return result

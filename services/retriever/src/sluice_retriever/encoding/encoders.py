@@ -1,50 +1,147 @@
-"""The encoder of each knowledge base."""
+"""The encoder of each knowledge base: dense vectors by the model it names, all else by the built-in one."""
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from functools import cached_property
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from sluice_api.objects.knowledge_base import Embedding
 from sluice_retriever.domain.model import DENSE_DIMENSION, Chunk, ChunkVectors, QuestionVectors
-from sluice_retriever.encoding.encoder import Encoder
+from sluice_retriever.encoding.dense import DenseModel
+from sluice_retriever.encoding.encoder import Encoder, encoded_text
+from sluice_retriever.encoding.endpoint import Endpoint
+from sluice_retriever.encoding.folder import FolderModel
+from sluice_retriever.encoding.wire import OpenAIWire, TeiWire
+from sluice_servicekit import secrets
 
 
 class KnowledgeBaseEncoder:
-    """Encodes for one knowledge base."""
+    """Encodes for one knowledge base.
 
-    def __init__(self, encoder: Encoder, question_threads: Executor, ingestion_threads: Executor) -> None:
-        self._encoder = encoder
+    Args:
+        builtin: Makes token and sentence vectors, and the dense ones where there is no `dense`.
+        dense: The model that the knowledge base names.
+        question_threads: Where questions are encoded.
+        ingestion_threads: Where chunks are.
+    """
+
+    def __init__(
+        self,
+        builtin: Encoder,
+        dense: DenseModel | None,
+        question_threads: Executor,
+        ingestion_threads: Executor,
+    ) -> None:
+        self._builtin = builtin
+        self._dense = dense
         self._question_threads = question_threads
         self._ingestion_threads = ingestion_threads
-        self.model_digest = encoder.model_digest
-        self.dense_dimension = DENSE_DIMENSION
+        self.model_digest = _digest(builtin, dense)
+        """Names all that makes the vectors comparable."""
+        self.dense_dimension = dense.dimension if dense else DENSE_DIMENSION
+        self.leaves_the_machine = dense is not None and dense.leaves_the_machine
+        """True where texts go to an endpoint."""
 
     async def question(self, text: str, *, dense_only: bool = False) -> QuestionVectors:
-        """The vectors of a question."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._question_threads, lambda: self._encoder.question(text, dense_only=dense_only)
-        )
+        """The vectors of a question.
+
+        Raises:
+            ServiceError: the knowledge base's model fails, or cannot be reached in time.
+        """
+        loop = asyncio.get_running_loop()
+        encode = partial(self._builtin.question, text, dense_only=dense_only)
+        builtin = loop.run_in_executor(self._question_threads, encode)
+        if self._dense is None:
+            return await builtin
+        vectors, dense = await asyncio.gather(builtin, self._dense.question(text))
+        return replace(vectors, model_digest=self.model_digest, dense=dense)
 
     async def chunks(self, chunks: Sequence[tuple[str, Chunk]]) -> list[ChunkVectors]:
-        """The vectors of chunks, each with the context line that is encoded before its text."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._ingestion_threads, self._encoder.chunks, chunks
-        )
+        """The vectors of chunks, each with the context line that is encoded before its text.
+
+        Raises:
+            ServiceError: the knowledge base's model fails, or cannot be reached.
+        """
+        loop = asyncio.get_running_loop()
+        builtin = loop.run_in_executor(self._ingestion_threads, self._builtin.chunks, chunks)
+        if self._dense is None or not chunks:
+            return await builtin
+        texts = [encoded_text(context, chunk) for context, chunk in chunks]
+        vectors, dense = await asyncio.gather(builtin, self._dense.chunks(texts))
+        return [replace(each, dense=row) for each, row in zip(vectors, dense, strict=True)]
+
+    async def aclose(self) -> None:
+        """Lets go of connections and threads."""
+        if self._dense is not None:
+            await self._dense.aclose()
 
 
 class Encoders:
-    """All encoders, each loaded once."""
+    """All encoders, each loaded once.
 
-    def __init__(self, threads: int, question_threads: Executor, ingestion_threads: Executor) -> None:
+    Args:
+        threads: Chunks are encoded on so many threads by each local model.
+        question_threads: Where questions are encoded.
+        ingestion_threads: Where chunks are.
+        secrets_dir: Where endpoints' API keys are.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        question_threads: Executor,
+        ingestion_threads: Executor,
+        secrets_dir: Path | None = None,
+    ) -> None:
         self._threads = threads
         self._question_threads = question_threads
         self._ingestion_threads = ingestion_threads
+        self._secrets_dir = secrets_dir
+        self._builtin: Encoder | None = None
+        self._encoders: dict[Embedding, KnowledgeBaseEncoder] = {}
+        self._loading = asyncio.Lock()
 
-    @cached_property
-    def _builtin(self) -> KnowledgeBaseEncoder:
-        return KnowledgeBaseEncoder(Encoder(self._threads), self._question_threads, self._ingestion_threads)
+    async def of(self, embedding: Embedding) -> KnowledgeBaseEncoder:
+        """The encoder that a knowledge base names.
 
-    def of(self, embedding: Embedding) -> KnowledgeBaseEncoder:
-        """The encoder that a knowledge base names."""
-        return self._builtin
+        Raises:
+            FailedPrecondition: the model or the secret is not there, or cannot be used.
+        """
+        async with self._loading:
+            if embedding not in self._encoders:
+                self._encoders[embedding] = await asyncio.to_thread(self._load, embedding)
+            return self._encoders[embedding]
+
+    async def aclose(self) -> None:
+        """Lets go of connections and threads."""
+        for encoder in self._encoders.values():
+            await encoder.aclose()
+
+    def _load(self, embedding: Embedding) -> KnowledgeBaseEncoder:
+        self._builtin = self._builtin or Encoder(self._threads)
+        dense = self._dense(embedding)
+        return KnowledgeBaseEncoder(self._builtin, dense, self._question_threads, self._ingestion_threads)
+
+    def _dense(self, embedding: Embedding) -> DenseModel | None:
+        if embedding.onnx is not None:
+            threads = self._threads, self._question_threads, self._ingestion_threads
+            return FolderModel(embedding.onnx, *threads)
+        if (spec := embedding.open_ai) is not None:
+            return Endpoint(spec, OpenAIWire(spec.model), self._key(spec.api_key_secret))
+        if (tei := embedding.tei) is not None:
+            return Endpoint(tei, TeiWire(), self._key(tei.api_key_secret))
+        return None
+
+    def _key(self, secret: str) -> str:
+        return secrets.read(self._secrets_dir, secret, "the embedding")
+
+
+def _digest(builtin: Encoder, dense: DenseModel | None) -> str:
+    if dense is None:
+        return builtin.model_digest
+    identity = json.dumps([builtin.model_digest, dense.identity], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()

@@ -58,7 +58,7 @@ async def choose(backend: Backend, lookup: Lookup, fused: Sequence[Fused]) -> li
         if (record := found.get(point)) is None:
             continue
         payload = record.payload or {}
-        passage = points.passage(payload, score, legs, lookup.vectors.dense)
+        passage = points.passage(payload, score, legs, lookup.vectors.sentence)
         contents[point] = Chosen(payload, passage)
         candidates.append(
             Candidate(
@@ -91,7 +91,7 @@ async def join(backend: Backend, lookup: Lookup, chosen: Sequence[Chosen]) -> li
     width = reach(parameters.neighbours, parameters.parent)
     if not width:
         return [each.passage for each in chosen]
-    sentence = lookup.vectors.dense
+    sentence = lookup.vectors.sentence
     hits = [Hit(each.payload[Payload.WRITE], points.placed(each.payload, sentence)) for each in chosen]
     pieces: dict[str, list[Piece]] = {}
     for start in range(0, len(hits), _HITS):

@@ -140,7 +140,7 @@ class KnowledgeBases:
         self._building.add(name)
         try:
             manifest = await self._begun(home)
-            encoder = self._encoders.of(manifest.shape.embedding)
+            encoder = await self._encoders.of(manifest.shape.embedding)
             same_model = manifest.model_digest == home.manifest.model_digest
             stored = set(home.manifest.shape.tokens.match)
             same_vectors = same_model and stored.issuperset(manifest.shape.tokens.match)
@@ -213,7 +213,7 @@ class KnowledgeBases:
             manifest = await self._manifest(spec, engine, name)
             await engine.create(name, manifest, spec)
             await engine.put_in_force(name, manifest)
-        encoder = self._encoders.of(manifest.shape.embedding)
+        encoder = await self._encoders.of(manifest.shape.embedding)
         if encoder.model_digest != manifest.model_digest:
             raise FailedPrecondition(
                 f"knowledge base {name!r} was encoded by another model than its embedding now names;"
@@ -235,7 +235,7 @@ class KnowledgeBases:
         return wanted
 
     async def _manifest(self, spec: KnowledgeBaseSpec, engine: Engine, name: str) -> Manifest:
-        encoder = self._encoders.of(spec.embedding)
+        encoder = await self._encoders.of(spec.embedding)
         names = await engine.names(name)
         number = int(names[-1].removeprefix("g")) + 1 if names else 1
         return Manifest(

@@ -28,7 +28,7 @@ class Coded:
     """A chunk's vectors as they are stored."""
 
     dense: Floats
-    """Shape (384,), L2-normalised."""
+    """Shape (dimension,), L2-normalised."""
     tokens: Mapping[TokenMatch, npt.NDArray[np.uint8]]
     """For each way to match that is stored, rows; see `coding` and `exact_tokens`."""
     sentences: npt.NDArray[np.int8]

@@ -101,19 +101,6 @@ def drift(wanted: dict[str, models.VectorParams], found: models.CollectionParams
                 yield f"{name}.{what} is {theirs}, not {ours}"
 
 
-def _tokens(match: TokenMatch) -> models.VectorParams:
-    # Bytes with Euclid, as in the embedded engine: both hold the same codes. No graph: m=0 alone would still
-    # build those of payload values.
-    return models.VectorParams(
-        size=TOKEN_DIMENSIONS[match],
-        distance=models.Distance.EUCLID,
-        datatype=models.Datatype.UINT8,
-        on_disk=True,
-        multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
-        hnsw_config=models.HnswConfigDiff(m=0, payload_m=0),
-    )
-
-
 def _graph(graph: Graph) -> models.HnswConfigDiff:
     # Every query names a tenant: without the global graph, only each tenant's own is built, which is faster.
     return models.HnswConfigDiff(m=0, payload_m=0 if graph is Graph.OFF else 16)
