@@ -102,6 +102,8 @@ async def ask(questions: Questions, queries: dict[str, str], labels: Labels, par
             ranked = [passage for _, passage in sorted(placed, key=lambda pair: pair[0])]
             scores[f"{leg} (of the fused 50)"].append(ndcg(documents_of(ranked), labels[query]))
     for name, values in scores.items():
+        if not any(values):
+            continue  # of a leg that was not asked
         print(f"nDCG@{TOP} {name:<26} {statistics.fmean(values):.4f}  ({len(values)} questions)")
     for stage, taken in times.items():
         cuts = statistics.quantiles(taken, n=20)
