@@ -2,11 +2,12 @@
 
     make eval-retrieval DATA=folder
     .venv/bin/python bench/eval_retrieval.py --data FOLDER [--sets NAME …] [--split dev] [--whole] [--tune]
+        [--token-match exact]
 
 Each document is cut and stored as a knowledge base's is, and stands where its best chunk does. What is stored stays
 in .cache/evaluation, so that only the first run encodes. `--whole` adds what one vector for each document and BM25 over
 whole documents find. `--tune` looks for one set of parameters on the development questions alone and prints the best;
-the test's are not read by it.
+the test's are not read by it. `--token-match` asks with another way to match tokens, and stores what that needs.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation import whole
-from evaluation.asking import CACHE, all_candidates, ask, stored
+from evaluation.asking import CACHE, Asked, all_candidates, ask, stored
 from evaluation.labelled import EXPECTED, Collection, Split, read_collections
 from evaluation.measures import MEASURES, Interval, difference, scores
 from evaluation.plots import differences
@@ -25,7 +26,9 @@ from evaluation.tuning import LEG_LIMIT, attempt, describe, tuned
 from rich.console import Console
 from rich.table import Table
 
-from sluice_retriever.domain.parameters import resolve
+from sluice_api.objects.knowledge_base import KnowledgeBaseSpec, TokenVectors
+from sluice_api.objects.retrieval import Retrieval, TokenMatch
+from sluice_retriever.domain.parameters import Parameters, resolve
 
 #: A staged ranking may be this much under the best leg alone; on SciFact it is to reach this nDCG@10.
 _MARGIN, _TARGET = 0.02, 0.73
@@ -46,21 +49,25 @@ def main() -> None:
     parser.add_argument("--data", type=lambda given: Path(given) if given else None, required=True)
     parser.add_argument("--sets", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--split", type=Split, choices=list(Split), default=Split.TEST)
+    parser.add_argument("--token-match", type=TokenMatch, choices=list(TokenMatch), default=TokenMatch.ANY)
     parser.add_argument("--whole", action="store_true")
     parser.add_argument("--tune", action="store_true")
     arguments = parser.parse_args()
     collections = read_collections(arguments.data, arguments.sets)
+    parameters = resolve(Retrieval(token_match=arguments.token_match))
     if arguments.tune:
-        asyncio.run(tune(collections))
+        asyncio.run(tune(collections, parameters))
     else:
-        asyncio.run(measure(collections, arguments.split, with_whole=arguments.whole))
+        asyncio.run(measure(collections, arguments.split, parameters, with_whole=arguments.whole))
 
 
-async def measure(collections: Sequence[Collection], split: Split, *, with_whole: bool) -> None:
+async def measure(
+    collections: Sequence[Collection], split: Split, parameters: Parameters, *, with_whole: bool
+) -> None:
     """Prints every stage's numbers, and how sure the differences are."""
     better: dict[str, dict[str, Interval]] = {}
     for collection in collections:
-        values = await _values(collection, split, with_whole=with_whole)
+        values = await _values(collection, split, parameters, with_whole=with_whole)
         better[collection.name] = {
             leg: difference(values[STAGED]["nDCG@10"], values[leg]["nDCG@10"]) for leg in (*LEGS, RERANK)
         }
@@ -71,11 +78,11 @@ async def measure(collections: Sequence[Collection], split: Split, *, with_whole
     _CONSOLE.print(f"plot: {path}")
 
 
-async def tune(collections: Sequence[Collection]) -> None:
+async def tune(collections: Sequence[Collection], default: Parameters) -> None:
     """Prints the best sets of parameters and whether they are clearly better than the default."""
-    default, found = resolve(), {}
+    found = {}
     for collection in collections:
-        asked = await _ask(collection, Split.DEV, LEG_LIMIT)
+        asked = await _ask(collection, Split.DEV, all_candidates(default, LEG_LIMIT))
         found[collection.name] = {query: Candidates.of(row) for query, row in asked.items()}
     labels = {collection.name: collection.labels[Split.DEV] for collection in collections}
     present = attempt(default, found, labels)
@@ -91,15 +98,19 @@ async def tune(collections: Sequence[Collection]) -> None:
     _CONSOLE.print(f"best: {describe(best[0].parameters)}; {verdict}")
 
 
-async def _ask(collection: Collection, split: Split, leg_limit: int):  # type: ignore[no-untyped-def]
+async def _ask(collection: Collection, split: Split, parameters: Parameters) -> dict[str, Asked]:
     questions = {query: collection.questions[query] for query in collection.labels[split]}
-    async with stored(collection) as retriever:
-        return await ask(retriever, questions, all_candidates(resolve(), leg_limit), collection.name)
+    matches = {TokenMatch.ANY, parameters.token_match} - {TokenMatch.OFF}
+    spec = KnowledgeBaseSpec(tokens=TokenVectors(match=tuple(sorted(matches))))
+    async with stored(collection, spec) as retriever:
+        return await ask(retriever, questions, parameters, collection.name)
 
 
-async def _values(collection: Collection, split: Split, *, with_whole: bool) -> Values:
-    asked = await _ask(collection, split, resolve().leg_limit)
-    stages = rankings(asked, resolve())
+async def _values(
+    collection: Collection, split: Split, parameters: Parameters, *, with_whole: bool
+) -> Values:
+    asked = await _ask(collection, split, parameters)
+    stages = rankings(asked, parameters)
     if with_whole:
         stages |= whole.rankings(collection, {query: found.text for query, found in asked.items()})
     labels = collection.labels[split]

@@ -122,7 +122,7 @@ async def ingest(ingestion: Ingestion, documents: Sequence[Document], label: str
 
 
 def _key(collection: Collection, spec: KnowledgeBaseSpec) -> str:
-    probe = SparseEncoder().document(
+    probe = SparseEncoder(spec.sparse.language).document(
         "The quick brown foxes were jumping over 12 lazy dogs; the foxes' lair is near."
     )
     content = [collection.digest, spec.model_dump_json(), FORMAT, probe.indices, probe.values]

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from sluice_retriever.domain.model import (
-    DENSE_DIMENSION,
     TOKEN_DIMENSION,
     Chunk,
     ChunkVectors,
     QuestionVectors,
+    TokenIds,
 )
 from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
+from sluice_retriever.encoding.tokenizing import load_tokenizer
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS chunks (name BLOB PRIMARY KEY, dense BLOB, tokens BLOB, sentences BLOB) WITHOUT ROWID;
@@ -32,6 +33,7 @@ class RememberingEncoder(KnowledgeBaseEncoder):
         self._inner = encoder
         self.model_digest = encoder.model_digest
         self.dense_dimension = encoder.dense_dimension
+        self._tokenizer = load_tokenizer(truncate=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -45,29 +47,33 @@ class RememberingEncoder(KnowledgeBaseEncoder):
     async def chunks(self, chunks: Sequence[tuple[str, Chunk]]) -> list[ChunkVectors]:
         """The vectors of chunks, each with the context line that is encoded before its text."""
         names = [self._name(context, chunk) for context, chunk in chunks]
-        known = {name: vectors for name in names if (vectors := self._known(name)) is not None}
-        missing = {name: chunk for name, chunk in zip(names, chunks, strict=True) if name not in known}
+        missing = {name: chunk for name, chunk in zip(names, chunks, strict=True) if not self._has(name)}
         if missing:
-            for name, vectors in zip(missing, await self._inner.chunks(list(missing.values())), strict=True):
-                known[name] = vectors
+            encoded = await self._inner.chunks(list(missing.values()))
+            for name, vectors in zip(missing, encoded, strict=True):
                 self._keep(name, vectors)
-        return [known[name] for name in names]
+        # Read back, so that a first run stores what every other does.
+        texts = [f"{context}\n{chunk.text}" if context else chunk.text for context, chunk in chunks]
+        ids = [np.array(each.ids[1:-1], np.uint32) for each in self._tokenizer.encode_batch(texts)]
+        return [self._kept(name, token_ids) for name, token_ids in zip(names, ids, strict=True)]
+
+    def _has(self, name: bytes) -> bool:
+        return self._db.execute("SELECT 1 FROM chunks WHERE name = ?", (name,)).fetchone() is not None
 
     def _name(self, context: str, chunk: Chunk) -> bytes:
         spans = [[span.start, span.end] for span in chunk.sentences]
         return hashlib.sha256(json.dumps([self.model_digest, context, chunk.text, spans]).encode()).digest()
 
-    def _known(self, name: bytes) -> ChunkVectors | None:
+    def _kept(self, name: bytes, token_ids: TokenIds) -> ChunkVectors:
         row = self._db.execute(
             "SELECT dense, tokens, sentences FROM chunks WHERE name = ?", (name,)
         ).fetchone()
-        if row is None:
-            return None
         tokens, sentences = (np.frombuffer(blob, np.float16).astype(np.float32) for blob in row[1:])
         return ChunkVectors(
             np.frombuffer(row[0], np.float32),
             tokens.reshape(-1, TOKEN_DIMENSION),
-            sentences.reshape(-1, DENSE_DIMENSION),
+            sentences.reshape(-1, self.dense_dimension),
+            token_ids,
         )
 
     def _keep(self, name: bytes, vectors: ChunkVectors) -> None:

@@ -73,7 +73,7 @@ def grid(default: Parameters) -> Iterator[Parameters]:
             default,
             leg_limit=leg_limit,
             k=k,
-            token_match=TokenMatch.ANY if tokens else TokenMatch.OFF,
+            token_match=default.token_match if tokens else TokenMatch.OFF,
             weights={**default.weights, Leg.DENSE: 1.0, Leg.SPARSE: sparse, Leg.TOKENS: tokens},
         )
 
