@@ -99,6 +99,14 @@ bench-folder: setup ## Ingest Debian's own documentation, killed twice on the wa
 	bench/debian_docs.sh .cache/debian-docs
 	$(RUN) python bench/folder.py .cache/debian-docs
 
+.PHONY: eval-retrieval
+eval-retrieval: setup ## How well each stage of retrieval ranks: DATA=folder of labelled collections, ARGS=--tune to choose parameters
+	$(RUN) python bench/eval_retrieval.py --data "$(DATA)" $(ARGS)
+
+.PHONY: bench-retrieval
+bench-retrieval: setup ## What quantization, graph and ACORN cost and bring: DATA as above, ARGS="--vectors 10000" for less
+	$(RUN) python bench/retrieval.py --data "$(DATA)" $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what make and the demo have made
 	rm -rf .venv .tools .cache .sluice .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

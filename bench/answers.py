@@ -18,7 +18,7 @@ import httpx
 from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from retrieval_quality import read_corpus, read_labels, read_lines
+from evaluation.labelled import cut, read_documents, read_labels, read_lines
 
 from support.running import Running, running
 
@@ -36,7 +36,7 @@ def main() -> None:
     queries = {row["_id"]: row["text"] for row in read_lines(arguments.data / "queries.jsonl")}
     asked = list(labels)[: arguments.most]
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as up:
-        corpus = read_corpus(arguments.data / "corpus.jsonl", labels, arguments.documents)
+        corpus = cut(read_documents(arguments.data / "corpus.jsonl"), labels, arguments.documents)
         documents: list[Json] = [{"id": each.id, "title": each.title, "text": each.text} for each in corpus]
         for start in track(range(0, len(documents), 64), "ingesting"):
             up.ingest(documents[start : start + 64])

@@ -1,4 +1,4 @@
-"""What a keyword store adds to the fusion, on a labelled collection as `retrieval_quality.py` reads it.
+"""What a keyword store adds to the fusion, on a labelled collection in the layout that `eval_retrieval.py` says.
 
     python bench/keyword_quality.py --data FOLDER [--documents N] [--split train] [--questions N]
 
@@ -11,17 +11,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from retrieval_quality import (
-    KNOWLEDGE_BASE,
-    TENANT,
-    Labels,
-    documents_of,
-    ingest,
-    ndcg,
-    read_corpus,
-    read_labels,
-    read_lines,
-)
+from evaluation.asking import KNOWLEDGE_BASE, TENANT, ingest
+from evaluation.labelled import Labels, cut, read_documents, read_labels, read_lines
+from evaluation.measures import scores
 
 from sluice_api.objects.knowledge_base import EmbeddedKeyword, Keyword, KnowledgeBaseSpec
 from sluice_api.objects.retrieval import Fusion, Retrieval
@@ -55,20 +47,20 @@ def main() -> None:
 async def measure(data: Path, documents: int, split: str, questions: int) -> None:
     """Ingests and asks."""
     labels = read_labels(data / "qrels" / f"{split}.tsv")
-    corpus = read_corpus(data / "corpus.jsonl", labels, documents)
+    corpus = cut(read_documents(data / "corpus.jsonl"), labels, documents)
     queries = {row["_id"]: row["text"] for row in read_lines(data / "queries.jsonl")}
     spec = KnowledgeBaseSpec(keyword=Keyword(embedded=EmbeddedKeyword()))
     with tempfile.TemporaryDirectory() as folder:
         async with opened(RetrieverSettings(data_dir=Path(folder))) as retriever:
             await retriever.knowledge_bases.apply({KNOWLEDGE_BASE: spec})
-            await ingest(retriever.ingestion, corpus)
-            asked = list(labels)[: questions or None]
-            await ask(retriever.questions, {query: queries[query] for query in asked}, labels)
+            await ingest(retriever.ingestion, corpus, data.name)
+            asked = {query: labels[query] for query in list(labels)[: questions or None]}
+            await ask(retriever.questions, {query: queries[query] for query in asked}, asked)
 
 
 async def ask(questions: Questions, queries: dict[str, str], labels: Labels) -> None:
     """Asks every question with every fusion, encoded once."""
-    scores: dict[str, list[float]] = {name: [] for name in FUSIONS}
+    rankings: dict[str, dict[str, list[str]]] = {name: {} for name in FUSIONS}
     for query, text in queries.items():
         vectors = await questions.embed(text)
         for name, fusion in FUSIONS.items():
@@ -78,8 +70,9 @@ async def ask(questions: Questions, queries: dict[str, str], labels: Labels) -> 
             answer = await questions.search(search)
             if answer.degraded:
                 raise RuntimeError(f"{name}: {answer.degraded}")
-            scores[name].append(ndcg(documents_of(answer.passages), labels[query]))
-    for name, values in scores.items():
+            rankings[name][query] = list(dict.fromkeys(passage.document_id for passage in answer.passages))
+    for name, found in rankings.items():
+        values = scores(labels, found)["nDCG@10"].values()
         print(f"nDCG@10 {name:<28} {statistics.fmean(values):.4f}  ({len(values)} questions)")
 
 
