@@ -169,7 +169,7 @@ async def test_an_explanation_says_how_it_was_searched(short: "Client") -> None:
     assert explanation.knowledge_base == "short"
     assert explanation.candidates["dense"] == explanation.candidates["tokens"] == 24
     parameters = json.loads(explanation.parameters_json)
-    assert parameters["fusion"] == {"k": 61, "dense": 1.0, "sparse": 1.0, "tokens": 1.0, "keyword": 1.0}
+    assert parameters["fusion"] == {"k": 61, "dense": 1.0, "sparse": 1.0, "tokens": 1.0, "keyword": 0.5}
     assert parameters["keyword_timeout"] == "150ms"
     assert explanation.model_digest == found.question_vectors.model_digest
     assert explanation.generation == "g000001"

@@ -73,7 +73,7 @@ class Retrieval(Model):
     token_match: TokenMatch | None = None
     """`any` by default."""
     fusion: Fusion = Fusion()
-    """k is 2 and every weight 1 by default."""
+    """k is 2 and every weight 1 by default, but 0.5 for `keyword`, which is BM25 once more."""
     min_similarity: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
     """Drops passages none of whose sentences is this similar to the question; nothing is dropped by default."""
     max_per_document: Annotated[int, Field(ge=0, le=1000)] | None = None

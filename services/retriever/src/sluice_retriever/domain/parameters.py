@@ -12,7 +12,7 @@ DEFAULTS = Retrieval.model_validate(
         "oversampling": 3.0,
         "acorn": Acorn.AUTO,
         "token_match": TokenMatch.ANY,
-        "fusion": {"k": 2, "dense": 1.0, "sparse": 1.0, "tokens": 1.0, "keyword": 1.0},
+        "fusion": {"k": 2, "dense": 1.0, "sparse": 1.0, "tokens": 1.0, "keyword": 0.5},
         "min_similarity": -1.0,
         "max_per_document": 0,
         "diversity": 0.0,
