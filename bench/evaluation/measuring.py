@@ -195,7 +195,8 @@ def _labelled(windows: Windows, asked: Asked, found: Sequence[Sequence[int]]) ->
         if kept := {name: grade for name, grade in answers.items() if name in there}:
             labels[str(number)] = kept
             rankings[str(number)] = list(dict.fromkeys(windows.documents[row] for row in rows if row >= 0))
-    return float(np.mean(list(scores(labels, rankings)["nDCG@10"].values())))
+    values = list(scores(labels, rankings)["nDCG@10"].values())
+    return float(np.mean(values)) if values else math.nan
 
 
 def saved(vectors: Floats, path: Path) -> Path:

@@ -15,13 +15,14 @@ class Quantization(StrEnum):
     """How dense vectors are held in memory; originals stay on disk for rescoring."""
 
     BINARY_32X = "binary-32x"
-    """One bit a dimension, 8-bit queries."""
+    """One bit a dimension, 8-bit queries; recall@10 .94 with oversampling 3, .97 with 4."""
     BINARY_16X = "binary-16x"
-    """Two bits a dimension, 8-bit queries."""
+    """Two bits a dimension, 8-bit queries; recall@10 .98 with oversampling 3. In the embedded engine without a graph as
+    `binary-32x`."""
     TURBO = "turbo"
-    """Two-bit TurboQuant; needs Qdrant 1.18."""
+    """Two-bit TurboQuant; recall@10 .997 with oversampling 3; needs Qdrant 1.18."""
     SCALAR = "scalar"
-    """One byte a dimension."""
+    """One byte a dimension; recall@10 1.0 with oversampling 2. In the embedded engine without a graph as `none`."""
     NONE = "none"
     """Float32."""
 
