@@ -17,12 +17,12 @@ class Quantization(StrEnum):
     BINARY_32X = "binary-32x"
     """One bit a dimension, 8-bit queries; recall@10 .94 with oversampling 3, .97 with 4."""
     BINARY_16X = "binary-16x"
-    """Two bits a dimension, 8-bit queries; recall@10 .98 with oversampling 3. In the embedded engine without a graph as
-    `binary-32x`."""
+    """Two bits a dimension, 8-bit queries; recall@10 .98 with oversampling 3. In the embedded engine as `binary-32x` until
+    a rebuild."""
     TURBO = "turbo"
     """Two-bit TurboQuant; recall@10 .997 with oversampling 3; needs Qdrant 1.18."""
     SCALAR = "scalar"
-    """One byte a dimension; recall@10 1.0 with oversampling 2. In the embedded engine without a graph as `none`."""
+    """One byte a dimension; recall@10 1.0 with oversampling 2. In the embedded engine as `none` until a rebuild."""
     NONE = "none"
     """Float32."""
 
@@ -66,7 +66,7 @@ class Graph(StrEnum):
 class DenseVectors(Model):
     """The dense leg."""
 
-    quantization: Quantization = Quantization.BINARY_16X
+    quantization: Quantization = Quantization.TURBO
     graph: Graph = Graph.AUTO
 
 

@@ -28,9 +28,8 @@ class EdgeFilling:
     pool: WorkerPool
 
     async def finish(self) -> None:
-        """Builds the graph where there is to be one."""
-        if self.manifest.shape.dense.graph is Graph.ON:
-            await self.store.optimize()
+        """Makes codes that are made only at the end, and the graph where there is to be one."""
+        await self.store.optimize()
 
     async def close(self) -> None:
         """Ends the worker."""
