@@ -17,8 +17,8 @@ class Quantization(StrEnum):
     BINARY_32X = "binary-32x"
     """One bit a dimension, 8-bit queries; recall@10 .94 with oversampling 3, .97 with 4."""
     BINARY_16X = "binary-16x"
-    """Two bits a dimension, 8-bit queries; recall@10 .98 with oversampling 3. In the embedded engine as `binary-32x` until
-    a rebuild."""
+    """Two bits a dimension, 8-bit queries; recall@10 .98 with oversampling 3. In the embedded engine as `binary-32x`
+    until a rebuild."""
     TURBO = "turbo"
     """Two-bit TurboQuant; recall@10 .997 with oversampling 3; needs Qdrant 1.18."""
     SCALAR = "scalar"
