@@ -23,9 +23,12 @@ demo: setup ## The same, then stop
 	$(RUN) sluice quickstart --exit
 
 ##@ Check
+# Tests wait for processes much of the time; two cores are busy with three of them.
+WORKERS := 3
+
 .PHONY: test
 test: setup ## All tests that need no root
-	$(RUN) pytest -q $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 OPENSEARCH := .cache/opensearch
 

@@ -1,24 +1,37 @@
 """For all tests."""
 
 import os
+from functools import partial
+from typing import Any
 
 import pytest
 
 from support.capabilities import CAPABILITIES, VARIABLE, Needs
-from support.tables import ReportTable, Tables
+from support.tables import ReportTable, Tables, add_table
 
 pytest_plugins = ["pytester"]
 
 
+class Share:
+    """Tells the processes that run tests side by side what this one was told."""
+
+    def __init__(self, required: str) -> None:
+        self._required = required
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[VARIABLE] = self._required
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # It is this run's alone: what the tests start would take it for a setting that nothing reads.
-    config.pluginmanager.register(Needs(CAPABILITIES, os.environ.pop(VARIABLE, "")))
-    config.pluginmanager.register(Tables(), "tables")
+    given = getattr(config, "workerinput", os.environ).pop(VARIABLE, "")
+    config.pluginmanager.register(Share(given))
+    config.pluginmanager.register(Needs(CAPABILITIES, given))
+    config.pluginmanager.register(Tables())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def report_table(request: pytest.FixtureRequest) -> ReportTable:
     """Adds a table to the end of the report."""
-    tables = request.config.pluginmanager.get_plugin("tables")
-    assert isinstance(tables, Tables)
-    return tables.add
+    return partial(add_table, request.node)
