@@ -58,7 +58,7 @@ def test_callers_who_leave_leave_nothing_behind(tmp_path: Path):
                 lines = http.get("/metrics").text.splitlines()
             return next(line for line in lines if line.startswith("sluice_gateway_in_flight "))
 
-        until(lambda: in_flight().endswith(" 0.0"), 20, "no run is going on")
+        until(lambda: in_flight().endswith(" 0.0"), 60, "no run is going on")
         with up.http() as http:
             runs = http.get("/v1/runs?limit=1000").json()["runs"]
         assert {run["state"] for run in runs} <= END_STATES
