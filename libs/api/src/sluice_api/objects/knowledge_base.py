@@ -59,7 +59,7 @@ class Graph(StrEnum):
     AUTO = "auto"
     """On a Qdrant server; the embedded engine scans."""
     ON = "on"
-    """Also in the embedded engine, when the knowledge base is rebuilt: worth it above some 100,000 chunks."""
+    """Also in the embedded engine, when the knowledge base is rebuilt: faster from some 20,000 chunks on."""
     OFF = "off"
 
 
