@@ -14,8 +14,9 @@ import numpy as np
 import qdrant_edge as edge
 from qdrant_client import models
 
+from sluice_api.filtering import Filter, Match
 from sluice_api.objects.knowledge_base import DenseVectors, Graph, KnowledgeBaseSpec, Quantization
-from sluice_retriever.domain.model import DENSE_DIMENSION, Filter, Floats, Match, Reader
+from sluice_retriever.domain.model import DENSE_DIMENSION, Floats, Reader
 from sluice_retriever.store import filters
 from sluice_retriever.store.edge import schema
 from sluice_retriever.store.edge.backend import EdgeBackend

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
+from sluice_api.filtering import Condition, Filter, Match, Range
 from sluice_api.objects.knowledge_base import Quantization
-from sluice_retriever.domain.model import Condition, Filter, Match, Range, Reader
+from sluice_retriever.domain.model import Reader
 from sluice_retriever.store import coding, exact_tokens, filters
 from sluice_retriever.store.backend import Hit
 from sluice_retriever.store.schema import Payload, Vector

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sluice_api import datetimes
-from sluice_retriever.domain.filtering import (
+from sluice_api.filtering import (
     BOUNDS,
     Condition,
     DatetimeRange,

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from sluice_api.filtering import Leaf, leaves
 from sluice_api.objects.knowledge_base import MetadataField
 from sluice_gateway.domain.filters import read
 from sluice_gateway.filter_conversion import filter_message
-from sluice_retriever.domain.filtering import Leaf, leaves
 from sluice_retriever.domain.self_query import extract
 from sluice_retriever.filter_conversion import filter_
 

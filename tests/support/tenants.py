@@ -9,17 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from qdrant_client import models
 
+from sluice_api.filtering import Filter, Match, Range
 from sluice_api.objects.retrieval import Fusion, Retrieval, TokenMatch
-from sluice_retriever.domain.model import (
-    Chunk,
-    ChunkVectors,
-    Filter,
-    Match,
-    QuestionVectors,
-    Range,
-    Reader,
-    Span,
-)
+from sluice_retriever.domain.model import Chunk, ChunkVectors, QuestionVectors, Reader, Span
 from sluice_retriever.domain.parameters import resolve
 from sluice_retriever.store import coding
 from sluice_retriever.store.bm25 import SparseEncoder

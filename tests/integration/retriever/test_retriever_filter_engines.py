@@ -13,13 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from qdrant_client import QdrantClient, models
 
-from sluice_api.objects.knowledge_base import FieldType, MetadataField
-from sluice_gateway.domain.filters import read
-from sluice_gateway.filter_conversion import filter_message
-from sluice_retriever import filter_conversion
-from sluice_retriever.domain import fields
-from sluice_retriever.domain.filter_words import written
-from sluice_retriever.domain.filtering import (
+from sluice_api.filtering import (
     Condition,
     DatetimeRange,
     Empty,
@@ -32,6 +26,12 @@ from sluice_retriever.domain.filtering import (
     Range,
     Words,
 )
+from sluice_api.objects.knowledge_base import FieldType, MetadataField
+from sluice_gateway.domain.filters import read
+from sluice_gateway.filter_conversion import filter_message
+from sluice_retriever import filter_conversion
+from sluice_retriever.domain import fields
+from sluice_retriever.domain.filter_words import written
 from sluice_retriever.domain.filters import validate
 from sluice_retriever.domain.metadata import boolean_fields
 from sluice_retriever.domain.model import Reader

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from sluice.retriever.v1 import retriever_pb2
-from sluice_gateway.domain.filtering import (
-    Boolean,
+from sluice_api.filtering import (
     Condition,
     DatetimeRange,
     Empty,
+    Filter,
     GeoBox,
     GeoRadius,
     Match,
@@ -24,14 +24,14 @@ from sluice_servicekit.errors import InvalidArgument
 
 
 def test_plain_form_is_equality():
-    assert read({"lang": "en", "year": [2024, 2025]}) == Boolean(
+    assert read({"lang": "en", "year": [2024, 2025]}) == Filter(
         must=(Match("lang", ("en",)), Match("year", (2024, 2025)))
     )
 
 
 def test_plain_form_takes_operators_too():
-    assert read({"year": {"gte": 2020, "lt": 2024.5}, "lang": {"ne": "en"}}) == Boolean(
-        must=(Range("year", {"gte": 2020.0, "lt": 2024.5}), Boolean(must_not=(Match("lang", ("en",)),)))
+    assert read({"year": {"gte": 2020, "lt": 2024.5}, "lang": {"ne": "en"}}) == Filter(
+        must=(Range("year", **{"gte": 2020.0, "lt": 2024.5}), Filter(must_not=(Match("lang", ("en",)),)))
     )
 
 
@@ -43,20 +43,20 @@ def test_written_out_and_qdrants_words_are_the_same():
     }
     plain = {"and": [{"lang": "en"}], "not": {"year": {"lt": 2000}}}
     assert read(ours) == read(theirs)
-    assert read(theirs).must_not == (Range("year", {"lt": 2000.0}),)
-    assert read(plain).must == (Boolean(must=(Match("lang", ("en",)),)),)
-    assert read(plain).must_not == (Boolean(must=(Range("year", {"lt": 2000.0}),)),)
+    assert read(theirs).must_not == (Range("year", **{"lt": 2000.0}),)
+    assert read(plain).must == (Filter(must=(Match("lang", ("en",)),)),)
+    assert read(plain).must_not == (Filter(must=(Range("year", **{"lt": 2000.0}),)),)
 
 
 def test_one_condition_needs_no_list():
     assert read({"field": "lang", "eq": "en"}) == read({"key": "lang", "match": {"value": "en"}})
-    assert read({"field": "lang", "eq": "en"}) == Boolean(must=(Match("lang", ("en",)),))
-    assert read({"field": "a", "name": "b"}) == Boolean(must=(Match("field", ("a",)), Match("name", ("b",))))
+    assert read({"field": "lang", "eq": "en"}) == Filter(must=(Match("lang", ("en",)),))
+    assert read({"field": "a", "name": "b"}) == Filter(must=(Match("field", ("a",)), Match("name", ("b",))))
 
 
 def test_nesting():
     inner = {"or": [{"field": "a", "eq": 1}, {"field": "a", "in": [2, 3]}]}
-    assert read({"must": [inner]}).must == (Boolean(should=(Match("a", (1,)), Match("a", (2, 3)))),)
+    assert read({"must": [inner]}).must == (Filter(should=(Match("a", (1,)), Match("a", (2, 3)))),)
 
 
 UTC_MARCH = datetime(2024, 3, 1, tzinfo=UTC)
@@ -70,26 +70,26 @@ BOX = {"top_left": {"lat": 53, "lon": 13}, "bottom_right": {"lat": 52, "lon": 14
         ({"eq": 2024.0}, Match("a", (2024,))),
         ({"eq": True}, Match("a", (True,))),
         ({"any": ["x", "y"]}, Match("a", ("x", "y"))),
-        ({"all": ["x", "y"]}, Boolean(must=(Match("a", ("x",)), Match("a", ("y",))))),
-        ({"none": ["x", "y"]}, Boolean(must_not=(Match("a", ("x", "y")),))),
-        ({"not_in": ["x", "y"]}, Boolean(must_not=(Match("a", ("x", "y")),))),
+        ({"all": ["x", "y"]}, Filter(must=(Match("a", ("x",)), Match("a", ("y",))))),
+        ({"none": ["x", "y"]}, Filter(must_not=(Match("a", ("x", "y")),))),
+        ({"not_in": ["x", "y"]}, Filter(must_not=(Match("a", ("x", "y")),))),
         ({"contains": "open source"}, Words("a", "open source")),
         ({"match": {"text": "open source"}}, Words("a", "open source")),
-        ({"exists": True}, Boolean(must_not=(Empty("a"),))),
+        ({"exists": True}, Filter(must_not=(Empty("a"),))),
         ({"exists": False}, Empty("a")),
         ({"is_empty": True}, Empty("a")),
         (
             {"gte": 1, "ne": 3},
-            Boolean(must=(Range("a", {"gte": 1.0}), Boolean(must_not=(Match("a", (3,)),)))),
+            Filter(must=(Range("a", **{"gte": 1.0}), Filter(must_not=(Match("a", (3,)),)))),
         ),
-        ({"gte": "2024-03-01"}, DatetimeRange("a", {"gte": UTC_MARCH})),
-        ({"lt": "2024-03-01T01:00:00+01:00"}, DatetimeRange("a", {"lt": UTC_MARCH})),
+        ({"gte": "2024-03-01"}, DatetimeRange("a", **{"gte": UTC_MARCH})),
+        ({"lt": "2024-03-01T01:00:00+01:00"}, DatetimeRange("a", **{"lt": UTC_MARCH})),
         (
             {"gt": "2024-02-29", "lt": "2024-03-01T00:00:00"},
-            DatetimeRange("a", {"gte": UTC_MARCH, "lt": UTC_MARCH}),
+            DatetimeRange("a", **{"gte": UTC_MARCH, "lt": UTC_MARCH}),
         ),
-        ({"lte": "2024-02-29"}, DatetimeRange("a", {"lt": UTC_MARCH})),
-        ({"range": {"lte": "2024-02-29"}}, DatetimeRange("a", {"lt": UTC_MARCH})),
+        ({"lte": "2024-02-29"}, DatetimeRange("a", **{"lt": UTC_MARCH})),
+        ({"range": {"lte": "2024-02-29"}}, DatetimeRange("a", **{"lt": UTC_MARCH})),
         (
             {"geo_radius": {"center": {"lat": 52.5, "lon": 13.4}, "radius": 500}},
             GeoRadius("a", Point(52.5, 13.4), 500.0),

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from sluice_api.objects.knowledge_base import FieldType, MetadataField
-from sluice_retriever.domain import fields
-from sluice_retriever.domain.filtering import (
+from sluice_api.filtering import (
     DatetimeRange,
     Empty,
     Filter,
@@ -18,6 +16,8 @@ from sluice_retriever.domain.filtering import (
     Range,
     Words,
 )
+from sluice_api.objects.knowledge_base import FieldType, MetadataField
+from sluice_retriever.domain import fields
 from sluice_retriever.domain.filters import validate
 from sluice_servicekit.errors import InvalidArgument
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sluice.retriever.v1 import retriever_pb2
-from sluice_retriever.domain.filtering import (
+from sluice_api.filtering import (
     DatetimeRange,
     Empty,
     Filter,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_api.filtering import DatetimeRange, Filter, Leaf, Match, Range
 from sluice_api.objects.knowledge_base import FieldType, MetadataField
-from sluice_retriever.domain.filtering import DatetimeRange, Filter, Leaf, Match, Range
 from sluice_retriever.domain.filters import validate
 from sluice_retriever.domain.self_query import SelfQuery, extract
 from support.self_queries import TODAY, Asked, labelled

@@ -5,10 +5,10 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sluice.retriever.v1 import retriever_pb2
-from sluice_gateway.domain import filtering
+from sluice_api import filtering
 
 
-def filter_message(content: filtering.Boolean) -> retriever_pb2.Filter:
+def filter_message(content: filtering.Filter) -> retriever_pb2.Filter:
     """A filter as a message."""
     return retriever_pb2.Filter(
         must=[_condition(condition) for condition in content.must],
@@ -29,9 +29,11 @@ def _unplaced(content: filtering.Condition) -> retriever_pb2.Condition:
             values = [_value(value) for value in content.any_of]
             return retriever_pb2.Condition(match=retriever_pb2.Match(field=field, any_of=values))
         case filtering.Range(field=field):
-            return retriever_pb2.Condition(range=retriever_pb2.Range(field=field, **content.bounds))
+            return retriever_pb2.Condition(
+                range=retriever_pb2.Range(field=field, **filtering.bounds(content))
+            )
         case filtering.DatetimeRange(field=field):
-            times = {name: _timestamp(moment) for name, moment in content.bounds.items()}
+            times = {name: _timestamp(moment) for name, moment in filtering.bounds(content).items()}
             return retriever_pb2.Condition(datetime_range=retriever_pb2.DatetimeRange(field=field, **times))
         case filtering.GeoRadius(field=field):
             circle = retriever_pb2.GeoRadius(
@@ -45,7 +47,7 @@ def _unplaced(content: filtering.Condition) -> retriever_pb2.Condition:
             return retriever_pb2.Condition(words=retriever_pb2.Words(field=field, text=content.text))
         case filtering.Empty(field=field):
             return retriever_pb2.Condition(empty=retriever_pb2.Empty(field=field))
-        case filtering.Boolean():
+        case filtering.Filter():
             return retriever_pb2.Condition(filter=filter_message(content))
 
 

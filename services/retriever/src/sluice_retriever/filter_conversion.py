@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sluice.retriever.v1 import retriever_pb2
-from sluice_retriever.domain.filtering import (
+from sluice_api.filtering import (
     BOUNDS,
     Condition,
     DatetimeRange,

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from prometheus_client import Histogram
 
+from sluice_api.filtering import Filter, together
 from sluice_api.objects.knowledge_base import MetadataField
 from sluice_api.objects.retrieval import Acorn, Retrieval
 from sluice_retriever.domain import filters
 from sluice_retriever.domain.explanation import Explanation
 from sluice_retriever.domain.filter_words import written
-from sluice_retriever.domain.filtering import together
 from sluice_retriever.domain.matching import require_ids, token_match
 from sluice_retriever.domain.merging import merge
-from sluice_retriever.domain.model import DENSE_DIMENSION, Filter, Leg, Passage, QuestionVectors, Reader
+from sluice_retriever.domain.model import DENSE_DIMENSION, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import resolve
 from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
 from sluice_retriever.encoding.tokenizing import MAX_TOKENS

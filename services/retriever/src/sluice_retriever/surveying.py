@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sluice_api.filtering import Filter, leaves
 from sluice_api.objects.knowledge_base import FieldType
 from sluice_api.objects.retrieval import Acorn, SelfQuery
 from sluice_retriever.domain import acorn, self_query
-from sluice_retriever.domain.filtering import Filter, leaves
 from sluice_retriever.domain.model import Reader
 from sluice_retriever.domain.parameters import Parameters
 from sluice_retriever.store.knowledge_bases import Home

@@ -6,12 +6,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sluice_api import datetimes
-from sluice_gateway.domain.filtering import (
+from sluice_api.filtering import (
     BOUNDS,
-    Boolean,
     Condition,
     DatetimeRange,
     Empty,
+    Filter,
     GeoBox,
     GeoRadius,
     Match,
@@ -42,7 +42,8 @@ def conditions(field: str, operators: dict[str, Any], path: str) -> Condition:
         known = ", ".join((*_OPERATORS, *BOUNDS))
         raise InvalidArgument(f"{min(unknown, key=str)!r} is no operator; there are {known}", field=path)
     found: list[Condition] = []
-    if bounds := {name: operators[name] for name in BOUNDS if name in operators}:
+    bounds: dict[str, Any] = {name: operators[name] for name in BOUNDS if name in operators}
+    if bounds:
         found.append(_range(field, bounds, path))
     found += (
         read(field, operators[name], f"{path}.{name}")
@@ -51,7 +52,7 @@ def conditions(field: str, operators: dict[str, Any], path: str) -> Condition:
     )
     if not found:
         raise InvalidArgument(f"a condition needs one of {', '.join((*_OPERATORS, *BOUNDS))}", field=path)
-    return found[0] if len(found) == 1 else Boolean(must=tuple(found), path=path)
+    return found[0] if len(found) == 1 else Filter(must=tuple(found), path=path)
 
 
 def one_of(field: str, values: Any, path: str) -> Match:
@@ -92,7 +93,7 @@ def _equal(field: str, value: Any, path: str) -> Condition:
 
 
 def _all_of(field: str, values: Any, path: str) -> Condition:
-    return Boolean(
+    return Filter(
         must=tuple(Match(field, (value,), path=path) for value in _scalars(values, path)), path=path
     )
 
@@ -165,10 +166,11 @@ def _range(field: str, bounds: dict[str, Any], path: str) -> Condition:
         read = dict(_time_bound(name, value, f"{path}.{name}") for name, value in bounds.items())
         if len(read) < len(bounds):
             raise InvalidArgument("a range has one lower and one upper bound for dates", field=path)
-        return DatetimeRange(field, read, path=path)
+        return DatetimeRange(field, **read, path=path)
     if any(times):
         raise InvalidArgument("the bounds of a range are all numbers or all times", field=path)
-    return Range(field, {name: _number(value, f"{path}.{name}") for name, value in bounds.items()}, path=path)
+    numbers = {name: _number(value, f"{path}.{name}") for name, value in bounds.items()}
+    return Range(field, **numbers, path=path)
 
 
 def _time_bound(name: str, text: str, path: str) -> tuple[str, datetime]:
@@ -185,8 +187,8 @@ def _time_bound(name: str, text: str, path: str) -> tuple[str, datetime]:
     return name, datetimes.midnight(moment)
 
 
-def _negated(condition: Condition, path: str) -> Boolean:
-    return Boolean(must_not=(condition,), path=path)
+def _negated(condition: Condition, path: str) -> Filter:
+    return Filter(must_not=(condition,), path=path)
 
 
 def _scalars(values: Any, path: str) -> tuple[Scalar, ...]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from sluice_api.filtering import Condition, Empty, Filter
 from sluice_gateway.domain.filter_operators import OPERATORS, conditions, is_text, one_of
-from sluice_gateway.domain.filtering import Boolean, Condition, Empty
 from sluice_servicekit.errors import InvalidArgument
 
 #: So deep may a filter be nested.
@@ -19,7 +19,7 @@ _PARTS = {
 }
 
 
-def read(content: Any, path: str = "filter", depth: int = 1) -> Boolean:
+def read(content: Any, path: str = "filter", depth: int = 1) -> Filter:
     """Reads a filter.
 
         {"lang": "en", "year": [2024, 2025], "price": {"lt": 50}}
@@ -36,11 +36,11 @@ def read(content: Any, path: str = "filter", depth: int = 1) -> Boolean:
     if content.keys() & _PARTS.keys():
         return _boolean(content, path, depth)
     if _is_condition(content):
-        return Boolean(must=(_condition(content, path, depth),), path=path)
-    return Boolean(must=tuple(_plain(field, value, path) for field, value in content.items()), path=path)
+        return Filter(must=(_condition(content, path, depth),), path=path)
+    return Filter(must=tuple(_plain(field, value, path) for field, value in content.items()), path=path)
 
 
-def _boolean(content: dict[str, Any], path: str, depth: int) -> Boolean:
+def _boolean(content: dict[str, Any], path: str, depth: int) -> Filter:
     parts: dict[str, tuple[Condition, ...]] = {}
     for name, entries in content.items():
         part = _PARTS.get(name)
@@ -49,7 +49,7 @@ def _boolean(content: dict[str, Any], path: str, depth: int) -> Boolean:
         if part in parts:
             raise InvalidArgument(f"{name!r} says what another word has said; give one of them", field=path)
         parts[part] = _conditions(entries, f"{path}.{name}", depth)
-    return Boolean(**parts, path=path)
+    return Filter(**parts, path=path)
 
 
 def _conditions(content: Any, path: str, depth: int) -> tuple[Condition, ...]:

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from sluice_api import datetimes
-from sluice_api.objects.knowledge_base import FieldType, MetadataField
-from sluice_retriever.domain.filtering import (
+from sluice_api.filtering import (
     DatetimeRange,
     Empty,
     GeoBox,
@@ -14,6 +13,7 @@ from sluice_retriever.domain.filtering import (
     Range,
     Words,
 )
+from sluice_api.objects.knowledge_base import FieldType, MetadataField
 from sluice_retriever.domain.metadata import Json
 from sluice_servicekit.errors import InvalidArgument
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from sluice_retriever.domain.filtering import (
-    BOUNDS,
+from sluice_api.filtering import (
     Condition,
     DatetimeRange,
     Empty,
@@ -14,6 +13,7 @@ from sluice_retriever.domain.filtering import (
     Point,
     Range,
     Words,
+    bounds,
 )
 
 
@@ -38,10 +38,10 @@ def _asked(condition: Condition) -> dict[str, Any]:
         case Match():
             return {"in": list(condition.any_of)}
         case Range():
-            return {name: bound for name in BOUNDS if (bound := getattr(condition, name)) is not None}
+            return bounds(condition)
         case DatetimeRange():
-            bounds = {name: bound for name in BOUNDS if (bound := getattr(condition, name)) is not None}
-            return {name: bound.isoformat().replace("+00:00", "Z") for name, bound in bounds.items()}
+            times = bounds(condition).items()
+            return {name: moment.isoformat().replace("+00:00", "Z") for name, moment in times}
         case GeoRadius():
             return {"geo_radius": {"center": _point(condition.center), "radius": condition.radius}}
         case GeoBox():

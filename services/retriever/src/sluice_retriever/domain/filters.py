@@ -4,9 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from sluice_api.objects.knowledge_base import MetadataField
-from sluice_retriever.domain import fields
-from sluice_retriever.domain.filtering import (
+from sluice_api.filtering import (
     BOUNDS,
     Condition,
     DatetimeRange,
@@ -19,7 +17,10 @@ from sluice_retriever.domain.filtering import (
     Point,
     Range,
     Words,
+    bounds,
 )
+from sluice_api.objects.knowledge_base import MetadataField
+from sluice_retriever.domain import fields
 from sluice_servicekit.errors import InvalidArgument
 
 MAX_CONDITIONS = 64
@@ -86,10 +87,10 @@ def _wrong_values(condition: Match) -> str:
 
 
 def _wrong_bounds(condition: Range | DatetimeRange) -> str:
-    bounds = [value for name in BOUNDS if (value := getattr(condition, name)) is not None]
-    if not bounds:
+    given = bounds(condition).values()
+    if not given:
         return f"a range needs at least one of {', '.join(BOUNDS)}"
-    if not all(math.isfinite(bound) for bound in bounds if isinstance(bound, float)):
+    if not all(math.isfinite(bound) for bound in given if isinstance(bound, float)):
         return "a bound is a finite number"
     return ""
 

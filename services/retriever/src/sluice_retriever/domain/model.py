@@ -6,11 +6,6 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from sluice_retriever.domain.filtering import Condition as Condition
-from sluice_retriever.domain.filtering import Filter as Filter
-from sluice_retriever.domain.filtering import Match as Match
-from sluice_retriever.domain.filtering import Range as Range
-
 Floats = npt.NDArray[np.float32]
 TokenIds = npt.NDArray[np.uint32]
 

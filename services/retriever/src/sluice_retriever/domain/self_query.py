@@ -14,8 +14,8 @@ from datetime import date
 from itertools import pairwise
 
 from sluice_api.datetimes import midnight
+from sluice_api.filtering import Condition, DatetimeRange, Filter, Match, Range
 from sluice_api.objects.knowledge_base import FieldType, MetadataField
-from sluice_retriever.domain.filtering import Condition, DatetimeRange, Filter, Match, Range
 from sluice_retriever.domain.phrases import dates, numbers
 from sluice_retriever.domain.phrases.naming import Reading, date_field, number_field, of_years
 from sluice_retriever.domain.phrases.values import booleans, values_named

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from qdrant_client import models
 
-from sluice_api.objects.knowledge_base import FieldType, MetadataField
-from sluice_retriever.domain import fields
-from sluice_retriever.domain.filtering import (
+from sluice_api.filtering import (
     BOUNDS,
     Condition,
     DatetimeRange,
@@ -20,6 +18,8 @@ from sluice_retriever.domain.filtering import (
     Range,
     Words,
 )
+from sluice_api.objects.knowledge_base import FieldType, MetadataField
+from sluice_retriever.domain import fields
 from sluice_retriever.store.schema import Payload
 
 #: Degrees of longitude. The engine's geo index loses what lies in a box of 315 or more, so wide ones are asked for as

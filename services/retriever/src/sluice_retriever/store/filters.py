@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from qdrant_client import models
 
-from sluice_retriever.domain.filtering import Filter
+from sluice_api.filtering import Filter
 from sluice_retriever.domain.model import Reader
 from sluice_retriever.store import conditions
 from sluice_retriever.store.schema import Payload

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sluice_api.filtering import Filter
 from sluice_api.objects.retrieval import TokenMatch
-from sluice_retriever.domain.model import Chunk, Filter, Floats, Leg, Passage, QuestionVectors, Reader
+from sluice_retriever.domain.model import Chunk, Floats, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import Parameters
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sluice_api.filtering import Condition
 from sluice_api.objects.knowledge_base import FieldType, MetadataField
-from sluice_retriever.domain.filtering import Condition
 from sluice_retriever.domain.phrases.words import Question, Span, cues, split
 
 _YEARS = frozenset({"year", "jahr"})

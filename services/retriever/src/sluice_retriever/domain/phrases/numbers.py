@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sluice_retriever.domain.filtering import BOUNDS, Bound, Range
+from sluice_api.filtering import BOUNDS, Bound, Range
 from sluice_retriever.domain.phrases.words import Span
 
 #: Not part of a longer number or name, and not of a scale that is said in words or of a share.

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from sluice_api.filtering import Match
 from sluice_api.objects.knowledge_base import FieldType, MetadataField
-from sluice_retriever.domain.filtering import Match
 from sluice_retriever.domain.phrases.naming import Reading
 from sluice_retriever.domain.phrases.words import Cue, Question, Span, cues, split
 

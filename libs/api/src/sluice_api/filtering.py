@@ -1,9 +1,12 @@
-"""Filters as nouns, frozen: conditions on metadata fields, joined by and, or and not."""
+"""Filters as nouns, frozen: conditions on metadata fields, joined by and, or and not. The gateway reads them from
+requests, the retriever from messages and questions."""
 
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
+
+Scalar = str | int | bool
 
 Bound = Literal["gt", "gte", "lt", "lte"]
 BOUNDS: tuple[Bound, ...] = ("gt", "gte", "lt", "lte")
@@ -14,7 +17,7 @@ class Match:
     """Holds where the field has one of the values, or is a list that holds one of them."""
 
     field: str
-    any_of: tuple[str | int | bool, ...]
+    any_of: tuple[Scalar, ...]
     path: str = dataclasses.field(default="", compare=False)
     """Where the caller wrote it, for errors; empty where its place in the filter says so. So for all conditions."""
 
@@ -101,6 +104,11 @@ class Filter:
 
 Leaf = Match | Range | DatetimeRange | GeoRadius | GeoBox | Words | Empty
 Condition = Leaf | Filter
+
+
+def bounds(condition: Range | DatetimeRange) -> dict[str, Any]:
+    """The bounds that a range has, by their names."""
+    return {name: bound for name in BOUNDS if (bound := getattr(condition, name)) is not None}
 
 
 def leaves(filter_: Filter) -> list[Leaf]:
