@@ -94,11 +94,6 @@ def open_new(directory: Path, given: Manifest, full_scan_kb: int | None = None) 
     _open["shard"] = _Open(directory, given, full_scan_kb)
 
 
-def reopen(directory: Path, given: Manifest) -> None:
-    """Opens what is there."""
-    _open["shard"] = _Open(directory, given, None)
-
-
 def insert(path: Path, start: int, end: int, held: dict[str, Sequence[bool]]) -> float:
     """Writes rows of a .npy file as points; gives the seconds it took."""
     vectors = np.load(path, mmap_mode="r")

@@ -12,12 +12,10 @@ from sluice_retriever.planning import Plan
 from sluice_retriever.store import coding
 from sluice_retriever.store.knowledge_bases import Home
 from sluice_retriever.store.messages import Coded, Part, Piece, Stored
+from sluice_retriever.store.reading import SLICE_CHUNKS
 from sluice_servicekit import telemetry_names as names
 
 _ENCODED = Counter(names.CHUNKS_ENCODED, "Chunks encoded by ingestion", ("knowledge_base",))
-
-#: Chunks that are encoded and written in one go: some 7 MB of vectors, a few seconds on two cores.
-_SLICE_CHUNKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +59,10 @@ def slices(plans: Sequence[Plan]) -> Iterator[list[Run]]:
     for plan in plans:
         start = 0
         while True:
-            end = min(len(plan.chunks), start + _SLICE_CHUNKS - size)
+            end = min(len(plan.chunks), start + SLICE_CHUNKS - size)
             slice_.append(Run(plan, start, end))
             size += end - start
-            if size == _SLICE_CHUNKS:
+            if size == SLICE_CHUNKS:
                 yield slice_
                 slice_, size = [], 0
             if end == len(plan.chunks):

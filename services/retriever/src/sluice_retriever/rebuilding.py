@@ -1,19 +1,16 @@
 """Builds a knowledge base anew beside the generation in force, then swaps. What was built outlives any death."""
 
-from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sluice_api.objects.retrieval import TokenMatch
 from sluice_retriever.domain import documents
 from sluice_retriever.store import coding
+from sluice_retriever.store.grouping import by_tenant
 from sluice_retriever.store.knowledge_bases import Building, KnowledgeBases
-from sluice_retriever.store.messages import Part, Piece, Stocked
+from sluice_retriever.store.messages import Part, Piece, Stocked, Stored
+from sluice_retriever.store.reading import SLICE_CHUNKS, documents_of, parts_of
 from sluice_retriever.store.store import Store
-
-#: Documents whose state is compared at once, and chunks that are encoded and written in one go.
-_PAGE = 500
-_SLICE_CHUNKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ async def rebuild(knowledge_bases: KnowledgeBases, name: str) -> AsyncGenerator[
     async with knowledge_bases.building(name) as building:
         home = knowledge_bases.home(name)
         total = 0
-        async for page in _inventory(home.store):
+        async for page in documents_of(home.store):
             total += len(page)
         async for done in _bring_over(home.store, building):
             yield Progress(building.manifest.generation, min(done, total), total)
@@ -52,51 +49,48 @@ async def rebuild(knowledge_bases: KnowledgeBases, name: str) -> AsyncGenerator[
 
 async def _bring_over(source: Store, building: Building) -> AsyncIterator[int]:
     """Makes the new generation hold what the other does; gives the number of documents after each page."""
-    await _remove_gone(source, building.filling.store)
+    target = building.filling.store
+    await _remove_gone(source, target)
     done = 0
-    async for page in _inventory(source):
-        missing = [row for row in page if not await _holds(building.filling.store, row)]
-        async for parts in _slices(source, missing):
-            await building.filling.store.write(await _encoded(parts, building))
+    async for page in documents_of(source):
+        async for parts in _slices(source, await _missing(target, page)):
+            await target.write(await _encoded(parts, building))
         done += len(page)
         yield done
 
 
 async def _remove_gone(source: Store, target: Store) -> None:
-    async for page in _inventory(target):
-        by_tenant: dict[str, list[str]] = defaultdict(list)
-        for row in page:
-            by_tenant[row.tenant].append(row.document_id)
-        for tenant, ids in by_tenant.items():
+    async for page in documents_of(target):
+        for tenant, rows in by_tenant(page).items():
+            ids = [row.document_id for row in rows]
             known = await source.stored(tenant, ids)
             if gone := [document for document in ids if document not in known]:
                 await target.delete(tenant, gone)
 
 
-async def _holds(target: Store, row: Stocked) -> bool:
-    known = (await target.stored(row.tenant, [row.document_id])).get(row.document_id)
-    return known is not None and known.write_id == row.write_id and known.expires == row.expires
+async def _missing(target: Store, page: Sequence[Stocked]) -> list[Stocked]:
+    """Documents that the target has not, or not as they are now."""
+    missing: list[Stocked] = []
+    for tenant, rows in by_tenant(page).items():
+        known = await target.stored(tenant, [row.document_id for row in rows])
+        missing += [row for row in rows if not _is_same(known.get(row.document_id), row)]
+    return missing
 
 
-async def _inventory(store: Store) -> AsyncIterator[list[Stocked]]:
-    after = ("", "")
-    while page := await store.inventory(after, _PAGE):
-        yield page
-        after = page[-1].tenant, page[-1].document_id
+def _is_same(known: Stored | None, row: Stocked) -> bool:
+    return known is not None and (known.write_id, known.expires) == (row.write_id, row.expires)
 
 
 async def _slices(source: Store, rows: Sequence[Stocked]) -> AsyncIterator[list[Part]]:
-    """Parts of the documents, some `_SLICE_CHUNKS` chunks at a time. What was replaced meanwhile is left out; the
-    next comparison finds it."""
+    """Parts of the documents, some `SLICE_CHUNKS` chunks at a time. What was replaced meanwhile is left out; the next
+    comparison finds it."""
     slice_: list[Part] = []
     size = 0
     for row in rows:
-        start = 0
-        while start < row.chunks and (part := await source.read(row, start, _SLICE_CHUNKS)) is not None:
+        async for part in parts_of(source, row):
             slice_.append(part)
-            start += len(part.pieces)
             size += len(part.pieces)
-            if size >= _SLICE_CHUNKS:
+            if size >= SLICE_CHUNKS:
                 yield slice_
                 slice_, size = [], 0
     if slice_:

@@ -1,7 +1,6 @@
 """A vector store with a keyword store beside it: written together, searched together, the vectors alone decide."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from sluice_retriever.keyword.follower import Follower
 from sluice_retriever.keyword.leg import KeywordLeg
 from sluice_retriever.keyword.reconciling import Reconciler
 from sluice_retriever.keyword.store import KeywordStore
+from sluice_retriever.store.grouping import by_tenant
 from sluice_retriever.store.messages import Found, Lookup, Part, Piece, Stocked, Stored
 from sluice_retriever.store.staged import Legs
 from sluice_retriever.store.store import Store
@@ -188,10 +188,10 @@ class PairedStore:
 
     async def _in_force(self, parts: Sequence[Part]) -> dict[str, list[str]]:
         """By tenant, the writes in force of these parts' documents."""
-        by_tenant: dict[str, set[str]] = defaultdict(set)
-        for part in parts:
-            by_tenant[part.tenant].add(part.document_id)
-        known = {tenant: await self.vectors.stored(tenant, tuple(ids)) for tenant, ids in by_tenant.items()}
+        known = {
+            tenant: await self.vectors.stored(tenant, tuple({part.document_id for part in own}))
+            for tenant, own in by_tenant(parts).items()
+        }
         return {
             tenant: [stored.write_id for stored in documents.values()] for tenant, documents in known.items()
         }

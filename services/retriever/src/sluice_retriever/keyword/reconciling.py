@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from sluice_retriever.keyword import entries
 from sluice_retriever.keyword.store import KeywordStore
 from sluice_retriever.store.messages import Stocked
+from sluice_retriever.store.reading import PAGE, parts_of
 from sluice_retriever.store.store import Store
-
-#: Documents that are compared at once, and chunks that are read and written in one go.
-_PAGE = 500
-_SLICE_CHUNKS = 64
 
 
 @dataclass(slots=True)
@@ -76,7 +73,7 @@ class Reconciler:
         pending = set(self._pending())
         following: str | None = None
         after = (tenant, "")
-        while following is None and (page := await self._vectors.inventory(after, _PAGE)):
+        while following is None and (page := await self._vectors.inventory(after, PAGE)):
             for row in page:
                 if row.tenant != tenant:
                     following = row.tenant
@@ -92,10 +89,8 @@ class Reconciler:
         return following
 
     async def _add(self, row: Stocked) -> None:
-        start = 0
-        while start < row.chunks and (part := await self._vectors.read(row, start, _SLICE_CHUNKS)):
+        async for part in parts_of(self._vectors, row):
             await self._keyword.write(entries.of_part(part))
-            start += len(part.pieces)
 
     def _is_over(self, tenant: str, write: str) -> bool:
         now = self._clock()

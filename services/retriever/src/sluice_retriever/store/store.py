@@ -11,6 +11,7 @@ from sluice_retriever.store import filters, points
 from sluice_retriever.store.backend import Backend
 from sluice_retriever.store.bm25 import SparseEncoder
 from sluice_retriever.store.conditions import metadata_key
+from sluice_retriever.store.grouping import by_tenant
 from sluice_retriever.store.ledger import Ledger
 from sluice_retriever.store.messages import Found, Lookup, Part, Piece, Stocked, Stored
 from sluice_retriever.store.schema import Payload
@@ -120,11 +121,8 @@ class BackendStore:
     async def write(self, parts: Sequence[Part]) -> None:
         """Writes parts of documents; those that end here are in force and durable once it returns."""
         await self._ledger.begin(parts)
-        by_tenant: dict[str, list[models.PointStruct]] = {}
-        for part in parts:
-            by_tenant.setdefault(part.tenant, []).extend(self._points(part))
-        for tenant, batch in by_tenant.items():
-            if batch:
+        for tenant, own in by_tenant(parts).items():
+            if batch := [point for part in own for point in self._points(part)]:
                 await self._backend.upsert(tenant, batch)
         await self._ledger.commit([part for part in parts if part.total is not None])
 

@@ -1,7 +1,6 @@
 """The worker process: its knowledge bases' generations, and the functions that the retriever has it run."""
 
 import asyncio
-import os
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -151,11 +150,6 @@ def search(name: str, lookup: Lookup) -> Found:
 def optimize(name: str) -> None:
     """Builds the graph where the generation has one."""
     _find(name).backend.optimize()
-
-
-def pid() -> int:
-    """The worker's process id."""
-    return os.getpid()
 
 
 def _find(name: str) -> _Open:

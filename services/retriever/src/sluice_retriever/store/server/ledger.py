@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from qdrant_client import models
 
 from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.store.grouping import by_tenant
 from sluice_retriever.store.messages import Part, Stocked, Stored, WriteLost
 from sluice_retriever.store.schema import Payload
 from sluice_retriever.store.server import ledger_points as points
@@ -20,7 +21,6 @@ from sluice_retriever.store.server import settling, sweeping
 from sluice_retriever.store.server.backend import ServerBackend
 from sluice_retriever.store.server.ledger_points import Intent
 from sluice_retriever.store.server.schema import PENDING
-from sluice_retriever.store.server.settling import by_tenant
 
 _PAGE = 256
 

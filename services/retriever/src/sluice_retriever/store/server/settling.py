@@ -1,8 +1,6 @@
 """Reading records, and removing what writes have left behind: what commits, deletions and sweeps share."""
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
 
 from qdrant_client import models
 
@@ -12,22 +10,6 @@ from sluice_retriever.store.messages import Stocked
 from sluice_retriever.store.server import ledger_points as points
 from sluice_retriever.store.server.backend import ServerBackend
 from sluice_retriever.store.server.ledger_points import Intent
-
-
-class _OfTenant(Protocol):
-    @property
-    def tenant(self) -> str: ...
-
-
-R = TypeVar("R", bound=_OfTenant)
-
-
-def by_tenant(rows: Iterable[R]) -> dict[str, list[R]]:
-    """Rows grouped, since each tenant's calls are routed apart."""
-    grouped: dict[str, list[R]] = defaultdict(list)
-    for row in rows:
-        grouped[row.tenant].append(row)
-    return grouped
 
 
 def write_of(record: Stocked | None) -> str:

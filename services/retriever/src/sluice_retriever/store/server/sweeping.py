@@ -3,11 +3,11 @@
 from qdrant_client import models
 
 from sluice_retriever.store import filters
+from sluice_retriever.store.grouping import by_tenant
 from sluice_retriever.store.schema import Payload
 from sluice_retriever.store.server import ledger_points as points
 from sluice_retriever.store.server.backend import ServerBackend
 from sluice_retriever.store.server.settling import (
-    by_tenant,
     delete_documents,
     every_page,
     records,
