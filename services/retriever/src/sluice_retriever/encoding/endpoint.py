@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 import numpy as np
@@ -20,7 +18,7 @@ from sluice_api.objects.knowledge_base import EndpointEmbedding
 from sluice_retriever.domain.model import Floats
 from sluice_retriever.encoding import wire
 from sluice_retriever.encoding.encoder import MAX_QUESTION_CHARACTERS, normalised
-from sluice_servicekit import deadlines
+from sluice_servicekit import deadlines, upstream
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import (
     DeadlineExceeded,
@@ -131,7 +129,7 @@ class Endpoint:
         try:
             status, answer, headers = await self._sent(texts)
             if status != 200:
-                raise wire.error(status, wire.message(answer), retry_after(headers))
+                raise wire.error(status, upstream.message(answer), upstream.retry_after(headers))
             return self._vectors(answer, len(texts))
         except ServiceError as error:
             _FAILURES.labels(error.reason).inc()
@@ -179,19 +177,6 @@ class Endpoint:
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         return self._session
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the header of that name asks to wait; None where it says nothing that can be read."""
-    said = headers.get("retry-after", "")
-    try:
-        return max(0.0, float(said))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def _wait(state: RetryCallState) -> float:

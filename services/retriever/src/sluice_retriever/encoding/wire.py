@@ -88,9 +88,3 @@ def error(status: int, message: str, retry_after: float | None) -> ServiceError:
     if status < 500 and status != 424:  # TEI's own backend has failed
         return FailedPrecondition(said, reason="EMBEDDING_REFUSED")
     return Unavailable(said, reason="EMBEDDING_FAILED", retry_after=retry_after)
-
-
-def message(body: Any) -> str:
-    """The message of a nested or a flat error body."""
-    found = body.get("error", body) if isinstance(body, dict) else body
-    return str(found.get("message", found) if isinstance(found, dict) else found)[:500]

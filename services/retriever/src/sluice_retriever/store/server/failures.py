@@ -6,6 +6,7 @@ import grpc
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
+from sluice_servicekit import upstream
 from sluice_servicekit.errors import (
     Conflict,
     DeadlineExceeded,
@@ -60,8 +61,7 @@ def translate(error: Exception, address: str, secret: str) -> ServiceError:
         return _unreachable(address, str(error.source) or type(error.source).__name__)
     if isinstance(error, UnexpectedResponse):
         code = _CODES.get(error.status_code or 0, grpc.StatusCode.UNKNOWN)
-        retry_after = error.headers.get("retry-after", "")
-        return _by_code(code, _text(error), address, secret, float(retry_after) if retry_after else None)
+        return _by_code(code, _text(error), address, secret, upstream.retry_after(error.headers))
     if isinstance(error, grpc.aio.AioRpcError):
         return _by_code(error.code(), error.details() or "", address, secret)
     return Internal(f"Qdrant at {address}: {error}", reason="QDRANT_FAILED")
