@@ -28,11 +28,11 @@ import numpy.typing as npt
 from rich.progress import Progress
 
 from sluice_api.objects.knowledge_base import Chunking, ChunkingMethod
+from sluice_minilm.tokenizing import WINDOW, TokenCounter
 from sluice_retriever.domain.chunking import Budget, chunk, context_line
 from sluice_retriever.domain.markdown import blocks, plain_blocks
 from sluice_retriever.domain.model import Chunk, Floats
 from sluice_retriever.encoding.encoder import Encoder
-from sluice_retriever.encoding.tokenizing import WINDOW, TokenCounter
 
 CACHE = Path(".cache/chunkers")
 TOP = 5

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
+from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.model import Answer, Channel, Decision, Segment
 from sluice_guardrail.domain.rules.rule_set import all_rules
-from sluice_guardrail.domain.screening import Policy, Screener
+from sluice_guardrail.domain.screening import Screener
 
 csv.field_size_limit(1 << 24)
 
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--most", type=int, default=2000, help="texts of a set, evenly spaced")
     arguments = parser.parse_args()
-    screener = Screener(Policy("bench", "0", GuardrailPolicySpec(), ()), all_rules())
+    screener = Screener(Policy("bench", "0", GuardrailPolicySpec(), ()), Parts(all_rules()))
     times: list[float] = []
     for title, sets in (("attacks that are blocked", ATTACKS), ("harmless texts that are blocked", HARMLESS)):
         print(title)

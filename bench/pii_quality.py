@@ -20,6 +20,7 @@ from guardrail_quality import HARMLESS
 from sluice_api.objects.guardrail_policy import PiiDetector as PiiSpec
 from sluice_guardrail.domain.detectors.pii import PiiDetector
 from sluice_guardrail.domain.model import Finding
+from sluice_guardrail.domain.texts import Text
 
 
 def _abstracts(folder: Path) -> Iterator[str]:
@@ -42,7 +43,7 @@ def main() -> None:
         hit = 0
         for text in texts:
             started = time.process_time()
-            findings = detector.detect(text)
+            findings = detector.detect(Text(text)).findings
             times.append(time.process_time() - started)
             findings = [finding for finding in findings if finding.score >= PiiSpec().threshold]
             hit += bool(findings)

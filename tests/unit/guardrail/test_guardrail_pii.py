@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 
 from sluice_api.objects.guardrail_policy import Action, GuardrailPolicySpec, PiiEntity
 from sluice_api.objects.guardrail_policy import PiiDetector as PiiSpec
+from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.detectors.pii import PiiDetector
 from sluice_guardrail.domain.model import Channel, Decision, Finding, Reason, Segment, Verdict
 from sluice_guardrail.domain.rules.rule_set import all_rules
-from sluice_guardrail.domain.screening import Policy, Screener
+from sluice_guardrail.domain.screening import Screener
+from sluice_guardrail.domain.texts import Text
 
 RULES = all_rules()
 DETECTOR = PiiDetector(PiiSpec())
@@ -18,7 +20,7 @@ THRESHOLD = PiiSpec().threshold
 
 def _found(text: str, **spec: object) -> list[tuple[str, str]]:
     """Category and text of what counts."""
-    findings = PiiDetector(PiiSpec(**spec)).detect(text)
+    findings = PiiDetector(PiiSpec(**spec)).detect(Text(text)).findings
     return [
         (finding.category, text[finding.span.start : finding.span.end])
         for finding in findings
@@ -28,7 +30,7 @@ def _found(text: str, **spec: object) -> list[tuple[str, str]]:
 
 def _screen(text: str, channel: Channel = Channel.USER, **pii: object) -> Verdict:
     spec = GuardrailPolicySpec.model_validate({"input": {"pii": pii}})
-    return Screener(Policy("p", "v", spec), RULES).screen_input([Segment(channel, "user", text)])
+    return Screener(Policy("p", "v", spec), Parts(RULES)).screen_input([Segment(channel, "user", text)])
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_what_only_looks_like_it_is_left_alone(text: str):
     ],
 )
 def test_disguise_hides_nothing(text: str, category: str, view: str):
-    (finding,) = DETECTOR.detect(text)
+    (finding,) = DETECTOR.detect(Text(text)).findings
     assert (finding.category, finding.view) == (category, view)
     shown = text[finding.span.start : finding.span.end]
     assert shown[0] in "4４n"
@@ -176,7 +178,7 @@ def test_disguise_hides_nothing(text: str, category: str, view: str):
 
 def test_word_nearby_raises_the_score_and_another_lowers_it():
     def score(text: str) -> float:
-        return DETECTOR.detect(text)[0].score
+        return DETECTOR.detect(Text(text)).findings[0].score
 
     bare = score("It says 4111111111111111.")
     assert score("Order 4111111111111111.") < THRESHOLD <= bare < score("My card is 4111111111111111.")
@@ -184,7 +186,7 @@ def test_word_nearby_raises_the_score_and_another_lowers_it():
 
 
 def test_bare_digits_score_low_and_are_reported():
-    (finding,) = DETECTOR.detect("It says 111222333.")
+    (finding,) = DETECTOR.detect(Text("It says 111222333.")).findings
     assert 0 < finding.score < THRESHOLD
 
 
@@ -221,7 +223,7 @@ def test_entities_are_what_is_looked_for():
 )
 def test_allowed_values_and_domains_are_not_personal(allow: str, text: str):
     assert _found(text)
-    assert PiiDetector(PiiSpec(allow=(allow,))).detect(text) == []
+    assert PiiDetector(PiiSpec(allow=(allow,))).detect(Text(text)).findings == ()
 
 
 def test_allowed_domain_is_no_other_domain_that_ends_alike():
@@ -230,7 +232,7 @@ def test_allowed_domain_is_no_other_domain_that_ends_alike():
 
 def test_findings_are_bounded():
     text = " ".join(f"person{index}@example.com" for index in range(1000))
-    assert len(DETECTOR.detect(text)) == 32
+    assert len(DETECTOR.detect(Text(text)).findings) == 32
 
 
 def test_default_policy_flags_and_says_why_without_the_value():
@@ -278,7 +280,7 @@ _PIECES = st.sampled_from(
 @given(st.lists(_PIECES | st.text(max_size=6), max_size=12).map("".join))
 @example("\u200b4111\u200b1111 1111 1111\u200b")
 def test_spans_are_within_the_text_and_findings_neither_overlap_nor_hold_it(text: str):
-    findings = DETECTOR.detect(text)
+    findings = DETECTOR.detect(Text(text)).findings
     end = 0
     for finding in findings:
         assert end <= finding.span.start < finding.span.end <= len(text)
@@ -287,12 +289,12 @@ def test_spans_are_within_the_text_and_findings_neither_overlap_nor_hold_it(text
         assert set(finding.category) <= set("abcdefghijklmnopqrstuvwxyz-")
         assert finding.view in ("raw", "folded")
     fields = {name for name in Finding.__dataclass_fields__}
-    assert fields == {"category", "score", "span", "view"}
+    assert fields == {"category", "score", "span", "view", "replacement"}
 
 
 @given(st.text(alphabet="0123456789 +-.()@:/abxyzé\u200b４\n", max_size=300))
 def test_no_text_is_too_much(text: str):
-    for finding in DETECTOR.detect(text):
+    for finding in DETECTOR.detect(Text(text)).findings:
         assert text[finding.span.start : finding.span.end]
 
 
@@ -322,6 +324,6 @@ def test_no_text_is_too_much(text: str):
 )
 def test_long_hostile_text_is_read_to_its_end(piece: str):
     text = (piece * 200_000)[:199_970] + " Mail nora@example.com"
-    findings = DETECTOR.detect(text)
+    findings = DETECTOR.detect(Text(text)).findings
     assert len(findings) <= 32
     assert any(finding.category == "email" for finding in findings) or len(findings) == 32

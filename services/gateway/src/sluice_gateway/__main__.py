@@ -67,10 +67,11 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
             name: await stack.enter_async_context(open_channel(address, peer=name))
             for name, address in _addresses(settings).items()
         }
+        guard = GuardClient(guardrail_pb2_grpc.GuardrailServiceStub(channels["guardrail"]))
         retriever = RetrieverClient(retriever_pb2_grpc.RetrieverServiceStub(channels["retriever"]))
         reranker = RerankerClient(reranker_pb2_grpc.RerankerServiceStub(channels["reranker"]))
         services = Services(
-            GuardClient(guardrail_pb2_grpc.GuardrailServiceStub(channels["guardrail"])),
+            guard,
             retriever,
             reranker,
             GeneratorClient(inference_pb2_grpc.InferenceServiceStub(channels["inference"])),
@@ -82,7 +83,7 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
             return context.snapshots.current
 
         executor = Executor(services, journal, SystemClock(), snapshot, new_run_id, settings.max_in_flight)
-        gateway = Gateway(executor, journal, retriever, reranker, snapshot, time.perf_counter)
+        gateway = Gateway(executor, journal, guard, retriever, reranker, snapshot, time.perf_counter)
         state = HttpState(gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels))
         await stack.enter_async_context(_http(state, listening, settings))
         stack.callback(gateway.end_following)  # before the server stops, which waits for open streams

@@ -52,6 +52,13 @@ class GuardClient:
         )
         return conversion.verdict((await self._stub.CheckInput(request)).verdict)
 
+    async def guard(
+        self, principal: Principal, request: guardrail_pb2.GuardRequest
+    ) -> guardrail_pb2.GuardResponse:
+        """The decision on one text, outside of any run."""
+        request.principal.CopyFrom(conversion.principal(principal))
+        return await self._stub.Guard(request)
+
     async def check_output(
         self, policy: str, principal: Principal, question: str, text: str, passages: Sequence[Passage]
     ) -> Verdict:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import uuid_utils
 
 from sluice.common.v1 import common_pb2
+from sluice.guardrail.v1 import guardrail_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_api.snapshot import Snapshot
-from sluice_gateway.clients import RerankerClient, RetrieverClient
+from sluice_gateway.clients import GuardClient, RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
 from sluice_gateway.domain.executor import Executor, Run
 from sluice_gateway.domain.model import Principal, RunRequest
@@ -41,6 +42,7 @@ class Gateway:
         self,
         executor: Executor,
         journal: Journal,
+        guard: GuardClient,
         retriever: RetrieverClient,
         reranker: RerankerClient,
         snapshot: Callable[[], Snapshot],
@@ -49,6 +51,7 @@ class Gateway:
         self._executor = executor
         self._journal = journal
         self._following = Following(journal)
+        self._guard = guard
         self._retriever = retriever
         self._reranker = reranker
         self._snapshot = snapshot
@@ -106,6 +109,17 @@ class Gateway:
             )
             timings["rerank"] = (self._clock() - started) * 1000
         return SearchResult(passages, timings, found.degraded, found.explanations)
+
+    async def guard(
+        self, principal: Principal, request: guardrail_pb2.GuardRequest
+    ) -> guardrail_pb2.GuardResponse:
+        """What a policy makes of one text.
+
+        Raises:
+            NotFound: there is no policy of that name.
+        """
+        require(principal, Role.READER)
+        return await self._guard.guard(principal, request)
 
     async def ingest(
         self,

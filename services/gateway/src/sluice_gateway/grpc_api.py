@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sluice.common.v1 import common_pb2
 from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sluice.guardrail.v1 import guardrail_pb2
 from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_gateway import conversion
@@ -67,6 +68,18 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             degraded=found.degraded,
             explanations=found.explanations,
         )
+
+    async def Guard(self, request: gateway_pb2.GuardRequest, context: Any) -> gateway_pb2.GuardResponse:
+        """Screens one text."""
+        asked = guardrail_pb2.GuardRequest(
+            policy=request.policy,
+            channel=request.channel,
+            text=request.text,
+            context=request.context,
+            question=request.question,
+        )
+        found = await self._gateway.guard(self._principal(context), asked)
+        return gateway_pb2.GuardResponse(verdict=found.verdict, treated=found.treated)
 
     async def Ingest(
         self, request_iterator: AsyncIterator[gateway_pb2.IngestRequest], context: Any

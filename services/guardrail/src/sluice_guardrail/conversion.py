@@ -4,8 +4,18 @@ from collections.abc import Iterable
 
 from sluice.common.v1 import common_pb2
 from sluice.guardrail.v1 import guardrail_pb2
-from sluice_guardrail.domain.model import Answer, Channel, Decision, Judged, Segment, Verdict
+from sluice_guardrail.domain.model import (
+    Answer,
+    Channel,
+    Decision,
+    Judged,
+    Report,
+    ScanState,
+    Segment,
+    Verdict,
+)
 from sluice_guardrail.domain.streaming import Progress
+from sluice_guardrail.domain.texts import Text
 from sluice_servicekit.errors import InvalidArgument
 
 _CHANNELS = {
@@ -16,8 +26,27 @@ _CHANNELS = {
 _DECISIONS = {
     Decision.ALLOW: guardrail_pb2.DECISION_ALLOW,
     Decision.FLAG: guardrail_pb2.DECISION_FLAG,
+    Decision.REDACT: guardrail_pb2.DECISION_REDACT,
     Decision.BLOCK: guardrail_pb2.DECISION_BLOCK,
 }
+_STATES = {
+    ScanState.SCANNED: guardrail_pb2.DETECTOR_STATE_SCANNED,
+    ScanState.PARTIAL: guardrail_pb2.DETECTOR_STATE_PARTIAL,
+    ScanState.SKIPPED: guardrail_pb2.DETECTOR_STATE_SKIPPED,
+    ScanState.FAILED: guardrail_pb2.DETECTOR_STATE_FAILED,
+}
+
+
+def text(request: guardrail_pb2.GuardRequest) -> Text:
+    """The text of a request.
+
+    Raises:
+        InvalidArgument: the channel is not set.
+    """
+    channel = {**_CHANNELS, guardrail_pb2.CHANNEL_OUTPUT: Channel.OUTPUT}.get(request.channel)
+    if channel is None:
+        raise InvalidArgument("the channel must be user, document, tool or output", field="channel")
+    return Text(request.text, channel)
 
 
 def segments(messages: Iterable[guardrail_pb2.Segment]) -> list[Segment]:
@@ -40,14 +69,12 @@ def segments(messages: Iterable[guardrail_pb2.Segment]) -> list[Segment]:
 
 def answer(request: guardrail_pb2.CheckOutputRequest) -> Answer:
     """The answer of a request."""
-    return Answer(request.question, request.text, passages(request))
+    return Answer(request.question, request.text, passages(request.passages))
 
 
-def passages(request: guardrail_pb2.CheckOutputRequest) -> tuple[str, ...]:
+def passages(messages: Iterable[common_pb2.Passage]) -> tuple[str, ...]:
     """The passages' texts in citation order. A title is part of what a passage says."""
-    return tuple(
-        f"{passage.title}\n{passage.text}" if passage.title else passage.text for passage in request.passages
-    )
+    return tuple(f"{each.title}\n{each.text}" if each.title else each.text for each in messages)
 
 
 def verdict_message(verdict: Verdict) -> guardrail_pb2.Verdict:
@@ -60,13 +87,43 @@ def verdict_message(verdict: Verdict) -> guardrail_pb2.Verdict:
         policy=verdict.policy,
         policy_version=verdict.policy_version,
         partial=verdict.partial,
+        detectors=[_report(report) for report in verdict.reports],
+        mode=guardrail_pb2.MODE_SHADOW if verdict.shadow else guardrail_pb2.MODE_ENFORCE,
+        would=_DECISIONS[verdict.would],
+        score=verdict.score,
+        milliseconds=verdict.milliseconds,
     )
+
+
+def treated_messages(verdict: Verdict) -> list[guardrail_pb2.TreatedText]:
+    """What the policy has changed."""
+    return [
+        guardrail_pb2.TreatedText(segment=each.segment, text=each.text, dropped=each.dropped)
+        for each in verdict.treated
+    ]
 
 
 def progress_message(progress: Progress) -> guardrail_pb2.CheckOutputStreamResponse:
     """The message of what was screened so far."""
     return guardrail_pb2.CheckOutputStreamResponse(
-        released=progress.released, verdict=verdict_message(progress.verdict), final=progress.final
+        released=progress.released,
+        verdict=verdict_message(progress.verdict),
+        final=progress.final,
+        text=progress.text,
+    )
+
+
+def _report(report: Report) -> guardrail_pb2.DetectorReport:
+    return guardrail_pb2.DetectorReport(
+        detector=report.detector,
+        version=report.detector_version,
+        threshold_set=report.threshold_set,
+        state=_STATES[report.state],
+        score=report.score,
+        threshold=report.threshold,
+        decision=_DECISIONS[report.decision],
+        milliseconds=report.milliseconds,
+        detail=report.detail,
     )
 
 

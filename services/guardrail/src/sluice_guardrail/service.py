@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from sluice.guardrail.v1 import guardrail_pb2_grpc
 from sluice_api.snapshot import Snapshot
+from sluice_guardrail.domain.checks import Parts
 from sluice_guardrail.domain.rules.rule_set import all_rules
 from sluice_guardrail.policies import Policies
 from sluice_guardrail.servicer import GuardrailServicer
@@ -19,7 +20,7 @@ _THREADS = 2
 @asynccontextmanager
 async def build(context: ServiceContext[ServiceSettings]) -> AsyncIterator[list[Servicer]]:
     """Both gates, for the length of the block."""
-    policies = Policies(all_rules())
+    policies = Policies(Parts(all_rules()))
 
     async def apply(snapshot: Snapshot) -> None:
         policies.apply(snapshot)

@@ -37,21 +37,48 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         self, request: guardrail_pb2.CheckInputRequest, context: Any
     ) -> guardrail_pb2.CheckInputResponse:
         """Screens everything a caller sends."""
-        screener = self._policies.get(request.policy)
+        screener = self._policies.get(request.policy, request.principal.tenant)
         segments = conversion.segments(request.segments)
         size = sum(len(segment.text) for segment in segments)
         verdict = await self._screen(size, lambda: screener.screen_input(segments))
-        return guardrail_pb2.CheckInputResponse(verdict=conversion.verdict_message(verdict))
+        return guardrail_pb2.CheckInputResponse(
+            verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
+        )
+
+    async def CheckPassages(
+        self, request: guardrail_pb2.CheckPassagesRequest, context: Any
+    ) -> guardrail_pb2.CheckPassagesResponse:
+        """Screens what a model is about to read."""
+        screener = self._policies.get(request.policy, request.principal.tenant)
+        passages = conversion.passages(request.passages)
+        verdict = await self._screen(sum(map(len, passages)), lambda: screener.screen_passages(passages))
+        return guardrail_pb2.CheckPassagesResponse(
+            verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
+        )
+
+    async def Guard(self, request: guardrail_pb2.GuardRequest, context: Any) -> guardrail_pb2.GuardResponse:
+        """Screens one text outside of any run."""
+        screener = self._policies.get(request.policy, request.principal.tenant)
+        text = conversion.text(request)
+        size = len(text.text) + sum(map(len, request.context))
+        verdict = await self._screen(
+            size, lambda: screener.screen_text(text, request.context, request.question)
+        )
+        return guardrail_pb2.GuardResponse(
+            verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
+        )
 
     async def CheckOutput(
         self, request: guardrail_pb2.CheckOutputRequest, context: Any
     ) -> guardrail_pb2.CheckOutputResponse:
         """Screens a whole answer."""
-        screener = self._policies.get(request.policy)
+        screener = self._policies.get(request.policy, request.principal.tenant)
         answer = conversion.answer(request)
         size = len(answer.text) + sum(map(len, answer.passages))
         verdict = await self._screen(size, lambda: screener.screen_output(answer))
-        return guardrail_pb2.CheckOutputResponse(verdict=conversion.verdict_message(verdict))
+        return guardrail_pb2.CheckOutputResponse(
+            verdict=conversion.verdict_message(verdict), text=request.text
+        )
 
     async def CheckOutputStream(
         self, request_iterator: AsyncIterator[guardrail_pb2.CheckOutputStreamRequest], context: Any
@@ -62,8 +89,8 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
             if stream is None:
                 if not request.HasField("start"):
                     raise InvalidArgument("the first message must carry `start`", field="start")
-                screener = self._policies.get(request.start.policy)
-                question, passages = request.start.question, conversion.passages(request.start)
+                screener = self._policies.get(request.start.policy, request.start.principal.tenant)
+                question, passages = request.start.question, conversion.passages(request.start.passages)
                 stream = await self._in_thread(partial(OutputStream, screener, question, passages))
             progress = await self._feed(stream, request)
             yield conversion.progress_message(progress)

@@ -7,11 +7,11 @@ from functools import partial
 from prometheus_client import Counter
 
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
+from sluice_minilm.tokenizing import WINDOW
 from sluice_retriever.arriving import Arrivals
 from sluice_retriever.assembling import assemble, slices
 from sluice_retriever.domain.chunking import Budget
 from sluice_retriever.domain.model import Document, DocumentSummary, Ingested, Usage
-from sluice_retriever.encoding.tokenizing import WINDOW
 from sluice_retriever.planning import Planner
 from sluice_retriever.preparing.preparer import Preparer
 from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases

@@ -12,6 +12,7 @@ from prometheus_client import Histogram
 from sluice_api.filtering import Filter, together
 from sluice_api.objects.knowledge_base import MetadataField
 from sluice_api.objects.retrieval import Acorn, Retrieval
+from sluice_minilm.tokenizing import MAX_TOKENS
 from sluice_retriever.domain import filters
 from sluice_retriever.domain.explanation import Explanation
 from sluice_retriever.domain.filter_words import written
@@ -20,7 +21,6 @@ from sluice_retriever.domain.merging import merge
 from sluice_retriever.domain.model import DENSE_DIMENSION, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import resolve
 from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
-from sluice_retriever.encoding.tokenizing import MAX_TOKENS
 from sluice_retriever.store import exact_tokens
 from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases
 from sluice_retriever.store.messages import Found, Lookup

@@ -1,11 +1,13 @@
 """`GuardrailPolicy` (`grp`): what the gates look for and what they do about it."""
 
+import json
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from sluice_api.objects.base import Model, SluiceObject
+from sluice_api.merge_patch import merged
+from sluice_api.objects.base import Duration, Model, Name, SluiceObject
 
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -17,8 +19,19 @@ class Action(StrEnum):
     """Nothing; the detector is off."""
     FLAG = "flag"
     """Reports it; the text goes on."""
+    REDACT = "redact"
+    """Puts a placeholder in its place; the text goes on without it. For personal data and profanity."""
     BLOCK = "block"
     """Ends the run with a reason."""
+
+
+class Mode(StrEnum):
+    """Whether a policy acts."""
+
+    ENFORCE = "enforce"
+    """Decides and acts."""
+    SHADOW = "shadow"
+    """Decides and records what it would have done; everything goes on unchanged."""
 
 
 class StreamingMode(StrEnum):
@@ -36,9 +49,43 @@ class StreamingMode(StrEnum):
 class Detector(Model):
     """One detector's threshold and action."""
 
+    REDACTS: ClassVar[bool] = False
+
     action: Action = Action.BLOCK
     threshold: Score = 0.5
-    """The score from which the action is taken."""
+    """The score from which the action is taken. Calibrated scores: 0.5 is reached by one in a thousand harmless texts
+    of the calibration set, 0.3 by one in a hundred."""
+    flag_threshold: Score | None = None
+    """The score from which it is flagged, where the action is stricter; only the action counts when absent."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.action is Action.REDACT and not self.REDACTS:
+            raise ValueError("this detector cannot redact: what it finds has no exact place")
+        return self
+
+
+class OnnxClassifier(Model):
+    """A sequence classifier as Hugging Face's tools export it: `model.onnx`, `tokenizer.json`, `config.json`."""
+
+    class Role(StrEnum):
+        """What it decides."""
+
+        REPLACE = "replace"
+        """Everything, in the built-in classifier's place."""
+        GREY_ZONE = "greyZone"
+        """What the built-in classifier finds neither harmless nor clear."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    """The folder, where the guardrail runs."""
+    role: Role = Role.GREY_ZONE
+    attack_labels: tuple[str, ...] = ()
+    """Labels that mean an attack; by their names in `config.json` when empty."""
+    max_tokens: Annotated[int, Field(ge=16, le=8192)] = 512
+    """The longest window it reads; longer texts are read in overlapping ones."""
+    calibration: dict[str, tuple[float, float]] = Field(default={})
+    """Per channel the model's own scores that one in a hundred and one in a thousand harmless texts reach
+    (`make eval-guardrail` prints them); `*` for all channels. Without it 0.5 is taken for both."""
 
 
 class PiiEntity(StrEnum):
@@ -76,10 +123,42 @@ class PiiEntity(StrEnum):
     """Poland's identity number."""
 
 
+class PromptInjectionDetector(Detector):
+    """Attempts to override or leak the instructions: rules in every view of the text, and a classifier."""
+
+    flag_threshold: Score | None = None
+    classifier: OnnxClassifier | None = None
+    """Another classifier beside the built-in one, or in its place."""
+
+
+class Treatment(StrEnum):
+    """What becomes of the flagged parts of a passage or a tool's result before the model reads it."""
+
+    KEEP = "keep"
+    """Nothing."""
+    DATAMARK = "datamark"
+    """Marked as data: the words are joined by a sign that the prompt explains (spotlighting, arXiv 2403.14720)."""
+    DROP = "drop"
+    """Left out."""
+
+
+class DocumentDetector(Detector):
+    """Text that nobody in the conversation wrote, where it tries to instruct the model."""
+
+    action: Action = Action.FLAG
+    treatment: Treatment = Treatment.DATAMARK
+
+
 class PiiDetector(Detector):
     """Personal data: what identifies a person, checked and not only matched."""
 
+    REDACTS: ClassVar[bool] = True
+
     action: Action = Action.FLAG
+    thresholds: dict[PiiEntity, Score] = Field(default={})
+    """Other thresholds for some kinds."""
+    reversible: bool = False
+    """Puts back into the answer what was redacted from the request. The values travel sealed; see the docs."""
     entities: Annotated[tuple[PiiEntity, ...], Field(min_length=1)] = tuple(PiiEntity)
     """The kinds to look for."""
     allow: Annotated[
@@ -89,26 +168,150 @@ class PiiDetector(Detector):
     domains whose e-mail addresses, those of their subdomains too, are public."""
 
 
+class ProfanityDetector(Detector):
+    """Profanity by its severity: 0.25 mild, 0.5 moderate, 0.75 strong, 1 slurs."""
+
+    REDACTS: ClassVar[bool] = True
+
+    action: Action = Action.ALLOW
+    allow: Annotated[tuple[str, ...], Field(max_length=256)] = ()
+    """Words that are none here."""
+    deny: Annotated[tuple[str, ...], Field(max_length=256)] = ()
+    """Further words, at severity 1."""
+
+
+class Topic(Model):
+    """A subject, by examples of what people say about it."""
+
+    name: Name
+    deny: bool = True
+    """True where the subject is unwanted. Of the others one at least must fit."""
+    examples: Annotated[
+        tuple[Annotated[str, Field(min_length=3, max_length=1000)], ...], Field(min_length=2, max_length=64)
+    ]
+
+
+class TopicDetector(Detector):
+    """Subjects that are unwanted, or none of those that are wanted, by likeness to examples."""
+
+    topics: Annotated[tuple[Topic, ...], Field(max_length=32)] = ()
+
+
+class ContentCategory(StrEnum):
+    """Kinds of content; a finding's category is one of them."""
+
+    HATE = "hate"
+    HARASSMENT = "harassment"
+    SELF_HARM = "self-harm"
+    SEXUAL = "sexual"
+    SEXUAL_MINORS = "sexual-minors"
+    VIOLENCE = "violence"
+    CRIME = "crime"
+    """Asks for help with a crime, weapons or drugs."""
+
+
+class ContentDetector(Detector):
+    """Content that a policy does not want, by a classifier."""
+
+    action: Action = Action.ALLOW
+    categories: Annotated[tuple[ContentCategory, ...], Field(min_length=1)] = tuple(ContentCategory)
+
+
+class GroundednessDetector(Detector):
+    """Claims that the cited passages do not carry."""
+
+    action: Action = Action.FLAG
+    model: OnnxClassifier | None = None
+    """A pair classifier that reads passage and claim: natural language inference, or a cross-encoder."""
+
+
+class LeakageDetector(Detector):
+    """Parts of the prompt in the answer."""
+
+    canary: bool = True
+    """Puts a random word of each run's own into the prompt; an answer that holds it, encoded or not, leaks."""
+
+
 class InputDetectors(Model):
     """Detectors of the input gate."""
 
-    prompt_injection: Detector = Detector()
+    prompt_injection: PromptInjectionDetector = PromptInjectionDetector()
     """Attempts to override or leak the instructions, in any view of the text."""
     pii: PiiDetector = PiiDetector()
     """Personal data in any message or tool result."""
+    profanity: ProfanityDetector = ProfanityDetector()
+    topics: TopicDetector = TopicDetector()
+    content: ContentDetector = ContentDetector()
 
 
 class OutputDetectors(Model):
     """Detectors of the output gate."""
 
     citations: Detector = Detector()
-    """`[n]` marks that name no passage."""
-    groundedness: Detector = Detector(action=Action.FLAG, threshold=0.5)
-    """Claims that the cited passages do not carry. The score is the share that is unsupported."""
-    leakage: Detector = Detector()
-    """Instructions or chat markup of the prompt appearing in the answer."""
+    """`[n]` marks that name no passage, and quotations that no passage holds."""
+    groundedness: GroundednessDetector = GroundednessDetector()
+    leakage: LeakageDetector = LeakageDetector()
+    """Instructions, chat markup or the run's canary appearing in the answer."""
     pii: PiiDetector = PiiDetector()
     """Personal data in the answer, whether or not a passage holds it too."""
+    profanity: ProfanityDetector = ProfanityDetector()
+    topics: TopicDetector = TopicDetector()
+    content: ContentDetector = ContentDetector()
+
+
+class WasmKind(StrEnum):
+    """How a module is called."""
+
+    CORE = "core"
+    """By the policy ABI: the module exports functions over its memory."""
+    WASI = "wasi"
+    """As a command: JSON on standard input, a verdict on standard output (WASI preview 1)."""
+
+
+class WasmStage(StrEnum):
+    """When a module is asked."""
+
+    PRE = "pre"
+    """At the input gate, once for every text."""
+    STREAM = "stream"
+    """At the output gate, for every window of a streamed answer."""
+    POST = "post"
+    """At the output gate, for the whole answer."""
+
+
+class OnError(StrEnum):
+    """What a failure decides."""
+
+    DENY = "deny"
+    """Blocks."""
+    ALLOW = "allow"
+    """Goes on, flagged: a policy that did not run is never reported as passed."""
+
+
+class WasmPolicy(Model):
+    """A policy in WebAssembly, pinned by the digest of its module."""
+
+    name: Name
+    module: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    """Digest of the module, a file of any name in the guardrail's modules folder."""
+    kind: WasmKind = WasmKind.CORE
+    stages: Annotated[tuple[WasmStage, ...], Field(min_length=1)] = (WasmStage.PRE, WasmStage.POST)
+    settings: dict[str, JsonValue] = Field(default={})
+    """Handed to the module; checked by it when it is loaded."""
+    on_error: OnError = OnError.DENY
+    """What a trap, a late answer or a malformed one decides."""
+    timeout: Duration = 0.05
+    """The most one call may take."""
+    memory: Annotated[int, Field(ge=1, le=256)] = 16
+    """The most memory of one call, MiB."""
+
+
+class TenantOverride(Model):
+    """What differs for some tenants."""
+
+    names: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
+    patch: dict[str, JsonValue]
+    """A merge patch (RFC 7396) on the spec, in its own words."""
 
 
 class GuardrailPolicySpec(Model):
@@ -116,13 +319,58 @@ class GuardrailPolicySpec(Model):
 
     input: InputDetectors = InputDetectors()
     output: OutputDetectors = OutputDetectors()
-    documents: Detector = Detector(action=Action.FLAG)
+    documents: DocumentDetector = DocumentDetector()
     """Retrieved passages that try to instruct the model."""
+    tools: DocumentDetector = DocumentDetector()
+    """Tool arguments and results that try to instruct the model."""
+    wasm: Annotated[tuple[WasmPolicy, ...], Field(max_length=16)] = ()
+    """Policies in WebAssembly, in the order they are asked; after the detectors, whose scores they are given."""
+    mode: Mode = Mode.ENFORCE
+    tenants: Annotated[tuple[TenantOverride, ...], Field(max_length=256)] = ()
+    """What differs for some tenants; the first entry that names the caller's tenant counts."""
+    budget: Duration = 0.5
+    """The most the classifiers of one check may take. What they have not read by then is reported as partial."""
+    on_partial: OnError = OnError.ALLOW
+    """What it decides where not all of the text was scanned: `allow` flags it."""
     streaming: StreamingMode = StreamingMode.WITHHOLD
     block_message: Annotated[str, Field(max_length=1024)] = ""
     """What the caller reads when a gate blocks; a message that names the reason when empty."""
     max_input_characters: Annotated[int, Field(ge=1, le=4_000_000)] = 200_000
     """Longer input is refused, since it could not be scanned whole."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = [policy.name for policy in self.wasm]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"wasm: two policies are named {sorted(twice)[0]!r}")
+        tenants = [name for override in self.tenants for name in override.names]
+        if twice := {name for name in tenants if tenants.count(name) > 1}:
+            raise ValueError(f"tenants: {sorted(twice)[0]!r} is named twice")
+        return self
+
+    @model_validator(mode="after")
+    def _patches_fit(self) -> Self:
+        for index, override in enumerate(self.tenants):
+            if "tenants" in override.patch:
+                raise ValueError(f"tenants[{index}].patch: cannot change `tenants`")
+            try:
+                self._patched(override)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"]))
+                raise ValueError(f"tenants[{index}].patch.{where}: {first['msg']}") from None
+        return self
+
+    def for_tenant(self, tenant: str) -> "GuardrailPolicySpec":
+        """What applies to a tenant."""
+        for override in self.tenants:
+            if tenant in override.names:
+                return self._patched(override)
+        return self
+
+    def _patched(self, override: TenantOverride) -> "GuardrailPolicySpec":
+        own = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"tenants"})
+        return GuardrailPolicySpec.model_validate_json(json.dumps(merged(own, override.patch)))
 
 
 class GuardrailPolicy(SluiceObject):

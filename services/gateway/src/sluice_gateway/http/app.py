@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.http import (
     chat,
+    guard,
     health,
     knowledge,
     knowledge_bases,
@@ -34,7 +35,18 @@ def make_app(state: HttpState) -> FastAPI:
     """The application over a gateway."""
     app = FastAPI(title="Sluice gateway", docs_url=None, redoc_url=None)
     app.state.sluice = state
-    for module in (chat, models, search, knowledge, knowledge_bases, rebuilding, run_events, runs, health):
+    for module in (
+        chat,
+        guard,
+        models,
+        search,
+        knowledge,
+        knowledge_bases,
+        rebuilding,
+        run_events,
+        runs,
+        health,
+    ):
         app.include_router(module.router)
     app.add_exception_handler(ServiceError, _service_error)
     app.add_exception_handler(RunFailedError, _run_failed)

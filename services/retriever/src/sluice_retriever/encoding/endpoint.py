@@ -15,9 +15,10 @@ from tenacity import (
 )
 
 from sluice_api.objects.knowledge_base import EndpointEmbedding
+from sluice_minilm.model import normalised
 from sluice_retriever.domain.model import Floats
 from sluice_retriever.encoding import wire
-from sluice_retriever.encoding.encoder import MAX_QUESTION_CHARACTERS, normalised
+from sluice_retriever.encoding.encoder import MAX_QUESTION_CHARACTERS
 from sluice_servicekit import deadlines, upstream
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import (

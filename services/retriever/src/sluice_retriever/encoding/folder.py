@@ -13,10 +13,11 @@ import onnxruntime
 from tokenizers import Encoding, Tokenizer
 
 from sluice_api.objects.knowledge_base import OnnxEmbedding, Pooling
+from sluice_minilm.batching import batches
+from sluice_minilm.model import normalised
 from sluice_retriever.domain.model import Floats
 from sluice_retriever.encoding import pooling
-from sluice_retriever.encoding.batching import batches
-from sluice_retriever.encoding.encoder import BATCH_TOKENS, MAX_QUESTION_CHARACTERS, normalised
+from sluice_retriever.encoding.encoder import BATCH_TOKENS, MAX_QUESTION_CHARACTERS
 from sluice_servicekit.errors import FailedPrecondition
 
 #: Where the model is when the spec names no file.

@@ -5,10 +5,10 @@ import os
 import resource
 import signal
 
+from sluice_minilm.tokenizing import TokenCounter
 from sluice_retriever.domain import documents
 from sluice_retriever.domain.chunking import Budget, chunk
 from sluice_retriever.domain.model import Document, Prepared
-from sluice_retriever.encoding.tokenizing import TokenCounter
 from sluice_retriever.preparing.parsers.parsed import Unparsable
 from sluice_retriever.preparing.parsers.registry import parse
 from sluice_retriever.worker_process import tie_to

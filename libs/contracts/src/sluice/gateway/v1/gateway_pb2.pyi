@@ -831,3 +831,73 @@ class ListRunsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRunsResponse: _TypeAlias = ListRunsResponse  # noqa: Y015
+
+@_typing.final
+class GuardRequest(_message.Message):
+    """Asks what a policy makes of one text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """The GuardrailPolicy; `default`, or the only one there is, when empty."""
+    channel: _guardrail_pb2.Channel.ValueType
+    """Where the text comes from."""
+    text: _builtins.str
+    """The text."""
+    question: _builtins.str
+    """For an output: the question."""
+    @_builtins.property
+    def context(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For an output: the passages it was made from, in citation order. Else: earlier texts of the conversation."""
+
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        channel: _guardrail_pb2.Channel.ValueType = ...,
+        text: _builtins.str = ...,
+        context: _abc.Iterable[_builtins.str] | None = ...,
+        question: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context", b"context", "policy", b"policy", "question", b"question", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardRequest: _TypeAlias = GuardRequest  # noqa: Y015
+
+@_typing.final
+class GuardResponse(_message.Message):
+    """What a policy makes of a text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    TREATED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def verdict(self) -> _guardrail_pb2.Verdict:
+        """The decision and everything that led to it."""
+
+    @_builtins.property
+    def treated(self) -> _containers.RepeatedCompositeFieldContainer[_guardrail_pb2.TreatedText]:
+        """The text as the policy has changed it; empty where it has not."""
+
+    def __init__(
+        self,
+        *,
+        verdict: _guardrail_pb2.Verdict | None = ...,
+        treated: _abc.Iterable[_guardrail_pb2.TreatedText] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["treated", b"treated", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardResponse: _TypeAlias = GuardResponse  # noqa: Y015

@@ -50,6 +50,11 @@ class GatewayServiceStub:
                 request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.SearchRequest.SerializeToString,
                 response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.Guard = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/Guard',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GuardRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GuardResponse.FromString,
+                _registered_method=True)
         self.Ingest = channel.stream_stream(
                 '/sluice.gateway.v1.GatewayService/Ingest',
                 request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.IngestRequest.SerializeToString,
@@ -97,6 +102,13 @@ class GatewayServiceServicer:
 
     def Search(self, request, context):
         """Finds passages without answering.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Guard(self, request, context):
+        """Screens one text, outside of any run.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,6 +166,11 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.SearchRequest.FromString,
                     response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.SearchResponse.SerializeToString,
+            ),
+            'Guard': grpc.unary_unary_rpc_method_handler(
+                    servicer.Guard,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GuardRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GuardResponse.SerializeToString,
             ),
             'Ingest': grpc.stream_stream_rpc_method_handler(
                     servicer.Ingest,
@@ -263,6 +280,33 @@ class GatewayService:
             '/sluice.gateway.v1.GatewayService/Search',
             sluice_dot_gateway_dot_v1_dot_gateway__pb2.SearchRequest.SerializeToString,
             sluice_dot_gateway_dot_v1_dot_gateway__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Guard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/Guard',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.GuardRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.GuardResponse.FromString,
             options,
             channel_credentials,
             insecure,

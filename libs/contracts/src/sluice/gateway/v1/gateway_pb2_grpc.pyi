@@ -39,6 +39,8 @@ class GatewayServiceStub:
     """Answers a question and streams the text as it is released."""
     Search: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.SearchRequest, _gateway_pb2.SearchResponse]
     """Finds passages without answering."""
+    Guard: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GuardRequest, _gateway_pb2.GuardResponse]
+    """Screens one text, outside of any run."""
     Ingest: _grpc.StreamStreamMultiCallable[_gateway_pb2.IngestRequest, _gateway_pb2.IngestResponse]
     """Stores documents; one reply for each, in order."""
     DeleteDocuments: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.DeleteDocumentsRequest, _gateway_pb2.DeleteDocumentsResponse]
@@ -61,6 +63,8 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     """Answers a question and streams the text as it is released."""
     Search: _aio.UnaryUnaryMultiCallable[_gateway_pb2.SearchRequest, _gateway_pb2.SearchResponse]  # type: ignore[assignment]
     """Finds passages without answering."""
+    Guard: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GuardRequest, _gateway_pb2.GuardResponse]  # type: ignore[assignment]
+    """Screens one text, outside of any run."""
     Ingest: _aio.StreamStreamMultiCallable[_gateway_pb2.IngestRequest, _gateway_pb2.IngestResponse]  # type: ignore[assignment]
     """Stores documents; one reply for each, in order."""
     DeleteDocuments: _aio.UnaryUnaryMultiCallable[_gateway_pb2.DeleteDocumentsRequest, _gateway_pb2.DeleteDocumentsResponse]  # type: ignore[assignment]
@@ -98,6 +102,14 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.SearchResponse, _abc.Awaitable[_gateway_pb2.SearchResponse]]:
         """Finds passages without answering."""
+
+    @_abc_1.abstractmethod
+    def Guard(
+        self,
+        request: _gateway_pb2.GuardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.GuardResponse, _abc.Awaitable[_gateway_pb2.GuardResponse]]:
+        """Screens one text, outside of any run."""
 
     @_abc_1.abstractmethod
     def Ingest(

@@ -84,6 +84,146 @@ CHANNEL_OUTPUT: Channel.ValueType  # 4
 """Written by the model in this run."""
 Global___Channel: _TypeAlias = Channel  # noqa: Y015
 
+class _DetectorState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DetectorStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DetectorState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DETECTOR_STATE_UNSPECIFIED: _DetectorState.ValueType  # 0
+    """Not set; never sent by a server."""
+    DETECTOR_STATE_SCANNED: _DetectorState.ValueType  # 1
+    """It has seen all of the text."""
+    DETECTOR_STATE_PARTIAL: _DetectorState.ValueType  # 2
+    """It has seen a part of the text: time or size ran out."""
+    DETECTOR_STATE_SKIPPED: _DetectorState.ValueType  # 3
+    """It did not run, since something stricter had decided before."""
+    DETECTOR_STATE_FAILED: _DetectorState.ValueType  # 4
+    """It failed; the policy's `onError` decided."""
+
+class DetectorState(_DetectorState, metaclass=_DetectorStateEnumTypeWrapper):
+    """What became of one detector in one check."""
+
+DETECTOR_STATE_UNSPECIFIED: DetectorState.ValueType  # 0
+"""Not set; never sent by a server."""
+DETECTOR_STATE_SCANNED: DetectorState.ValueType  # 1
+"""It has seen all of the text."""
+DETECTOR_STATE_PARTIAL: DetectorState.ValueType  # 2
+"""It has seen a part of the text: time or size ran out."""
+DETECTOR_STATE_SKIPPED: DetectorState.ValueType  # 3
+"""It did not run, since something stricter had decided before."""
+DETECTOR_STATE_FAILED: DetectorState.ValueType  # 4
+"""It failed; the policy's `onError` decided."""
+Global___DetectorState: _TypeAlias = DetectorState  # noqa: Y015
+
+class _Mode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODE_UNSPECIFIED: _Mode.ValueType  # 0
+    """Not set; never sent by a server."""
+    MODE_ENFORCE: _Mode.ValueType  # 1
+    """It decides and acts."""
+    MODE_SHADOW: _Mode.ValueType  # 2
+    """It decides and only records."""
+
+class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+    """Whether a policy acts."""
+
+MODE_UNSPECIFIED: Mode.ValueType  # 0
+"""Not set; never sent by a server."""
+MODE_ENFORCE: Mode.ValueType  # 1
+"""It decides and acts."""
+MODE_SHADOW: Mode.ValueType  # 2
+"""It decides and only records."""
+Global___Mode: _TypeAlias = Mode  # noqa: Y015
+
+@_typing.final
+class DetectorReport(_message.Message):
+    """What one detector has seen and decided, whether or not it found anything."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DETECTOR_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    THRESHOLD_SET_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    detector: _builtins.str
+    """The detector's name."""
+    version: _builtins.str
+    """The detector's version."""
+    threshold_set: _builtins.str
+    """Which thresholds and calibration its scores go by."""
+    state: Global___DetectorState.ValueType
+    """What became of it."""
+    score: _builtins.float
+    """The highest score of all texts, 0 to 1; also where it is below every threshold."""
+    threshold: _builtins.float
+    """The score from which the policy's action is taken."""
+    decision: Global___Decision.ValueType
+    """What the policy makes of it."""
+    milliseconds: _builtins.float
+    """How long it took."""
+    detail: _builtins.str
+    """Why it failed, or what it has not seen."""
+    def __init__(
+        self,
+        *,
+        detector: _builtins.str = ...,
+        version: _builtins.str = ...,
+        threshold_set: _builtins.str = ...,
+        state: Global___DetectorState.ValueType = ...,
+        score: _builtins.float = ...,
+        threshold: _builtins.float = ...,
+        decision: Global___Decision.ValueType = ...,
+        milliseconds: _builtins.float = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "detail", b"detail", "detector", b"detector", "milliseconds", b"milliseconds", "score", b"score", "state", b"state", "threshold", b"threshold", "threshold_set", b"threshold_set", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetectorReport: _TypeAlias = DetectorReport  # noqa: Y015
+
+@_typing.final
+class TreatedText(_message.Message):
+    """A text that a policy has changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    segment: _builtins.int
+    """Which segment or passage of the request."""
+    text: _builtins.str
+    """What is to be used in its place; empty where it is dropped."""
+    dropped: _builtins.bool
+    """True where nothing of it may be used."""
+    def __init__(
+        self,
+        *,
+        segment: _builtins.int = ...,
+        text: _builtins.str = ...,
+        dropped: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "segment", b"segment", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TreatedText: _TypeAlias = TreatedText  # noqa: Y015
+
 @_typing.final
 class Segment(_message.Message):
     """One text to screen."""
@@ -183,6 +323,11 @@ class Verdict(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     PARTIAL_FIELD_NUMBER: _builtins.int
+    DETECTORS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    WOULD_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
     decision: Global___Decision.ValueType
     """The strictest decision of all findings."""
     reason: _builtins.str
@@ -195,9 +340,21 @@ class Verdict(_message.Message):
     """Digest of the policy that decided."""
     partial: _builtins.bool
     """True where not all of the text could be scanned; never reported as a plain allow."""
+    mode: Global___Mode.ValueType
+    """Whether the policy acts. In shadow mode `decision` is `ALLOW` and `would` says what it had been."""
+    would: Global___Decision.ValueType
+    """What the findings call for, in either mode."""
+    score: _builtins.float
+    """How near it comes to a block: the highest score among detectors that block, else among all; 0 to 1."""
+    milliseconds: _builtins.float
+    """How long the check took."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
         """What the detectors found, strictest first."""
+
+    @_builtins.property
+    def detectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___DetectorReport]:
+        """Every detector that was to run, in the order they ran."""
 
     def __init__(
         self,
@@ -209,10 +366,15 @@ class Verdict(_message.Message):
         policy: _builtins.str = ...,
         policy_version: _builtins.str = ...,
         partial: _builtins.bool = ...,
+        detectors: _abc.Iterable[Global___DetectorReport] | None = ...,
+        mode: Global___Mode.ValueType = ...,
+        would: Global___Decision.ValueType = ...,
+        score: _builtins.float = ...,
+        milliseconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "findings", b"findings", "message", b"message", "partial", b"partial", "policy", b"policy", "policy_version", b"policy_version", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "detectors", b"detectors", "findings", b"findings", "message", b"message", "milliseconds", b"milliseconds", "mode", b"mode", "partial", b"partial", "policy", b"policy", "policy_version", b"policy_version", "reason", b"reason", "score", b"score", "would", b"would"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,8 +390,11 @@ class CheckInputRequest(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     SEGMENTS_FIELD_NUMBER: _builtins.int
     QUESTION_VECTORS_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The GuardrailPolicy to apply."""
+    run_id: _builtins.str
+    """The run's id; redacted values are sealed for it alone."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks."""
@@ -249,10 +414,11 @@ class CheckInputRequest(_message.Message):
         principal: _common_pb2.Principal | None = ...,
         segments: _abc.Iterable[Global___Segment] | None = ...,
         question_vectors: _common_pb2.QuestionVectors | None = ...,
+        run_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "question_vectors", b"question_vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "principal", b"principal", "question_vectors", b"question_vectors", "segments", b"segments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "principal", b"principal", "question_vectors", b"question_vectors", "run_id", b"run_id", "segments", b"segments"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -265,22 +431,176 @@ class CheckInputResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VERDICT_FIELD_NUMBER: _builtins.int
+    TREATED_FIELD_NUMBER: _builtins.int
+    VAULT_FIELD_NUMBER: _builtins.int
+    vault: _builtins.bytes
+    """What was redacted, sealed. Only the guardrail can open it; to be handed to the output gate."""
     @_builtins.property
     def verdict(self) -> Global___Verdict:
         """The decision."""
+
+    @_builtins.property
+    def treated(self) -> _containers.RepeatedCompositeFieldContainer[Global___TreatedText]:
+        """Segments that the policy has changed; to be used in their place from here on."""
 
     def __init__(
         self,
         *,
         verdict: Global___Verdict | None = ...,
+        treated: _abc.Iterable[Global___TreatedText] | None = ...,
+        vault: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["treated", b"treated", "vault", b"vault", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckInputResponse: _TypeAlias = CheckInputResponse  # noqa: Y015
+
+@_typing.final
+class CheckPassagesRequest(_message.Message):
+    """Asks which passages a model may read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    PASSAGES_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """The GuardrailPolicy to apply."""
+    ahead: _builtins.bool
+    """True where nobody waits: all of the passages are read by every detector, and what they say is remembered."""
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """Who asked the question."""
+
+    @_builtins.property
+    def passages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Passage]:
+        """The passages, in citation order."""
+
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        principal: _common_pb2.Principal | None = ...,
+        passages: _abc.Iterable[_common_pb2.Passage] | None = ...,
+        ahead: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "passages", b"passages", "policy", b"policy", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPassagesRequest: _TypeAlias = CheckPassagesRequest  # noqa: Y015
+
+@_typing.final
+class CheckPassagesResponse(_message.Message):
+    """Which passages a model may read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    TREATED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def verdict(self) -> Global___Verdict:
+        """The decision."""
+
+    @_builtins.property
+    def treated(self) -> _containers.RepeatedCompositeFieldContainer[Global___TreatedText]:
+        """Passages that the policy has changed; to be used in their place from here on."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___Verdict | None = ...,
+        treated: _abc.Iterable[Global___TreatedText] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["treated", b"treated", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPassagesResponse: _TypeAlias = CheckPassagesResponse  # noqa: Y015
+
+@_typing.final
+class GuardRequest(_message.Message):
+    """Asks for the decision on one text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    policy: _builtins.str
+    """The GuardrailPolicy to apply; `default`, or the only one there is, when empty."""
+    channel: Global___Channel.ValueType
+    """Where the text comes from."""
+    text: _builtins.str
+    """The text."""
+    question: _builtins.str
+    """For an output: the question."""
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """Who asks."""
+
+    @_builtins.property
+    def context(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For an output: the passages it was made from, in citation order. Else: earlier texts of the conversation."""
+
+    def __init__(
+        self,
+        *,
+        policy: _builtins.str = ...,
+        principal: _common_pb2.Principal | None = ...,
+        channel: Global___Channel.ValueType = ...,
+        text: _builtins.str = ...,
+        context: _abc.Iterable[_builtins.str] | None = ...,
+        question: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context", b"context", "policy", b"policy", "principal", b"principal", "question", b"question", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardRequest: _TypeAlias = GuardRequest  # noqa: Y015
+
+@_typing.final
+class GuardResponse(_message.Message):
+    """The decision on one text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    TREATED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def verdict(self) -> Global___Verdict:
+        """The decision."""
+
+    @_builtins.property
+    def treated(self) -> _containers.RepeatedCompositeFieldContainer[Global___TreatedText]:
+        """The text as the policy has changed it; empty where it has not."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___Verdict | None = ...,
+        treated: _abc.Iterable[Global___TreatedText] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["treated", b"treated", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardResponse: _TypeAlias = GuardResponse  # noqa: Y015
 
 @_typing.final
 class CheckOutputRequest(_message.Message):
@@ -293,12 +613,19 @@ class CheckOutputRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     PASSAGES_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    VAULT_FIELD_NUMBER: _builtins.int
+    CANARIES_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The GuardrailPolicy to apply."""
     question: _builtins.str
     """The question."""
     text: _builtins.str
     """The answer, with its `[n]` citation marks."""
+    run_id: _builtins.str
+    """The run's id."""
+    vault: _builtins.bytes
+    """What the input gate has redacted, as it gave it."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asked the question."""
@@ -306,6 +633,10 @@ class CheckOutputRequest(_message.Message):
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Passage]:
         """The passages the answer was made from, in citation order: passage `i` is cited as `[i+1]`."""
+
+    @_builtins.property
+    def canaries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Random words of this run's prompt that must not appear."""
 
     def __init__(
         self,
@@ -315,10 +646,13 @@ class CheckOutputRequest(_message.Message):
         question: _builtins.str = ...,
         text: _builtins.str = ...,
         passages: _abc.Iterable[_common_pb2.Passage] | None = ...,
+        run_id: _builtins.str = ...,
+        vault: _builtins.bytes = ...,
+        canaries: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["passages", b"passages", "policy", b"policy", "principal", b"principal", "question", b"question", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canaries", b"canaries", "passages", b"passages", "policy", b"policy", "principal", b"principal", "question", b"question", "run_id", b"run_id", "text", b"text", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,6 +665,9 @@ class CheckOutputResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VERDICT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The answer as it may leave: redacted, and with what the input gate had redacted put back."""
     @_builtins.property
     def verdict(self) -> Global___Verdict:
         """The decision."""
@@ -339,10 +676,11 @@ class CheckOutputResponse(_message.Message):
         self,
         *,
         verdict: Global___Verdict | None = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text", b"text", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -389,10 +727,13 @@ class CheckOutputStreamResponse(_message.Message):
     RELEASED_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     released: _builtins.int
     """Code points of the answer that may be released."""
     final: _builtins.bool
     """True on the last reply, which has seen the whole answer."""
+    text: _builtins.str
+    """What may leave since the last reply: redacted, and with what the input gate had redacted put back."""
     @_builtins.property
     def verdict(self) -> Global___Verdict:
         """The decision so far; a block ends the stream."""
@@ -403,10 +744,11 @@ class CheckOutputStreamResponse(_message.Message):
         released: _builtins.int = ...,
         verdict: Global___Verdict | None = ...,
         final: _builtins.bool = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["final", b"final", "released", b"released", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["final", b"final", "released", b"released", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

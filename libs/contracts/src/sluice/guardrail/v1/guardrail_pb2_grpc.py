@@ -45,6 +45,16 @@ class GuardrailServiceStub:
                 request_serializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckOutputRequest.SerializeToString,
                 response_deserializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckOutputResponse.FromString,
                 _registered_method=True)
+        self.CheckPassages = channel.unary_unary(
+                '/sluice.guardrail.v1.GuardrailService/CheckPassages',
+                request_serializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckPassagesRequest.SerializeToString,
+                response_deserializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckPassagesResponse.FromString,
+                _registered_method=True)
+        self.Guard = channel.unary_unary(
+                '/sluice.guardrail.v1.GuardrailService/Guard',
+                request_serializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.GuardRequest.SerializeToString,
+                response_deserializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.GuardResponse.FromString,
+                _registered_method=True)
         self.CheckOutputStream = channel.stream_stream(
                 '/sluice.guardrail.v1.GuardrailService/CheckOutputStream',
                 request_serializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckOutputStreamRequest.SerializeToString,
@@ -70,6 +80,20 @@ class GuardrailServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckPassages(self, request, context):
+        """Screens passages before a model reads them, and gives those that a policy has changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Guard(self, request, context):
+        """Screens one text of any channel, outside of any run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckOutputStream(self, request_iterator, context):
         """Screens an answer while it is being written; text is released only once it was screened.
         """
@@ -89,6 +113,16 @@ def add_GuardrailServiceServicer_to_server(servicer, server):
                     servicer.CheckOutput,
                     request_deserializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckOutputRequest.FromString,
                     response_serializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckOutputResponse.SerializeToString,
+            ),
+            'CheckPassages': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckPassages,
+                    request_deserializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckPassagesRequest.FromString,
+                    response_serializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckPassagesResponse.SerializeToString,
+            ),
+            'Guard': grpc.unary_unary_rpc_method_handler(
+                    servicer.Guard,
+                    request_deserializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.GuardRequest.FromString,
+                    response_serializer=sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.GuardResponse.SerializeToString,
             ),
             'CheckOutputStream': grpc.stream_stream_rpc_method_handler(
                     servicer.CheckOutputStream,
@@ -151,6 +185,60 @@ class GuardrailService:
             '/sluice.guardrail.v1.GuardrailService/CheckOutput',
             sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckOutputRequest.SerializeToString,
             sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckOutputResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckPassages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.guardrail.v1.GuardrailService/CheckPassages',
+            sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckPassagesRequest.SerializeToString,
+            sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.CheckPassagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Guard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.guardrail.v1.GuardrailService/Guard',
+            sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.GuardRequest.SerializeToString,
+            sluice_dot_guardrail_dot_v1_dot_guardrail__pb2.GuardResponse.FromString,
             options,
             channel_credentials,
             insecure,

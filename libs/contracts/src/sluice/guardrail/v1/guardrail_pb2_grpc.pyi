@@ -37,6 +37,10 @@ class GuardrailServiceStub:
     """Screens everything a caller sends: messages, tool results, tool arguments."""
     CheckOutput: _grpc.UnaryUnaryMultiCallable[_guardrail_pb2.CheckOutputRequest, _guardrail_pb2.CheckOutputResponse]
     """Screens a whole answer against the passages it was made from."""
+    CheckPassages: _grpc.UnaryUnaryMultiCallable[_guardrail_pb2.CheckPassagesRequest, _guardrail_pb2.CheckPassagesResponse]
+    """Screens passages before a model reads them, and gives those that a policy has changed."""
+    Guard: _grpc.UnaryUnaryMultiCallable[_guardrail_pb2.GuardRequest, _guardrail_pb2.GuardResponse]
+    """Screens one text of any channel, outside of any run."""
     CheckOutputStream: _grpc.StreamStreamMultiCallable[_guardrail_pb2.CheckOutputStreamRequest, _guardrail_pb2.CheckOutputStreamResponse]
     """Screens an answer while it is being written; text is released only once it was screened."""
 
@@ -49,6 +53,10 @@ class GuardrailServiceAsyncStub(GuardrailServiceStub):
     """Screens everything a caller sends: messages, tool results, tool arguments."""
     CheckOutput: _aio.UnaryUnaryMultiCallable[_guardrail_pb2.CheckOutputRequest, _guardrail_pb2.CheckOutputResponse]  # type: ignore[assignment]
     """Screens a whole answer against the passages it was made from."""
+    CheckPassages: _aio.UnaryUnaryMultiCallable[_guardrail_pb2.CheckPassagesRequest, _guardrail_pb2.CheckPassagesResponse]  # type: ignore[assignment]
+    """Screens passages before a model reads them, and gives those that a policy has changed."""
+    Guard: _aio.UnaryUnaryMultiCallable[_guardrail_pb2.GuardRequest, _guardrail_pb2.GuardResponse]  # type: ignore[assignment]
+    """Screens one text of any channel, outside of any run."""
     CheckOutputStream: _aio.StreamStreamMultiCallable[_guardrail_pb2.CheckOutputStreamRequest, _guardrail_pb2.CheckOutputStreamResponse]  # type: ignore[assignment]
     """Screens an answer while it is being written; text is released only once it was screened."""
 
@@ -70,6 +78,22 @@ class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_guardrail_pb2.CheckOutputResponse, _abc.Awaitable[_guardrail_pb2.CheckOutputResponse]]:
         """Screens a whole answer against the passages it was made from."""
+
+    @_abc_1.abstractmethod
+    def CheckPassages(
+        self,
+        request: _guardrail_pb2.CheckPassagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_guardrail_pb2.CheckPassagesResponse, _abc.Awaitable[_guardrail_pb2.CheckPassagesResponse]]:
+        """Screens passages before a model reads them, and gives those that a policy has changed."""
+
+    @_abc_1.abstractmethod
+    def Guard(
+        self,
+        request: _guardrail_pb2.GuardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_guardrail_pb2.GuardResponse, _abc.Awaitable[_guardrail_pb2.GuardResponse]]:
+        """Screens one text of any channel, outside of any run."""
 
     @_abc_1.abstractmethod
     def CheckOutputStream(

@@ -2,13 +2,13 @@
 
 from typing import Protocol, TypeVar
 
-from sluice_guardrail.domain.model import Finding
+from sluice_guardrail.domain.model import Detection
 
 Subject = TypeVar("Subject", contravariant=True)
 
 
 class Detector(Protocol[Subject]):
-    """One detector: of a text (input, documents), or of an answer (output). Thread-safe."""
+    """One detector: of a `Text`, or of an `Answer`. Thread-safe."""
 
     @property
     def name(self) -> str:
@@ -20,6 +20,6 @@ class Detector(Protocol[Subject]):
         """Changes whenever it may find something else in the same text."""
         ...
 
-    def detect(self, subject: Subject) -> list[Finding]:
+    def detect(self, subject: Subject) -> Detection:
         """All it finds, in time linear in the subject."""
         ...

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from sluice_guardrail.domain.citations import citations
-from sluice_guardrail.domain.model import Answer, Finding
+from sluice_guardrail.domain.model import Answer, Detection, Finding
 
 
 class CitationDetector:
@@ -12,11 +12,11 @@ class CitationDetector:
     name: ClassVar[str] = "citations"
     version: ClassVar[str] = "1"
 
-    def detect(self, subject: Answer) -> list[Finding]:
+    def detect(self, subject: Answer) -> Detection:
         """One finding for each mark that does not resolve."""
         known = range(1, len(subject.passages) + 1)
-        return [
+        return Detection.of(
             Finding("citation-unresolved", 1.0, citation.span)
             for citation in citations(subject.text, subject.passages)
             if not all(number in known for number in citation.numbers)
-        ]
+        )

@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from sluice_guardrail.domain.detectors.prompt_injection import find
-from sluice_guardrail.domain.model import Finding
+from sluice_guardrail.domain.model import Detection
 from sluice_guardrail.domain.rules.rule import WEAK, Family
 from sluice_guardrail.domain.rules.rule_set import RuleSet
+from sluice_guardrail.domain.texts import Text
 
 _DOCUMENT_FAMILIES = (frozenset(Family) - WEAK) | {Family.EXFILTRATION}
 
@@ -22,6 +23,6 @@ class DocumentInjectionDetector:
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules
 
-    def detect(self, subject: str) -> list[Finding]:
+    def detect(self, subject: Text) -> Detection:
         """One finding for each family."""
-        return find(self._rules, subject, _DOCUMENT_FAMILIES)
+        return Detection.of(find(self._rules, subject, _DOCUMENT_FAMILIES))

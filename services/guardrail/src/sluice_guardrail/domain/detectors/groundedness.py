@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sluice_guardrail.domain.claims import Claim, claims
-from sluice_guardrail.domain.model import Answer, Finding
+from sluice_guardrail.domain.model import Answer, Detection, Finding
 from sluice_guardrail.domain.words import WordReader, Words
 
 #: A claim with less than this share of its words in a passage is not carried. Chosen on half of PubMedQA's
@@ -32,19 +32,19 @@ class GroundednessDetector:
     name: ClassVar[str] = "groundedness"
     version: ClassVar[str] = "coverage-2"
 
-    def detect(self, subject: Answer) -> list[Finding]:
+    def detect(self, subject: Answer) -> Detection:
         """One finding for each claim that is not carried; all have the answer's score."""
         reader = WordReader()
         judged = list(_judge(subject, reader))
         total = sum(judgement.weight for judgement in judged)
         if not total:
-            return []
+            return Detection.of(())
         score = sum(judgement.weight for judgement in judged if judgement.fault) / total
-        return [
+        return Detection.of(
             Finding(judgement.fault, round(score, 4), judgement.claim.span)
             for judgement in judged
             if judgement.fault
-        ]
+        )
 
 
 def _judge(answer: Answer, reader: WordReader) -> Iterator[_Judgement]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from sluice_guardrail.domain.model import Answer, Finding, Span
+from sluice_guardrail.domain.model import Answer, Detection, Finding, Span
 from sluice_guardrail.domain.normalising import folding
 
 _MARKUP = re.compile(
@@ -32,7 +32,7 @@ class LeakageDetector:
         """`instructions`: the system prompts whose text must not appear."""
         self._runs = frozenset(run for text in instructions for run, _, _ in _word_runs(folding.fold(text)))
 
-    def detect(self, subject: Answer) -> list[Finding]:
+    def detect(self, subject: Answer) -> Detection:
         """One finding for each place."""
         folded = folding.fold(subject.text)
         known = [folding.fold(text) for text in (*subject.passages, subject.question)]
@@ -42,12 +42,12 @@ class LeakageDetector:
             if not any(folded[start:end].strip() in text for text in known)
         ]
         if not found:
-            return []
+            return Detection.of(())
         indices = folding.sources(subject.text)
-        return [
+        return Detection.of(
             Finding(category, score, Span(indices[start], indices[end - 1] + 1))
             for category, score, start, end in found
-        ]
+        )
 
     def _places(self, folded: str) -> Iterator[tuple[str, float, int, int]]:
         for match in _MARKUP.finditer(folded):

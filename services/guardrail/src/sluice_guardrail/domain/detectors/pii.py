@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from sluice_api.objects.guardrail_policy import PiiDetector as PiiSpec
-from sluice_guardrail.domain.model import Finding
+from sluice_guardrail.domain.model import Detection, Finding
 from sluice_guardrail.domain.normalising.view import Reading, View
 from sluice_guardrail.domain.normalising.views import FOLDED
 from sluice_guardrail.domain.pii.allowing import AllowList
 from sluice_guardrail.domain.pii.recogniser import Candidate, Scan
 from sluice_guardrail.domain.pii.recognisers import recognisers
 from sluice_guardrail.domain.pii.selecting import select
+from sluice_guardrail.domain.texts import Text
 
 #: Findings of one text. Whoever lists a thousand addresses needs no thousand findings.
 _MOST = 32
@@ -29,9 +30,9 @@ class PiiDetector:
         self._recognisers = recognisers(self._entities)
         self._allow = AllowList(spec.allow)
 
-    def detect(self, subject: str) -> list[Finding]:
+    def detect(self, subject: Text) -> Detection:
         """One finding for each place, the best first where there are too many; none overlap."""
-        return select(self._findings(subject), _MOST)
+        return Detection.of(select(self._findings(subject.text), _MOST))
 
     def _findings(self, text: str) -> Iterator[Finding]:
         for candidate in self._candidates(text):

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterable
 from typing import ClassVar
 
-from sluice_guardrail.domain.model import Finding
+from sluice_guardrail.domain.model import Detection, Finding
 from sluice_guardrail.domain.normalising.view import View
-from sluice_guardrail.domain.normalising.views import FOLDED, REVERSED, ROT13, views
+from sluice_guardrail.domain.normalising.views import FOLDED, REVERSED, ROT13
 from sluice_guardrail.domain.rules.rule import DOCUMENT_ONLY, WEAK, Family
 from sluice_guardrail.domain.rules.rule_set import Match, RuleSet
+from sluice_guardrail.domain.texts import Text
 
 _INSTRUCTION_FAMILIES = frozenset(Family) - DOCUMENT_ONLY
 #: In these views ordinary text is noise; only what decides by itself counts there.
@@ -27,17 +28,17 @@ class PromptInjectionDetector:
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules
 
-    def detect(self, subject: str) -> list[Finding]:
+    def detect(self, subject: Text) -> Detection:
         """One finding for each family, and one for weak families that occur together."""
-        return find(self._rules, subject, _INSTRUCTION_FAMILIES)
+        return Detection.of(find(self._rules, subject, _INSTRUCTION_FAMILIES))
 
 
-def find(rules: RuleSet, text: str, families: Collection[Family]) -> list[Finding]:
+def find(rules: RuleSet, text: Text, families: Collection[Family]) -> list[Finding]:
     """The best finding of each family over all views; the plainest view wins a tie."""
     best: dict[str, Finding] = {}
-    for view in views(text):
+    for view in text.views:
         wanted = frozenset(families) - WEAK if view.name in _NOISY_VIEWS else families
-        for finding in _findings(view, list(rules.search(view.text, wanted)), text):
+        for finding in _findings(view, list(rules.search(view.text, wanted)), text.text):
             known = best.get(finding.category)
             if known is None or finding.score > known.score:
                 best[finding.category] = finding

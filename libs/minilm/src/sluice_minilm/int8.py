@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from sluice_retriever.encoding.tokenizing import ASSETS
+from sluice_minilm.tokenizing import ASSETS
 
 GRAPH = ASSETS / "minilm_int8.onnx"
 

@@ -1,0 +1,28 @@
+"""A text on its way through the detectors. What several of them need of it is worked out once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sluice_guardrail.domain.model import Channel, Segment
+from sluice_guardrail.domain.normalising.view import View
+from sluice_guardrail.domain.normalising.views import views
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text and what it can be read as."""
+
+    text: str
+    channel: Channel = Channel.USER
+    role: str = ""
+
+    @classmethod
+    def of(cls, segment: Segment) -> "Text":
+        """A segment's."""
+        return cls(segment.text, segment.channel, segment.role)
+
+    @cached_property
+    def views(self) -> Sequence[View]:
+        """All views, the plainest first."""
+        return tuple(views(self.text))
