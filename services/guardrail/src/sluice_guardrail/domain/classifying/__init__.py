@@ -1,0 +1,1 @@
+"""Classifiers: the built-in one, and others from a folder."""
