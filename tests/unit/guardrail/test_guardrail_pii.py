@@ -1,5 +1,8 @@
 """Personal data: each kind is found where it is valid, and what only looks like it is left alone."""
 
+import base64
+from collections.abc import Callable
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -174,6 +177,24 @@ def test_disguise_hides_nothing(text: str, category: str, view: str):
     shown = text[finding.span.start : finding.span.end]
     assert shown[0] in "4４n"
     assert shown[-1] in "1１m"
+
+
+@pytest.mark.parametrize(
+    ("encode", "view"),
+    [
+        (lambda text: base64.b64encode(text.encode()).decode(), "base64"),
+        (lambda text: text.encode().hex(), "hex"),
+        (lambda text: text.replace("@", "%40"), "percent"),
+        (lambda text: text.replace("@", "&#64;"), "entities"),
+    ],
+)
+def test_encoding_hides_nothing_and_counts_less(encode: Callable[[str], str], view: str):
+    encoded = encode("nora.quill@example.com")
+    text = f"The record ({encoded}) is there."
+    (finding,) = DETECTOR.detect(Text(text)).findings
+    assert (finding.category, finding.view) == ("email", view)
+    assert text[finding.span.start : finding.span.end] == encoded
+    assert THRESHOLD <= finding.score < 0.9
 
 
 def test_word_nearby_raises_the_score_and_another_lowers_it():

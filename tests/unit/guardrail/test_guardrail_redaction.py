@@ -1,7 +1,7 @@
 """What is redacted is gone, and what is put back stands exactly where and as it stood."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
@@ -208,6 +208,7 @@ _PIECES = st.sampled_from(
 TEXTS = st.lists(_PIECES | st.text(max_size=8), max_size=16).map("".join)
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=3))
 @example(["\\" + MAIL + "\\]"])
 @example(["[" + MAIL + "]"])
@@ -218,6 +219,7 @@ def test_what_is_redacted_comes_back_as_it_was(texts: list[str]):
     assert [leaving.piece(text, ()) for text in redacted] == texts
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_nothing_that_counts_is_left_after_a_redaction(text: str):
     _, (redacted,), redactor = _redacted(text)
@@ -233,6 +235,7 @@ def _streamed(screener: Screener, chunks: list[str], redactor: Redactor) -> str:
     return left + stream.finish().text
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(1, 30), min_size=1), st.sampled_from(["window", "withhold", "detect"]))
 def test_what_is_redacted_comes_back_however_the_answer_is_cut(text: str, sizes: list[int], streaming: str):
     _, (redacted,), redactor = _redacted(text)

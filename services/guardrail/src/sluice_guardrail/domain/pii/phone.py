@@ -82,7 +82,7 @@ def _written(scan: Scan, start: int) -> Iterator[tuple[re.Match[str], tuple[str 
     if match := _NORTH_AMERICAN.match(scan.text, start):
         yield match, ("US",), _NORTH_AMERICAN_SCORE
     match = _NATIONAL.match(scan.text, start)
-    if match and sum(map(str.isdigit, match[0])) >= _FEWEST and _WORDS.near(scan.text, Span(*match.span())):
+    if match and sum(map(str.isdigit, match[0])) >= _FEWEST and _WORDS.near(scan, Span(*match.span())):
         yield match, _REGIONS, _NATIONAL_SCORE
 
 
@@ -118,6 +118,6 @@ class _Plans:
 
 
 def _score(scan: Scan, span: Span, score: float) -> float:
-    if _WORDS.near(scan.text, span):
+    if _WORDS.near(scan, span):
         return max(_NAMED_SCORE, score + _NAMED_MORE)
-    return score * SOMETHING_ELSE_SHARE if SOMETHING_ELSE.near(scan.text, span) else score
+    return score * SOMETHING_ELSE_SHARE if SOMETHING_ELSE.near(scan, span) else score
