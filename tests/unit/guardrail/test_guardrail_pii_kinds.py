@@ -105,6 +105,7 @@ def test_each_kind_is_found_where_it_stands(category: str, value: str, text: str
         "The primary key: customer_id_2 and the foreign key: 2024-11-25",
         "The key is under the mat and the token is spent; secret: none",
         "Press any key to continue. Key: value12345",
+        "X25519PrivateKey = rust_openssl.hpke.MLKEM768X25519PrivateKey",
         "password [SECRET_1], token: [API_KEY_1], secret=[SECRET_2]",
         "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb and 1BoatSLRHtKNngkdXEeobR76b53LETtpyU",
         "Commit 52908400098527886E0F7030069857D2E4169EE7, contract 0x52908400098527886E0F7030069857D2E4169EE7",

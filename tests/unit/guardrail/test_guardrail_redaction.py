@@ -49,6 +49,7 @@ def test_values_give_way_to_typed_placeholders_and_the_run_goes_on():
     )
     assert verdict.decision is Decision.REDACT
     assert verdict.reason is Reason.PII
+    assert verdict.message == "Personal data was replaced by placeholders."
     assert text == "Write to [EMAIL_1], charge [CREDIT_CARD_1], then write to [EMAIL_1] and to [EMAIL_2]."
 
 

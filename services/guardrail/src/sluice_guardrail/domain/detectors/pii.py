@@ -1,10 +1,11 @@
 """Personal data, checked and not only matched. A finding says what and where, never the value."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from sluice_api.objects.guardrail_policy import PiiDetector as PiiSpec
-from sluice_guardrail.domain.model import Detection, Finding
+from sluice_guardrail.domain.model import Detection, Finding, ScanState
 from sluice_guardrail.domain.normalising.decoding import DECODERS
 from sluice_guardrail.domain.normalising.view import Reading, View
 from sluice_guardrail.domain.normalising.views import FOLDED
@@ -40,34 +41,41 @@ class PiiDetector:
 
     def detect(self, subject: Text) -> Detection:
         """One finding for each place that counts, and the best of the others; none overlap."""
-        found = select(self._findings(subject), self._counts)
+        unread: set[str] = set()
+        found = select(self._findings(subject, unread), self._counts)
         others = sorted((each for each in found if not self._counts(each)), key=lambda each: -each.score)
         left_out = set(others[_MOST_OTHERS:])
-        return Detection.of(finding for finding in found if finding not in left_out)
+        detection = Detection.of(finding for finding in found if finding not in left_out)
+        if unread:
+            return replace(
+                detection, state=ScanState.PARTIAL, detail="not read: " + ", ".join(sorted(unread))
+            )
+        return detection
 
     def _counts(self, finding: Finding) -> bool:
         """What the policy acts on goes before what it does not, where both claim a place."""
         return finding.score >= self._thresholds.get(finding.category, self._threshold)
 
-    def _findings(self, subject: Text) -> Iterator[Finding]:
+    def _findings(self, subject: Text, unread: set[str]) -> Iterator[Finding]:
         text = subject.text
-        for candidate in self._candidates(text):
+        for candidate in self._candidates(text, unread):
             yield Finding(candidate.entity, candidate.score, candidate.span)
         view = View(FOLDED, Reading.original(text))
         if view.text != text.lower():  # nearly every recogniser ignores case
-            for candidate in self._candidates(view.text):
+            for candidate in self._candidates(view.text, unread):
                 span = view.source(candidate.span.start, candidate.span.end)
                 yield Finding(candidate.entity, candidate.score, span, FOLDED)
         for view in subject.views:
             if not _DECODED.issuperset(view.name.split("+")):
                 continue
-            for candidate in self._candidates(view.reading.text):
+            for candidate in self._candidates(view.reading.text, unread):
                 span = view.reading.source(candidate.span.start, candidate.span.end)
                 yield Finding(candidate.entity, candidate.score * _DECODED_SHARE, span, view.name)
 
-    def _candidates(self, text: str) -> Iterator[Candidate]:
+    def _candidates(self, text: str, unread: set[str]) -> Iterator[Candidate]:
         scan = Scan(text if text.isascii() else text.translate(_HYPHENS))
         for recogniser in self._recognisers:
             for candidate in recogniser.recognise(scan):
                 if candidate.entity in self._entities and not self._allow.holds(candidate):
                     yield candidate
+        unread |= scan.unread

@@ -57,7 +57,7 @@ _VALUE = re.compile(
 )
 #: A name in code or a place rather than a value.
 _NO_VALUE = re.compile(
-    r"[$%*./~]|https?:|[A-Za-z_]+(?:[.-][A-Za-z_]+)*\Z|\[?[A-Za-z_]+_[0-9]{1,4}\]?\Z|.*(?:EXAMPLE|://)"
+    r"[$%*./~]|https?:|[A-Za-z_]+(?:[.-][A-Za-z_]+)*\Z|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z|\[?[A-Za-z_]+_[0-9]{1,4}\]?\Z|.*(?:EXAMPLE|://)"
 )
 _KEY_SCORE, _PEM_SCORE, _TOKEN_SCORE, _PASSWORD_SCORE, _CALLED_SCORE = 0.9, 0.98, 0.9, 0.7, 0.6
 #: Of a key that is only called one: characters, and bits of entropy in each.

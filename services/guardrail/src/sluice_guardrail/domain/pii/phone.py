@@ -73,6 +73,8 @@ class PhoneRecogniser:
                     break
                 if written[0].startswith("+"):  # what names a country is not read without it
                     done = written.end()
+        if plans.exhausted:
+            scan.unread.add(f"phone numbers after {_LOOK_UPS} look-ups")
 
 
 def _written(scan: Scan, start: int) -> Iterator[tuple[re.Match[str], tuple[str | None, ...], float]]:
@@ -91,6 +93,7 @@ class _Plans:
 
     def __init__(self, left: int) -> None:
         self._left = left
+        self.exhausted = False
 
     def longest(self, match: re.Match[str], regions: tuple[str | None, ...]) -> tuple[int, str] | None:
         """The end and value of the longest beginning that a plan allows; other numbers may follow after a gap."""
@@ -105,7 +108,10 @@ class _Plans:
 
     def look_up(self, written: str, region: str | None) -> str | None:
         """The number in international form without its `+`; None where the plan does not allow it."""
-        if self._left == 0 or not _FEWEST <= sum(map(str.isdigit, written)) <= _MOST:
+        if not _FEWEST <= sum(map(str.isdigit, written)) <= _MOST:
+            return None
+        if self._left == 0:
+            self.exhausted = True
             return None
         self._left -= 1
         try:

@@ -43,6 +43,11 @@ class Scan:
         return self._held[word]
 
     @cached_property
+    def unread(self) -> set[str]:
+        """What recognisers gave up on, in words."""
+        return set()
+
+    @cached_property
     def _held(self) -> dict[re.Pattern[str], bool]:
         return {}
 
