@@ -37,7 +37,7 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
         folder = ModulesFolder(settings.modules_dir, settings.data_dir / "modules")
         kept = KeptPolicies(settings.data_dir / "policies.json")
         modules = Loader(runtime, folder, keep_logs=settings.module_logs)
-        policies = Policies(Parts(all_rules(), modules), kept.read())
+        policies = Policies(Parts(all_rules(), modules=modules), kept.read())
 
         def keep(in_force: Mapping[str, Policy]) -> None:
             kept.write(in_force)
