@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from sluice.guardrail.v1 import guardrail_pb2_grpc
+from sluice_guardrail import vault_keys
 from sluice_guardrail.domain.checks import Parts
 from sluice_guardrail.domain.rules.rule_set import all_rules
+from sluice_guardrail.domain.vault import Vault
 from sluice_guardrail.policies import Policies
 from sluice_guardrail.servicer import GuardrailServicer
 from sluice_guardrail.settings import GuardrailSettings
@@ -30,11 +32,13 @@ _MODULE_THREADS = 4
 async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[list[Servicer]]:
     """Both gates, for the length of the block."""
     settings = context.settings
+    keys = vault_keys.find(settings.vault_key_file, settings.secrets_dir, settings.data_dir)
+    vault = Vault(keys, settings.vault_seconds)
     async with contextlib.AsyncExitStack() as stack:
         cache = CompiledCache(settings.data_dir / "compiled")
         runtime = stack.enter_context(contextlib.closing(Runtime(cache, compile_apart)))
         modules = Loader(runtime, ModulesFolder(settings.modules_dir), keep_logs=settings.module_logs)
-        policies = Policies(Parts(all_rules(), modules))
+        policies = Policies(Parts(all_rules(), modules=modules))
         updates = PolicyUpdates(policies, context.snapshots.report)
         context.snapshots.on_change(updates.apply)
         threads = stack.enter_context(ThreadPoolExecutor(_THREADS, "screening"))
@@ -45,7 +49,7 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
         yield [
             Servicer(
                 guardrail_pb2_grpc.add_GuardrailServiceServicer_to_server,
-                GuardrailServicer(policies, threads, module_threads),
+                GuardrailServicer(policies, vault, threads, module_threads),
                 "sluice.guardrail.v1.GuardrailService",
             )
         ]
