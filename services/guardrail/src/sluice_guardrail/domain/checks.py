@@ -1,15 +1,16 @@
 """The checks that a policy asks for, by what they look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
+from sluice_guardrail.domain.classifying.choosing import Classifiers, classifier_checks
 from sluice_guardrail.domain.detectors.citations import CitationDetector
 from sluice_guardrail.domain.detectors.documents import DocumentInjectionDetector
 from sluice_guardrail.domain.detectors.groundedness import GroundednessDetector
 from sluice_guardrail.domain.detectors.leakage import LeakageDetector
 from sluice_guardrail.domain.detectors.pii import PiiDetector
 from sluice_guardrail.domain.detectors.prompt_injection import PromptInjectionDetector
-from sluice_guardrail.domain.judging import Check, check
+from sluice_guardrail.domain.judging import Check, TimedCheck, check
 from sluice_guardrail.domain.model import Answer, Channel, Reason
 from sluice_guardrail.domain.rules.rule_set import RuleSet
 from sluice_guardrail.domain.texts import Text
@@ -30,6 +31,8 @@ class Parts:
     """What all policies share: built once in a process."""
 
     rules: RuleSet
+    classifiers: Classifiers = field(default_factory=Classifiers)
+    """None unless given: rules alone then decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Checks:
 
     texts: dict[Channel, tuple[Check[Text], ...]]
     """On each text of a channel. For `OUTPUT`, the answer's text and every window of it."""
+    timed: dict[Channel, tuple[TimedCheck[Text], ...]]
+    """On each text of a channel, after all those: in the policy's time, and only where no block is certain."""
     surface: tuple[Check[Answer], ...]
     """On an answer and on every window of it: what a part of it can show."""
     whole: tuple[Check[Answer], ...]
@@ -61,6 +66,7 @@ def checks(policy: Policy, parts: Parts) -> Checks:
             Channel.TOOL: (*check(documents, spec.tools, Reason.DOCUMENT_INJECTION), *input_pii),
             Channel.OUTPUT: (*check(PiiDetector(spec.output.pii), spec.output.pii, Reason.PII),),
         },
+        timed=classifier_checks(spec, parts.classifiers),
         surface=(
             *check(CitationDetector(), spec.output.citations, Reason.UNRESOLVED_CITATION),
             *check(LeakageDetector(policy.instructions), spec.output.leakage, Reason.PROMPT_LEAK),
