@@ -19,7 +19,11 @@ class Policies:
         self._screeners: dict[str, _Screeners] = {}
 
     def apply(self, snapshot: Snapshot) -> None:
-        """Takes over the policies of a snapshot."""
+        """Takes over the policies of a snapshot; all of them or, where one cannot be, none.
+
+        Raises:
+            FailedPrecondition: a classifier that a policy names cannot be used.
+        """
         policies = [_policy(name, snapshot) for name in snapshot.guardrail_policies]
         self._screeners = {policy.name: self._kept(policy) for policy in policies}
 

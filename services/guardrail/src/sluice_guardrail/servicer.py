@@ -1,8 +1,9 @@
 """The gates over gRPC. Converts only; screening runs in threads, so that a long text holds up no other call."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from prometheus_client import Counter
 
 from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
 from sluice_guardrail import conversion
+from sluice_guardrail.domain.classifying.allowance import Allowance
 from sluice_guardrail.domain.model import Verdict
 from sluice_guardrail.domain.streaming import OutputStream, Progress
 from sluice_guardrail.policies import Policies
@@ -20,16 +22,26 @@ from sluice_servicekit.errors import InvalidArgument
 _FINDINGS = Counter(
     names.GUARD_FINDINGS, "What detectors found", ("policy", "detector", "category", "decision")
 )
-#: Characters up to which screening is faster than handing it to a thread.
-_SHORT = 2_000
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Where screening is done."""
+
+    screening: Executor
+    """What somebody waits for."""
+    ahead: Executor
+    """What nobody waits for, so that it takes no thread from the others."""
+    inline: int
+    """Characters up to which it is faster to screen than to hand over to a thread."""
 
 
 class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
     """`sluice.guardrail.v1.GuardrailService`."""
 
-    def __init__(self, policies: Policies, threads: Executor) -> None:
+    def __init__(self, policies: Policies, threads: Threads) -> None:
         self._policies = policies
         self._threads = threads
 
@@ -51,7 +63,10 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         """Screens what a model is about to read."""
         screener = self._policies.get(request.policy, request.principal.tenant)
         passages = conversion.passages(request.passages)
-        verdict = await self._screen(sum(map(len, passages)), lambda: screener.screen_passages(passages))
+        if request.ahead:
+            verdict = await self._ahead(partial(screener.screen_passages, passages))
+        else:
+            verdict = await self._screen(sum(map(len, passages)), lambda: screener.screen_passages(passages))
         return guardrail_pb2.CheckPassagesResponse(
             verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
         )
@@ -106,14 +121,33 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         return await self._in_thread(stream.finish)
 
     async def _screen(self, size: int, screen: Callable[[], Verdict]) -> Verdict:
+        if size > self._threads.inline:
+            return await self._recorded(self._in_thread(screen))
+
+        async def now() -> Verdict:
+            return screen()
+
+        return await self._recorded(now())
+
+    async def _ahead(self, screen: Callable[[Allowance], Verdict]) -> Verdict:
+        """Screens for as long as the caller stays; what was read whole by then is remembered."""
+        allowance = Allowance.endless()
+        loop = asyncio.get_running_loop()
+        try:
+            return await self._recorded(loop.run_in_executor(self._threads.ahead, screen, allowance))
+        finally:
+            allowance.end()
+
+    @staticmethod
+    async def _recorded(screening: Awaitable[Verdict]) -> Verdict:
         with tracing.span(names.SPAN_GUARD) as span:
-            verdict = screen() if size <= _SHORT else await self._in_thread(screen)
+            verdict = await screening
             span.set_attributes({names.DECISION: verdict.decision.name, names.POLICY: verdict.policy})
         _count(verdict)
         return verdict
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.get_running_loop().run_in_executor(self._threads.screening, work)
 
 
 def _count(verdict: Verdict) -> None:
