@@ -102,6 +102,10 @@ bench-folder: setup ## Ingest Debian's own documentation, killed twice on the wa
 	bench/debian_docs.sh .cache/debian-docs
 	$(RUN) python bench/folder.py .cache/debian-docs
 
+.PHONY: bench-guardrail
+bench-guardrail: setup ## What the guardrail costs on one core, over gRPC: ARGS="--only lengths", --calls 2000 for less
+	$(RUN) python bench/guardrail.py $(ARGS)
+
 .PHONY: eval-retrieval
 eval-retrieval: setup ## How well each stage of retrieval ranks: DATA=folder of labelled collections, ARGS=--tune to choose parameters
 	$(RUN) python bench/eval_retrieval.py --data "$(DATA)" $(ARGS)
