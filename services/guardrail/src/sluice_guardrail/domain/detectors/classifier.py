@@ -21,7 +21,7 @@ from sluice_guardrail.domain.texts import Text
 _LOG = logging.getLogger(__name__)
 
 #: Windows that are read at a time, and between two looks at the clock.
-_BATCH = 8
+_BATCH = 4
 #: What one in a hundred harmless texts reaches; lower scores are no findings, unless a policy says so.
 _FINDING = 0.3
 #: Channels whose texts are parted into what may be read and what may not: there a finding is cut to sentences.
