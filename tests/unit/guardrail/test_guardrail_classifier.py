@@ -34,7 +34,7 @@ NAME = "prompt-injection-classifier"
 
 
 def _screener(classifier: CountingClassifier, memory: Memory | None = None, **spec: object) -> Screener:
-    parts = Parts(RULES, Classifiers(classifier, memory or Memory()))
+    parts = Parts(RULES, classifiers=Classifiers(classifier, memory or Memory()))
     return Screener(Policy("p", "v", GuardrailPolicySpec(**spec)), parts)
 
 

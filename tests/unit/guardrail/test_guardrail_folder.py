@@ -38,7 +38,7 @@ def _spec(path: Path, **more: object) -> OnnxClassifier:
 def _screen(text: str, spec: OnnxClassifier, built_in: Classifier | None) -> Verdict:
     injection = PromptInjectionDetector(classifier=spec)
     policy = Policy("p", "v", GuardrailPolicySpec(input=InputDetectors(prompt_injection=injection)))
-    return Screener(policy, Parts(RULES, Classifiers(built_in))).screen_input(
+    return Screener(policy, Parts(RULES, classifiers=Classifiers(built_in))).screen_input(
         [Segment(Channel.USER, "user", text)]
     )
 

@@ -36,7 +36,7 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
         ThreadPoolExecutor(_THREADS, "screening") as screening,
         ThreadPoolExecutor(1, "screening-ahead") as ahead,
     ):
-        policies = Policies(Parts(rules, Classifiers(built_in, Memory(store=store))))
+        policies = Policies(Parts(rules, classifiers=Classifiers(built_in, Memory(store=store))))
 
         async def apply(snapshot: Snapshot) -> None:
             await asyncio.to_thread(policies.apply, snapshot)  # it may load classifiers
