@@ -7,6 +7,7 @@ of the project's documentation, every one another, so that nothing is answered f
 
     lengths     p50, p95, p99 and CPU by length; open loop, the core three tenths busy
     stream      what checking adds to the first text of an answer that is written at once, and to each chunk
+    modules     what a policy in WebAssembly adds to a call, where policies/modules holds some
     concurrent  200 calls at once
     memory      resident memory while so many calls are made
 
@@ -15,8 +16,8 @@ The plot is .cache/evaluation/plots/guardrail.svg.
 
 import argparse
 import asyncio
+import hashlib
 import os
-import random
 import sys
 import tempfile
 import time
@@ -26,17 +27,25 @@ from pathlib import Path
 import numpy as np
 from evaluation import plots
 from evaluation.asking import CACHE
+from evaluation.documentation import Texts
 from evaluation.guarding import Guardrail, Load, guardrail, open_loop, together
+from pydantic import JsonValue
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from sluice.common.v1 import common_pb2
 from sluice.guardrail.v1 import guardrail_pb2
-from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMode
-from sluice_minilm.tokenizing import load_tokenizer
+from sluice_api.objects.guardrail_policy import (
+    GuardrailPolicySpec,
+    StreamingMode,
+    WasmKind,
+    WasmPolicy,
+    WasmStage,
+)
 
 HERE = Path(__file__).parent
+_MODULES_DIR = HERE.parent / "policies" / "modules"
 
 #: Tokens of a prompt, and calls for each.
 _LENGTHS = {16: 400, 64: 400, 128: 300, 256: 200, 512: 200, 2048: 60}
@@ -58,7 +67,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20_000, help="of the memory part")
     parser.add_argument("--rules-only", action="store_true", help="without the built-in classifier")
     arguments = parser.parse_args()
-    environment = {"SLUICE_GUARD_CLASSIFIER": "off"} if arguments.rules_only else {}
+    environment = {"SLUICE_MODULES_DIR": str(_MODULES_DIR)}
+    if arguments.rules_only:
+        environment["SLUICE_GUARD_CLASSIFIER"] = "off"
     asyncio.run(measure(arguments.only, arguments.calls, environment))
 
 
@@ -67,6 +78,7 @@ async def measure(parts: Sequence[str], calls: int, environment: dict[str, str])
     policies = {
         "default": GuardrailPolicySpec(),
         "window": GuardrailPolicySpec(streaming=StreamingMode.WINDOW),
+        **{f"module {policy.name}": GuardrailPolicySpec(wasm=(policy,)) for policy in _modules()},
     }
     _CONSOLE.print(f"load average {os.getloadavg()[0]:.1f} before")
     with tempfile.TemporaryDirectory() as folder:
@@ -75,28 +87,6 @@ async def measure(parts: Sequence[str], calls: int, environment: dict[str, str])
             for part in parts:
                 await _PARTS[part](there, Texts(), calls)
     _CONSOLE.print(f"load average {os.getloadavg()[0]:.1f} after")
-
-
-class Texts:
-    """Stretches of the documentation, each another."""
-
-    def __init__(self) -> None:
-        paths = sorted((HERE.parent / "docs").rglob("*.md"))
-        # The page on guardrails quotes attacks, and what is blocked is not read to its end.
-        whole = " ".join(path.read_text(encoding="utf-8") for path in paths if path.stem != "guardrails")
-        self._whole = whole + whole[:_LONGEST]
-        self._offsets = [end for _, end in load_tokenizer(truncate=False).encode(self._whole).offsets if end]
-        self._chance = random.Random(0)
-
-    def of_tokens(self, tokens: int, count: int) -> list[str]:
-        """So many texts of so many tokens."""
-        starts = [self._chance.randrange(len(self._offsets) - tokens) for _ in range(count)]
-        return [self._whole[self._offsets[start] : self._offsets[start + tokens]] for start in starts]
-
-    def of_characters(self, size: int, count: int) -> list[str]:
-        """So many texts of so many characters."""
-        starts = [self._chance.randrange(len(self._whole) - size) for _ in range(count)]
-        return [self._whole[start : start + size] for start in starts]
 
 
 async def lengths(there: Guardrail, texts: Texts, calls: int) -> None:
@@ -191,6 +181,53 @@ async def _streamed(
     return first or each[-1], each[1:-1]
 
 
+def _modules() -> list[WasmPolicy]:
+    """The project's own, each on the input alone."""
+    wanted: list[tuple[str, WasmKind, dict[str, JsonValue]]] = [
+        ("no-competitors", WasmKind.CORE, {"words": ["Globex", "Initech"]}),
+        ("egress-links", WasmKind.WASI, {"hosts": ["example.com"]}),
+    ]
+    return [
+        WasmPolicy(
+            name=name,
+            module=f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}",
+            kind=kind,
+            stages=(WasmStage.PRE,),
+            settings=settings,
+            timeout=1.0,
+        )
+        for name, kind, settings in wanted
+        if (path := _MODULES_DIR / f"{name}.wasm").is_file()
+    ]
+
+
+async def modules(there: Guardrail, texts: Texts, calls: int) -> None:
+    """What a policy in WebAssembly adds: calls with it and without, in turn, of texts that are answered from memory."""
+    if not _modules():
+        _CONSOLE.print(f"no modules in {_MODULES_DIR}")
+        return
+    table = Table("module", "kind", "without, ms: p50", "with: p50", "p95", "adds at p50")
+    asked = texts.of_tokens(64, 100)
+    for policy in _modules():
+        name = f"module {policy.name}"
+        taken: dict[str, list[float]] = {"default": [], name: []}
+        for text in [*asked, *asked]:  # the first time round the classifier reads them
+            for each, milliseconds in taken.items():
+                started = time.perf_counter()
+                await there.guard(text, each)
+                milliseconds.append((time.perf_counter() - started) * 1000)
+        without, there_too = (np.array(each[len(asked) :]) for each in taken.values())
+        table.add_row(
+            policy.name,
+            policy.kind,
+            f"{np.median(without):.2f}",
+            f"{np.median(there_too):.2f}",
+            f"{np.percentile(there_too, 95):.2f}",
+            f"{np.median(there_too - without):.2f}",
+        )
+    _CONSOLE.print(table)
+
+
 async def concurrent(there: Guardrail, texts: Texts, calls: int) -> None:
     """Many calls at once."""
     load = await together(there, texts.of_tokens(64, 200))
@@ -235,6 +272,7 @@ def _read(load: Load) -> str:
 _PARTS: dict[str, Callable[[Guardrail, Texts, int], Awaitable[None]]] = {
     "lengths": lengths,
     "stream": stream,
+    "modules": modules,
     "concurrent": concurrent,
     "memory": memory,
 }
