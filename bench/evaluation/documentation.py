@@ -14,7 +14,7 @@ class Texts:
     """Stretches of the documentation, each another."""
 
     def __init__(self) -> None:
-        paths = sorted((_DOCS).rglob("*.md"))
+        paths = sorted(_DOCS.rglob("*.md"))
         # The page on guardrails quotes attacks, and what is blocked is not read to its end.
         whole = " ".join(path.read_text(encoding="utf-8") for path in paths if path.stem != "guardrails")
         self._whole = whole + whole[:_TAIL]
