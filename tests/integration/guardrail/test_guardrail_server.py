@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.integration.guardrail.conftest import Client, report, running
+from tests.integration.guardrail.conftest import PATIENT, Client, report, running
 
 from sluice.common.v1 import common_pb2
 from sluice.guardrail.v1 import guardrail_pb2
@@ -28,7 +28,7 @@ BLOCK, ALLOW = guardrail_pb2.DECISION_BLOCK, guardrail_pb2.DECISION_ALLOW
 def _with(path: Path, **more: object) -> GuardrailPolicySpec:
     classifier = OnnxClassifier(path=str(path), role=OnnxClassifier.Role.REPLACE, max_tokens=64, **more)
     injection = PromptInjectionDetector(classifier=classifier)
-    return GuardrailPolicySpec(input=InputDetectors(prompt_injection=injection))
+    return PATIENT.model_copy(update={"input": InputDetectors(prompt_injection=injection)})
 
 
 def _passages(*texts: str) -> list[common_pb2.Passage]:

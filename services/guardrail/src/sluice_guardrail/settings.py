@@ -1,5 +1,6 @@
-"""What the guardrail can be told."""
+"""The guardrail's settings."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -8,8 +9,12 @@ from sluice_servicekit.settings import ServiceSettings
 
 
 class GuardrailSettings(ServiceSettings):
-    """Settings of the guardrail."""
+    """What the guardrail can be told."""
 
+    modules_dir: Path | None = None
+    """A folder of policies in WebAssembly, found by their digests. `sluice up -f FOLDER` says `FOLDER/modules`."""
+    module_logs: bool = False
+    """Write what such policies log into the log. It may hold texts that are screened."""
     guard_classifier: Literal["builtin", "off"] = "builtin"
     """The classifier that policies use where they name none; `off` leaves it to rules, and takes less memory."""
     guard_remembered: Annotated[int, Field(ge=0, le=10_000_000)] = 200_000

@@ -1,8 +1,8 @@
 """One detector over the subjects of a check: what it finds, and what the policy makes of it."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from sluice_api.objects.guardrail_policy import Action
@@ -43,9 +43,10 @@ class Check(Generic[Subject]):
             for segment, detection in zip(segments, detections, strict=True)
             for finding in detection.findings
         ]
+        scores = {segment: each.score for segment, each in zip(segments, detections, strict=True)}
         milliseconds = (time.perf_counter() - started) * 1000
         report = self._report(detections, judged, milliseconds)
-        return Outcome(tuple(judged), report, blocks=self.spec.action is Action.BLOCK)
+        return Outcome(tuple(judged), report, blocks=self.spec.action is Action.BLOCK, scores=scores)
 
     def decide(self, finding: Finding) -> Decision:
         """What the policy makes of a finding."""
@@ -114,6 +115,8 @@ class Outcome:
     report: Report
     blocks: bool
     """The detector's action is to block."""
+    scores: Mapping[int, float] = field(default_factory=dict)
+    """The detector's score for each segment or passage."""
 
 
 _SEVERITY = {ScanState.SCANNED: 0, ScanState.SKIPPED: 1, ScanState.PARTIAL: 2, ScanState.FAILED: 3}
