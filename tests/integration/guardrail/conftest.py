@@ -21,7 +21,7 @@ from sluice_servicekit.snapshots import Snapshots
 
 CLASSIFIER = "prompt-injection-classifier"
 #: Time enough for everything, however busy the machine is.
-PATIENT = GuardrailPolicySpec(budget=60.0)
+PATIENT = GuardrailPolicySpec.model_validate({"budget": "60s"})
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ async def test_policy_with_a_broken_classifier_is_refused_and_the_last_one_stays
             verdict = await client.guard(BAD)
             assert (verdict.decision, verdict.policy_version) == (BLOCK, "default")
             assert report(verdict).version.startswith("onnx-")
-        assert await client.take({"default": _with(folder(tmp_path / "unknown"))}) == ""
+        assert await client.take({"default": _with(folder(tmp_path / "mended"))}) == ""
         assert (await client.guard(GOOD)).decision == ALLOW
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 
 from sluice.guardrail.v1 import guardrail_pb2_grpc
+from sluice_guardrail import vault_keys
 from sluice_guardrail.domain.checks import Parts
 from sluice_guardrail.domain.classifying.builtin import BuiltInClassifier
 from sluice_guardrail.domain.classifying.choosing import Classifiers
@@ -14,6 +15,7 @@ from sluice_guardrail.domain.classifying.memory import Memory
 from sluice_guardrail.domain.embedding import MiniLmEmbedder
 from sluice_guardrail.domain.model import Channel
 from sluice_guardrail.domain.rules.rule_set import all_rules
+from sluice_guardrail.domain.vault import Vault
 from sluice_guardrail.policies import Policies
 from sluice_guardrail.servicer import GuardrailServicer, Threads
 from sluice_guardrail.settings import GuardrailSettings
@@ -31,14 +33,14 @@ from sluice_servicekit.service import ServiceContext, Servicer
 _THREADS = 2
 #: Modules do not hold that lock, and slow ones must not keep waiting what asks none.
 _MODULE_THREADS = 4
-#: Characters that rules screen faster than a thread is woken.
-_INLINE = 2_000
 
 
 @asynccontextmanager
 async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[list[Servicer]]:
     """Both gates, for the length of the block. The classifier is warm by then."""
     settings = context.settings
+    keys = vault_keys.find(settings.vault_key_file, settings.secrets_dir, settings.data_dir)
+    vault = Vault(keys, settings.vault_seconds)
     async with contextlib.AsyncExitStack() as stack:
         cache = CompiledCache(settings.data_dir / "compiled")
         runtime = stack.enter_context(closing(Runtime(cache, compile_apart)))
@@ -59,7 +61,7 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
             screening=stack.enter_context(ThreadPoolExecutor(_THREADS, "screening")),
             modules=stack.enter_context(ThreadPoolExecutor(_MODULE_THREADS, "modules")),
             ahead=stack.enter_context(ThreadPoolExecutor(1, "screening-ahead")),
-            inline=_INLINE if built_in is None else 0,
+            inline=built_in is None,
         )
         if settings.modules_dir is not None:
             watching = asyncio.create_task(watch(settings.modules_dir, updates.retry))
@@ -67,7 +69,7 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
         yield [
             Servicer(
                 guardrail_pb2_grpc.add_GuardrailServiceServicer_to_server,
-                GuardrailServicer(policies, threads),
+                GuardrailServicer(policies, vault, threads),
                 "sluice.guardrail.v1.GuardrailService",
             )
         ]

@@ -1,4 +1,4 @@
-"""The guardrail's settings."""
+"""What the guardrail can be told."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from sluice_servicekit.settings import ServiceSettings
 
 
 class GuardrailSettings(ServiceSettings):
-    """What the guardrail can be told."""
+    """Settings of the guardrail."""
 
     modules_dir: Path | None = None
     """A folder of policies in WebAssembly, found by their digests. `sluice up -f FOLDER` says `FOLDER/modules`."""
@@ -19,3 +19,8 @@ class GuardrailSettings(ServiceSettings):
     """The classifier that policies use where they name none; `off` leaves it to rules, and takes less memory."""
     guard_remembered: Annotated[int, Field(ge=0, le=10_000_000)] = 200_000
     """Documents whose classification is kept on disk, about 200 bytes each."""
+    vault_key_file: Path | None = None
+    """The keys for what is redacted reversibly, one a line in base64; the first seals. `vault.key` in the folder of
+    secrets, or else one in the data folder, when not given. All replicas need the same."""
+    vault_seconds: Annotated[float, Field(gt=0, le=86400)] = 3600.0
+    """How long after a request what was redacted from it can be put back."""
