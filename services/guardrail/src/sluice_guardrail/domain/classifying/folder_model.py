@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from tokenizers import Encoding, Tokenizer
 
 from sluice_api.objects.guardrail_policy import OnnxClassifier
 from sluice_guardrail.domain.classifying import labels
-from sluice_minilm.batching import batches
 from sluice_servicekit.errors import FailedPrecondition
 
 Floats = npt.NDArray[np.float64]
@@ -23,8 +21,6 @@ Floats = npt.NDArray[np.float64]
 _FILES = ("model.onnx", "onnx/model.onnx", "model_quantized.onnx", "onnx/model_quantized.onnx")
 #: What it may ask for.
 _INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
-#: Tokens in one pass, padding included.
-_BATCH_TOKENS = 512
 #: Of what is longer than the model reads, parts are read that overlap by this share.
 _OVERLAP = 4
 #: Hex digits of a digest that names a version.
@@ -66,31 +62,23 @@ class FolderModel:
         self.version = _digest([self._file, folder / "tokenizer.json", folder / "config.json"])
 
     def logits(self, texts: Sequence[str]) -> list[float]:
-        """The logit of an attack for each text; where one is longer than the model reads, the highest of its parts."""
-        parts: list[Encoding] = []
-        owners: list[int] = []
-        for index, encoding in enumerate(self._tokenizer.encode_batch(list(texts))):
-            for part in (encoding, *encoding.overflowing):
-                parts.append(part)
-                owners.append(index)
-        best = [-math.inf] * len(texts)
-        for batch in batches([len(part.ids) for part in parts], _BATCH_TOKENS):
-            for index, logit in zip(batch, self._run([parts[each] for each in batch]), strict=True):
-                best[owners[index]] = max(best[owners[index]], float(logit))
-        return best
+        """The logit of an attack for each text; where one is longer than the model reads, the highest of its parts.
 
-    def _run(self, encodings: Sequence[Encoding]) -> Floats:
-        longest = max(len(each.ids) for each in encodings)
-        ids = np.zeros((len(encodings), longest), np.int64)
-        mask = np.zeros_like(ids)
-        for row, each in enumerate(encodings):
-            ids[row, : len(each.ids)] = each.ids
-            mask[row, : len(each.ids)] = 1
+        Each part goes through the model alone: the steps of an 8-bit model may be chosen by all that is in a batch, so
+        that a text would score otherwise beside others. On one core a batch is no faster.
+        """
+        return [
+            max(self._logit(part) for part in (encoding, *encoding.overflowing))
+            for encoding in self._tokenizer.encode_batch(list(texts))
+        ]
+
+    def _logit(self, encoding: Encoding) -> float:
+        ids = np.array([encoding.ids], np.int64)
         feeds = {
             "input_ids": ids,
-            "attention_mask": mask,
+            "attention_mask": np.ones_like(ids),
             "token_type_ids": np.zeros_like(ids),
-            "position_ids": np.broadcast_to(np.arange(longest), ids.shape),
+            "position_ids": np.arange(ids.shape[1])[np.newaxis],
         }
         try:
             [found] = self._session.run(
@@ -98,24 +86,22 @@ class FolderModel:
             )
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise _unfit(
-                f"the classifier {self._file} fails on {longest} tokens: {str(error)[:300]}"
+                f"the classifier {self._file} fails on {ids.shape[1]} tokens: {str(error)[:300]}"
             ) from error
-        if found.shape != (len(encodings), len(self._labels)):
+        if found.shape != (1, len(self._labels)):
             raise _unfit(
                 f"the classifier {self._file} gives {found.shape[1:]} for each text, "
                 f"and config.json names {len(self._labels)} labels"
             )
-        return self._attack(found.astype(np.float64))
+        return self._attack(found[0].astype(np.float64))
 
-    def _attack(self, outputs: Floats) -> Floats:
-        """The logit of an attack, by outputs of shape (texts, labels)."""
-        attacks: Floats = outputs[:, self._attacks]
+    def _attack(self, outputs: Floats) -> float:
+        """The logit of an attack, by outputs of shape (labels,)."""
+        attacks: Floats = outputs[list(self._attacks)]
         if self._several:
-            highest: Floats = attacks.max(axis=1)
-            return highest
-        others = np.delete(outputs, self._attacks, axis=1)
-        odds: Floats = np.logaddexp.reduce(attacks, axis=1) - np.logaddexp.reduce(others, axis=1)
-        return np.clip(odds, -1e3, 1e3)
+            return float(attacks.max())
+        others = np.delete(outputs, self._attacks)
+        return float(np.clip(np.logaddexp.reduce(attacks) - np.logaddexp.reduce(others), -1e3, 1e3))
 
 
 def model_file(folder: Path) -> Path:
