@@ -14,6 +14,7 @@ from sluice_cli.commands import (
     config,
     doctor,
     documents,
+    guard,
     ingest,
     quickstart,
     rebuild,
@@ -40,6 +41,7 @@ app.command()(ingest.ingest)
 app.command()(rebuild.rebuild)
 app.command()(ask.ask)
 app.command()(search.search)
+app.command()(guard.guard)
 app.add_typer(documents.app, name="documents")
 app.add_typer(runs.app, name="runs")
 app.add_typer(audit.app, name="audit")
