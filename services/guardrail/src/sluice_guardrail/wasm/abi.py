@@ -15,7 +15,8 @@ and may import
     guard.feature(ptr: i32, len: i32) -> f64            the score of the detector of that name, 0 to 1; -1 where
                                                         none of that name ran
     wasi_snapshot_preview1.*                            empty: no arguments, no variables, no files, no sockets;
-                                                        every clock says 0, random bytes are the same in each call
+                                                        every clock stands at one second, random
+                                                        bytes are the same in each call
 
 The host asks `guard_alloc` once, writes UTF-8 JSON there and calls. The i64 is read as unsigned: the place of the
 answer in its upper 32 bits, the size in its lower; UTF-8 JSON, at most `MAX_OUTPUT_BYTES`. Pointers and sizes are
@@ -167,3 +168,14 @@ class Case(_Message):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     input: Input
     expect: Expected
+
+    def difference(self, output: Output) -> str:
+        """How an answer differs from what is expected; empty where it does not. Holds nothing of the text."""
+        expect = self.expect
+        if output.action is not expect.action:
+            return f"the action is {output.action}, not {expect.action}"
+        if expect.labels is not None and set(output.labels) != set(expect.labels):
+            return f"the labels are {sorted(output.labels)}, not {sorted(expect.labels)}"
+        if expect.spans is not None and set(output.spans) != set(expect.spans):
+            return f"there are {len(output.spans)} spans, not the {len(expect.spans)} that are expected"
+        return ""
