@@ -16,6 +16,7 @@ from sluice_cli.commands import (
     documents,
     guard,
     ingest,
+    policy,
     quickstart,
     rebuild,
     runs,
@@ -45,6 +46,7 @@ app.command()(guard.guard)
 app.add_typer(documents.app, name="documents")
 app.add_typer(runs.app, name="runs")
 app.add_typer(audit.app, name="audit")
+app.add_typer(policy.app, name="policy")
 app.add_typer(config.app, name="config")
 app.command("compile")(compiling.compile_command)
 
