@@ -1,6 +1,6 @@
 """The checks that a policy asks for, by what they look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_guardrail.domain.detectors.citations import CitationDetector
@@ -11,6 +11,7 @@ from sluice_guardrail.domain.detectors.pii import PiiDetector
 from sluice_guardrail.domain.detectors.prompt_injection import PromptInjectionDetector
 from sluice_guardrail.domain.judging import Check, check
 from sluice_guardrail.domain.model import Answer, Channel, Reason
+from sluice_guardrail.domain.modules import ModulePolicy, Modules, NoModules
 from sluice_guardrail.domain.rules.rule_set import RuleSet
 from sluice_guardrail.domain.texts import Text
 
@@ -30,6 +31,7 @@ class Parts:
     """What all policies share: built once in a process."""
 
     rules: RuleSet
+    modules: Modules = field(default_factory=NoModules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,16 @@ class Checks:
     """On an answer and on every window of it: what a part of it can show."""
     whole: tuple[Check[Answer], ...]
     """On a whole answer only."""
+    modules: tuple[ModulePolicy, ...] = ()
+    """Policies in WebAssembly, asked after all of these."""
 
 
 def checks(policy: Policy, parts: Parts) -> Checks:
-    """The checks of a policy."""
+    """The checks of a policy.
+
+    Raises:
+        ServiceError: it asks for what is not there, or may not serve.
+    """
     spec = policy.spec
     input_pii = check(PiiDetector(spec.input.pii), spec.input.pii, Reason.PII)
     documents = DocumentInjectionDetector(parts.rules)
@@ -66,4 +74,5 @@ def checks(policy: Policy, parts: Parts) -> Checks:
             *check(LeakageDetector(policy.instructions), spec.output.leakage, Reason.PROMPT_LEAK),
         ),
         whole=(*check(GroundednessDetector(), spec.output.groundedness, Reason.UNGROUNDED),),
+        modules=parts.modules.load(spec.wasm),
     )

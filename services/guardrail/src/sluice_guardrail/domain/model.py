@@ -97,6 +97,9 @@ class Caller:
     """The run's id; empty outside of a run."""
 
 
+NOBODY = Caller()
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One text to screen."""

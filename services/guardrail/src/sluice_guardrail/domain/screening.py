@@ -4,18 +4,23 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
+from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, WasmStage
 from sluice_guardrail.domain.checks import Parts, Policy, checks
 from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
-from sluice_guardrail.domain.model import Answer, Channel, Gate, Reason, Segment, Verdict
+from sluice_guardrail.domain.model import NOBODY, Answer, Caller, Channel, Gate, Reason, Segment, Verdict
+from sluice_guardrail.domain.modules import ask
 from sluice_guardrail.domain.texts import Text
 
 Subject = TypeVar("Subject")
 
 
 class Screener:
-    """Both gates under one policy, as it applies to one tenant. Thread-safe; holds no state between calls."""
+    """Both gates under one policy, as it applies to one tenant. Thread-safe; holds no state between calls.
+
+    Raises:
+        ServiceError: the policy asks for what is not there, or may not serve.
+    """
 
     def __init__(self, policy: Policy, parts: Parts) -> None:
         self._policy = policy
@@ -26,14 +31,21 @@ class Screener:
         """The policy's words."""
         return self._policy.spec
 
-    def screen_input(self, segments: Sequence[Segment]) -> Verdict:
+    @property
+    def asks_modules(self) -> bool:
+        """Whether policies in WebAssembly have a say, so that screening a short text may take long, too."""
+        return bool(self._checks.modules)
+
+    def screen_input(self, segments: Sequence[Segment], caller: Caller = NOBODY) -> Verdict:
         """Screens all segments: what users wrote, and what documents and tools brought in."""
         size = sum(len(segment.text) for segment in segments)
         if size > self.spec.max_input_characters:
             return too_long(self._policy, Reason.INPUT_TOO_LONG, size, Gate.INPUT)
         started = time.perf_counter()
         texts = [Text.of(segment) for segment in segments]
-        return decided(self._policy, self._texts(texts), Gate.INPUT, started)
+        outcomes = self._texts(texts)
+        outcomes += ask(self._checks.modules, WasmStage.PRE, texts, outcomes, caller)
+        return decided(self._policy, outcomes, Gate.INPUT, started)
 
     def screen_passages(self, passages: Sequence[str]) -> Verdict:
         """Screens what an answer is made from."""
@@ -41,25 +53,32 @@ class Screener:
         texts = [Text(passage, Channel.DOCUMENT) for passage in passages]
         return decided(self._policy, self._texts(texts), Gate.OUTPUT, started)
 
-    def screen_text(self, text: Text, context: Sequence[str], question: str) -> Verdict:
+    def screen_text(
+        self, text: Text, context: Sequence[str], question: str, caller: Caller = NOBODY
+    ) -> Verdict:
         """Screens one text outside of any run; an output with the passages it was made from."""
         if text.channel is Channel.OUTPUT:
-            return self.screen_output(Answer(question, text.text, tuple(context)))
-        return self.screen_input([Segment(text.channel, text.role, text.text)])
+            return self.screen_output(Answer(question, text.text, tuple(context)), caller=caller)
+        return self.screen_input([Segment(text.channel, text.role, text.text)], caller)
 
-    def screen_output(self, answer: Answer, passages: Verdict | None = None) -> Verdict:
+    def screen_output(
+        self, answer: Answer, passages: Verdict | None = None, caller: Caller = NOBODY
+    ) -> Verdict:
         """Screens a whole answer, and what it is made from unless that verdict is given."""
         if len(answer.text) > self.spec.max_input_characters:
             return too_long(self._policy, Reason.OUTPUT_TOO_LONG, len(answer.text), Gate.OUTPUT)
         started = time.perf_counter()
         known = passages or self.screen_passages(answer.passages)
         outcomes = [*self._surface(answer), *_run(self._checks.whole, [(0, answer)])]
+        outcomes += self._asked(WasmStage.POST, answer, outcomes, caller)
         return decided(self._policy, outcomes, Gate.OUTPUT, started, known)
 
-    def screen_part(self, answer: Answer) -> Verdict:
+    def screen_part(self, answer: Answer, caller: Caller = NOBODY) -> Verdict:
         """Screens a part of an answer by what a part can show: citations, leakage and personal data."""
         started = time.perf_counter()
-        return decided(self._policy, self._surface(answer), Gate.OUTPUT, started)
+        outcomes = self._surface(answer)
+        outcomes += self._asked(WasmStage.STREAM, answer, outcomes, caller)
+        return decided(self._policy, outcomes, Gate.OUTPUT, started)
 
     def too_long(self, size: int) -> Verdict:
         """The verdict on an answer that grows beyond what can be scanned."""
@@ -78,6 +97,13 @@ class Screener:
             *_run(self._checks.surface, [(0, answer)]),
             *_run(self._checks.texts[Channel.OUTPUT], [(0, Text(answer.text, Channel.OUTPUT))]),
         ]
+
+    def _asked(
+        self, stage: WasmStage, answer: Answer, outcomes: Sequence[Outcome], caller: Caller
+    ) -> list[Outcome]:
+        before = (answer.question,) if answer.question else ()
+        text = Text(answer.text, Channel.OUTPUT)
+        return ask(self._checks.modules, stage, [text], outcomes, caller, before)
 
 
 def _run(wanted: Iterable[Check[Subject]], subjects: Sequence[tuple[int, Subject]]) -> list[Outcome]:

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, replace
 
 from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_guardrail.domain.model import Answer, Decision, Span, Verdict
+from sluice_guardrail.domain.model import NOBODY, Answer, Caller, Decision, Span, Verdict
+from sluice_guardrail.domain.modules import with_window
 from sluice_guardrail.domain.screening import Screener
 
 #: The end of a sentence or line, once it is clear that no citation mark follows. What is blank between digits ends
@@ -31,8 +32,11 @@ class Progress:
 class OutputStream:
     """One answer in the making. Not thread-safe; the work is linear in the answer's length."""
 
-    def __init__(self, screener: Screener, question: str, passages: tuple[str, ...]) -> None:
+    def __init__(
+        self, screener: Screener, question: str, passages: tuple[str, ...], caller: Caller = NOBODY
+    ) -> None:
         self._screener = screener
+        self._caller = caller
         self._question = question
         self._passages = passages
         self._parts: list[str] = []
@@ -61,7 +65,8 @@ class OutputStream:
     def finish(self) -> Progress:
         """Screens the whole answer."""
         if not self._blocked:
-            self._verdict = self._screener.screen_output(self._answer("".join(self._parts)), self._made_from)
+            answer = self._answer("".join(self._parts))
+            self._verdict = self._screener.screen_output(answer, self._made_from, self._caller)
             if not self._blocked:
                 self._released = self._size
         return self._progress(final=True)
@@ -78,7 +83,9 @@ class OutputStream:
         self._searched = len(self._tail)
         if self._tail_start + end <= self._released:
             return
-        verdict = _moved(self._screener.screen_part(self._answer(self._tail[:end])), self._tail_start)
+        part = self._answer(self._tail[:end])
+        verdict = _moved(self._screener.screen_part(part, self._caller), self._tail_start)
+        self._made_from = with_window(self._made_from, verdict)
         if verdict.decision >= self._verdict.decision:
             self._verdict = verdict
         if self._blocked:

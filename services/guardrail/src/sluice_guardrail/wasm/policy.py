@@ -1,10 +1,11 @@
 """One loaded policy: asks its module and reads the answer."""
 
 import logging
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from typing import TypeVar
 
+from prometheus_client import Histogram
 from pydantic import BaseModel, ValidationError
 
 from sluice_api.objects.guardrail_policy import Action, WasmPolicy
@@ -14,14 +15,20 @@ from sluice_guardrail.wasm.abi import Input, Output
 from sluice_guardrail.wasm.failures import Failure, PolicyFailed
 from sluice_guardrail.wasm.runtime import Answer, Compiled, Limits, Runtime, Verb
 from sluice_guardrail.wasm.translating import input_of, ruling_of
+from sluice_servicekit import telemetry_names as names
+from sluice_servicekit.metrics import LATENCY_BUCKETS
 
 _LOG = logging.getLogger(__name__)
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 
 M = TypeVar("M", bound=BaseModel)
 
-#: Told of each call: the policy's name, the word for how it failed or `ok`, and seconds.
-Observe = Callable[[str, str, float], None]
+_SECONDS = Histogram(
+    names.GUARD_MODULE_SECONDS,
+    "Time of one call of a policy in WebAssembly, by how it came out",
+    ("module_policy", "outcome"),
+    buckets=LATENCY_BUCKETS,
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +48,17 @@ class LoadedPolicy:
 
     def ask(self, question: Question) -> Ruling:
         """Its ruling; a failure is one, of state `FAILED`."""
+        started = time.perf_counter()
+        outcome = "answered"
         try:
             output = self.evaluate(input_of(question, self.spec))
             return ruling_of(output, question.text.text)
         except PolicyFailed as failed:
+            outcome = failed.failure.value
             _LOG.warning("wasm policy %s failed (%s): %s", self.spec.name, failed.failure, failed)
             return Ruling(Action.BLOCK, Detection((), 1.0, ScanState.FAILED, f"{failed.failure}: {failed}"))
+        finally:
+            _SECONDS.labels(self.spec.name, outcome).observe(time.perf_counter() - started)
 
     def evaluate(self, given: Input) -> Output:
         """What the module makes of one text.
