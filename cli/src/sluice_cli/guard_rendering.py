@@ -37,19 +37,18 @@ def decision_lines(reply: Json) -> list[str]:
 
 def detectors_table(detectors: Sequence[Json]) -> Table:
     """What each detector has seen and decided."""
-    table = Table("detector", "version", "action", "score", "threshold", "state", "ms", "note")
-    for column in (3, 4, 6):
+    table = Table("detector", "version", "action", "score / from", "state", "ms")
+    table.columns[0].overflow = table.columns[1].overflow = "fold"
+    for column in (3, 5):
         table.columns[column].justify = "right"
     for report in detectors:
         table.add_row(
             escape(report["name"]),
             escape(report["version"]),
             _word(report["action"]),
-            f"{report['score']:.2f}",
-            f"{report['threshold']:.2f}",
-            _word(report["state"]),
+            f"{report['score']:.2f} / {report['threshold']:.2f}",
+            f"{_word(report['state'])}{escape(': ' + report['detail']) if report['detail'] else ''}",
             f"{report['milliseconds']:.2f}",
-            escape(report["detail"]),
         )
     return table
 

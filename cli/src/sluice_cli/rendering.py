@@ -90,8 +90,9 @@ def finding_lines(run: Json) -> list[str]:
 
 def gates_table(run: Json) -> Table | None:
     """What each detector of each gate has seen and decided; None where the run holds nothing of it."""
-    table = Table("gate", "detector", "version", "decision", "score", "threshold", "state", "ms")
-    for column in (4, 5, 7):
+    table = Table("gate", "detector", "version", "decision", "score / from", "state", "ms")
+    table.columns[1].overflow = table.columns[2].overflow = "fold"
+    for column in (4, 6):
         table.columns[column].justify = "right"
     for step in run["steps"]:
         for report in step["detail"].get("detectors", ()):
@@ -100,8 +101,7 @@ def gates_table(run: Json) -> Table | None:
                 escape(report["detector"]),
                 escape(report["version"]),
                 report["decision"],
-                f"{report['score']:.2f}",
-                f"{report['threshold']:.2f}",
+                f"{report['score']:.2f} / {report['threshold']:.2f}",
                 ": ".join(filter(None, (report["state"], escape(report.get("detail", ""))))),
                 f"{report['ms']:.2f}",
             )

@@ -27,7 +27,7 @@ def test_each_detector_has_a_line():
     console.print(gates_table(_run(detectors=[REPORT])))
     line = next(line for line in console.file.getvalue().splitlines() if "pii" in line)
     cells = [cell.strip() for cell in line.strip("│").split("│")]
-    assert cells == ["guard_input", "pii", "3", "allow", "0.31", "0.50", "partial", "1.23"]
+    assert cells == ["guard_input", "pii", "3", "allow", "0.31 / 0.50", "partial", "1.23"]
 
 
 def test_older_runs_have_none():
