@@ -6,9 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import quantiles
+from threading import Event
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    sleep_using_event,
+    stop_after_delay,
+    stop_any,
+    stop_when_event_set,
+    wait_exponential_jitter,
+)
 
 from sluice_cli import exits
 from sluice_cli.errors import CommandError
@@ -45,13 +54,13 @@ class Screened:
     def add(self, line: Json) -> None:
         """Counts a line that was written."""
         guard = line["guard"]
-        self.texts += 1
         if "error" in guard:
             self.failed += 1
-            return
-        self.actions[guard["action"]] += 1
-        self.partial += bool(guard["partial"])
-        self.milliseconds.append(guard["milliseconds"])
+        else:
+            self.milliseconds.append(guard["milliseconds"])
+            self.partial += bool(guard["partial"])
+            self.actions[guard["action"]] += 1
+        self.texts += 1
 
     @property
     def content(self) -> Json:
@@ -99,14 +108,16 @@ def screen(source: Iterable[Line], defaults: Json, ask: Ask) -> Iterator[tuple[L
     """
     waiting: deque[tuple[Line, Future[Json]]] = deque()
     threads = ThreadPoolExecutor(_IN_FLIGHT, "guard")
+    ended = Event()
     try:
         for line in source:
-            waiting.append((line, threads.submit(_guarded, line, defaults, ask)))
-            if len(waiting) >= _AHEAD:
+            waiting.append((line, threads.submit(_guarded, line, defaults, ask, ended)))
+            while waiting and (len(waiting) >= _AHEAD or waiting[0][1].done()):
                 yield _next(waiting)
         while waiting:
             yield _next(waiting)
     finally:
+        ended.set()
         threads.shutdown(cancel_futures=True)
 
 
@@ -131,24 +142,23 @@ def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is no number in JSON")
 
 
-def _guarded(line: Line, defaults: Json, ask: Ask) -> Json:
+def _guarded(line: Line, defaults: Json, ask: Ask, ended: Event) -> Json:
     if line.error:
         return _failed(line, line.error)
     body = {**defaults, **{key: line.content[key] for key in _FIELDS if key in line.content}}
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, CommandError) and error.passing),
+        stop=stop_any(stop_after_delay(_PATIENCE), stop_when_event_set(ended)),
+        wait=wait_exponential_jitter(multiplier=0.2, max=3.0, jitter=0.3),
+        sleep=sleep_using_event(ended),
+        reraise=True,
+    )
     try:
-        for attempt in Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, CommandError) and error.passing),
-            stop=stop_after_delay(_PATIENCE),
-            wait=wait_exponential_jitter(multiplier=0.2, max=3.0, jitter=0.3),
-            reraise=True,
-        ):
-            with attempt:
-                return ask(body)
+        return retrying(ask, body)
     except CommandError as error:
         if error.code != exits.USAGE:
             raise
         return _failed(line, error.message)
-    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _failed(line: Line, reason: str) -> Json:

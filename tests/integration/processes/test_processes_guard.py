@@ -143,13 +143,39 @@ def test_batch_keeps_order_names_bad_lines_and_goes_on_where_it_stopped(up: Runn
     with target.open("ab") as file:
         file.write(b'{"id": 41, "broken off')
     source.write_text("\n".join([*bodies[:40], "{bad", *bodies[41:]]) + "\n")
-    second = sluice(*batch, "--fail-on", "block", "--json")
-    assert second.returncode == BLOCKED, second.stderr
-    assert json.loads(second.stdout)["texts"] == 19
+    second = sluice(*batch, "--json")
+    assert second.returncode == FAILED  # by the lines that failed before
+    assert "41 lines are in" in second.stderr
+    assert "line 41" not in second.stderr
+    assert {**json.loads(second.stdout), "p50_ms": 0, "p95_ms": 0} == {
+        "texts": 60,
+        "actions": {"allow": 49, "block": 9},
+        "partial": 0,
+        "failed": 2,
+        "p50_ms": 0,
+        "p95_ms": 0,
+    }
     written = [json.loads(line) for line in target.read_text().splitlines()]
     assert [line.get("id") for line in written] == [*range(40), None, *range(41, 60)]
     assert written[40]["guard"]["error"]["line"] == 41
     assert [line["id"] for line in written if line["guard"].get("action") == "block"] == [*range(0, 60, 7)]
+
+
+def test_a_finished_batch_still_says_what_it_has_found(up: Running, tmp_path: Path):
+    source, target = tmp_path / "texts.jsonl", tmp_path / "guarded.jsonl"
+    source.write_text(json.dumps({"text": ATTACK}) + "\n")
+    batch = ("guard", "--jsonl", source, "--out", target, "--fail-on", "block", "--url", up.url)
+    assert sluice(*batch).returncode == BLOCKED
+    written = target.read_bytes()
+    assert sluice(*batch).returncode == BLOCKED
+    assert target.read_bytes() == written
+    source.write_text("")
+    assert "more lines" in sluice(*batch).stderr
+    same = sluice("guard", "--jsonl", source, "--out", source, "--url", up.url)
+    assert same.returncode == USAGE
+    target.write_text('{"text": "no verdict"}\n')
+    foreign = sluice(*batch)
+    assert (foreign.returncode, "line 1 is none" in foreign.stderr) == (USAGE, True)
 
 
 def test_batch_from_stdin_to_stdout(up: Running):
