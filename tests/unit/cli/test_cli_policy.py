@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sluice_guardrail.wasm.written_cases import read_cases
 from support.running import PROJECT, sluice
 
 POLICIES = PROJECT / "policies"
@@ -65,3 +66,26 @@ def test_inspection_says_whether_it_would_load(tmp_path: Path):
     would_not = sluice("policy", "inspect", MODULE, "--settings", settings)
     assert would_not.returncode == FAILED
     assert "would not load: it refuses the settings: words: name at least one" in would_not.stdout
+
+
+@pytest.mark.parametrize("language", ["rust", "go", "c"])
+def test_a_policy_is_begun_in_an_empty_folder_only(language: str, tmp_path: Path):
+    folder = tmp_path / "new"
+    assert sluice("policy", "init", folder, "--language", language).returncode == OK
+    assert {"Makefile", "cases.yaml"} <= {file.name for file in folder.iterdir()}
+    assert read_cases((folder / "cases.yaml").read_bytes(), "0" * 64, {}).cases
+    again = sluice("policy", "init", folder)
+    assert again.returncode == USAGE
+    assert "is not empty" in again.stderr
+
+
+def test_scaffolds_speak_the_abi_as_the_shipped_policies_and_the_document_do():
+    scaffolds = PROJECT / "cli" / "src" / "sluice_cli" / "scaffolds"
+    for scaffold, shipped in {
+        "rust/src/abi.rs": "no-competitors/src/abi.rs",
+        "go/abi.go": "ticket-scope/abi.go",
+    }.items():
+        assert (scaffolds / scaffold).read_text() == (POLICIES / shipped).read_text()
+    assert (scaffolds / "c" / "policy.c").read_text().partition("\n\n")[2] in (
+        PROJECT / "docs" / "policy-abi.md"
+    ).read_text()

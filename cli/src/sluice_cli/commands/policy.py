@@ -1,12 +1,14 @@
 """`sluice policy`: policies in WebAssembly, before they serve."""
 
 import json
+import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
+from rich.markup import escape
 
 from sluice_cli import exits, module_testing
 from sluice_cli.client import Json
@@ -22,6 +24,14 @@ class Kind(StrEnum):
 
     CORE = "core"
     WASI = "wasi"
+
+
+class Language(StrEnum):
+    """What a policy is written in."""
+
+    RUST = "rust"
+    GO = "go"
+    C = "c"
 
 
 Module = Annotated[Path, typer.Argument(help="The module, a .wasm file.", show_default=False)]
@@ -82,6 +92,26 @@ def inspect(
         print_data(report, output)
     if report["refused"]:
         raise typer.Exit(exits.FAILED)
+
+
+@app.command("init")
+def init(
+    folder: Annotated[Path, typer.Argument(help="A folder, new or empty.", show_default=False)],
+    language: Annotated[Language, typer.Option(help="What to write it in.")] = Language.RUST,
+) -> None:
+    """Begin a policy: a small one that works, its cases, and a Makefile that builds and tests it.
+
+    Exits 2 when the folder holds something.
+    """
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise usage(f"{folder} is not empty")
+        shutil.copytree(Path(__file__).parents[1] / "scaffolds" / language, folder, dirs_exist_ok=True)
+    except OSError as error:
+        raise usage(f"{folder}: {error.strerror or error}") from None
+    out.print(
+        f"{escape(str(folder))} holds a policy; `make -C {escape(str(folder))}` builds it and runs its cases"
+    )
 
 
 def _fields(settings: str, kind: Kind | None, timeout: str = "", memory: int | None = None) -> Json:
