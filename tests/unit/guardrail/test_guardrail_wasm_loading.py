@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+from wasmtime import wat2wasm
 
 from sluice_api.objects.guardrail_policy import WasmPolicy
 from sluice_guardrail.domain.model import Channel, Decision, Segment
 from sluice_guardrail.domain.screening import Screener
 from sluice_guardrail.wasm.compiled_cache import CompiledCache
+from sluice_guardrail.wasm.compiling import compile_apart
 from sluice_guardrail.wasm.failures import ModuleRefused
 from sluice_guardrail.wasm.folder import MAX_MODULE_BYTES, ModulesFolder
 from sluice_guardrail.wasm.loading import Loader
@@ -54,6 +56,7 @@ REFUSED = {
     "a table of ten million": (core(more="(table 10000000 funcref)"), "table"),
     "tables by the dozen": (core(more="(table 1 funcref)" * 12), "table"),
     "two memories": (b"\0asm\1\0\0\0\5\5\2\0\1\0\1", "no module that can run here"),
+    "WebAssembly text": (b"(module)", "no binary of WebAssembly"),
     "no module at all": (b"MZ, and nothing that runs", "no module that can run here"),
     "half a module": (core()[:60], "no module that can run here"),
     "nothing": (b"", "no module that can run here"),
@@ -71,6 +74,28 @@ def test_module_is_refused_with_its_reason(bench: Bench, module: bytes, says: st
 def test_start_that_never_ends_is_refused(bench: Bench):
     with pytest.raises(ModuleRefused, match="no answer after"):
         _load(bench, core(more="(func $go (loop (br 0))) (start $go)"))
+
+
+def test_module_is_compiled_in_a_process_of_its_own(bench: Bench):
+    bench.runtime.close()
+    bench.runtime = Runtime(CompiledCache(bench.cache), compile_apart)
+    bench.loader = Loader(bench.runtime, ModulesFolder(bench.folder))
+    assert _decision(bench.screener(bench.policy(core(answer='{"action":"block"}')))) is Decision.BLOCK
+    with pytest.raises(ModuleRefused, match="no module that can run here"):
+        _load(bench, core()[:60])
+
+
+def test_module_that_takes_too_long_to_compile_is_refused():
+    with pytest.raises(ModuleRefused, match=r"cannot be compiled within 0\.001 s"):
+        compile_apart(core(), seconds=0.001)
+
+
+def test_module_that_takes_too_much_memory_to_compile_is_refused():
+    adds = "(drop (i32.const 1))" * 8
+    module = bytes(wat2wasm(f"(module {f'(func {adds})' * 60_000})"))
+    with pytest.raises(ModuleRefused, match="cannot be compiled within 100 MiB of memory"):
+        compile_apart(module, memory_mib=100)
+    assert compile_apart(core(), memory_mib=100)
 
 
 def test_module_that_is_not_there_is_named_with_the_folder(bench: Bench):

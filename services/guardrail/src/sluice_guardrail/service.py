@@ -14,6 +14,7 @@ from sluice_guardrail.servicer import GuardrailServicer
 from sluice_guardrail.settings import GuardrailSettings
 from sluice_guardrail.updating import PolicyUpdates, watch
 from sluice_guardrail.wasm.compiled_cache import CompiledCache
+from sluice_guardrail.wasm.compiling import compile_apart
 from sluice_guardrail.wasm.folder import ModulesFolder
 from sluice_guardrail.wasm.loading import Loader
 from sluice_guardrail.wasm.runtime import Runtime
@@ -30,9 +31,8 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
     """Both gates, for the length of the block."""
     settings = context.settings
     async with contextlib.AsyncExitStack() as stack:
-        runtime = stack.enter_context(
-            contextlib.closing(Runtime(CompiledCache(settings.data_dir / "compiled")))
-        )
+        cache = CompiledCache(settings.data_dir / "compiled")
+        runtime = stack.enter_context(contextlib.closing(Runtime(cache, compile_apart)))
         modules = Loader(runtime, ModulesFolder(settings.modules_dir), keep_logs=settings.module_logs)
         policies = Policies(Parts(all_rules(), modules))
         updates = PolicyUpdates(policies, context.snapshots.report)

@@ -214,6 +214,7 @@ class ContentDetector(Detector):
     """Content that a policy does not want, by a classifier."""
 
     action: Action = Action.ALLOW
+    threshold: Score = 0.3
     categories: Annotated[tuple[ContentCategory, ...], Field(min_length=1)] = tuple(ContentCategory)
 
 

@@ -2,13 +2,20 @@
 
 from dataclasses import dataclass, field
 
-from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
+from sluice_api.objects.guardrail_policy import Action, GuardrailPolicySpec
+from sluice_api.objects.guardrail_policy import ContentDetector as ContentSpec
+from sluice_api.objects.guardrail_policy import TopicDetector as TopicSpec
+from sluice_guardrail.domain.content.heads import heads
 from sluice_guardrail.domain.detectors.citations import CitationDetector
+from sluice_guardrail.domain.detectors.content import ContentDetector
 from sluice_guardrail.domain.detectors.documents import DocumentInjectionDetector
 from sluice_guardrail.domain.detectors.groundedness import GroundednessDetector
 from sluice_guardrail.domain.detectors.leakage import LeakageDetector
 from sluice_guardrail.domain.detectors.pii import PiiDetector
+from sluice_guardrail.domain.detectors.profanity import ProfanityDetector
 from sluice_guardrail.domain.detectors.prompt_injection import PromptInjectionDetector
+from sluice_guardrail.domain.detectors.topics import TopicDetector
+from sluice_guardrail.domain.embedding import Embedder, MiniLmEmbedder
 from sluice_guardrail.domain.judging import Check, check
 from sluice_guardrail.domain.model import Answer, Channel, Reason
 from sluice_guardrail.domain.modules import ModulePolicy, Modules, NoModules
@@ -31,6 +38,7 @@ class Parts:
     """What all policies share: built once in a process."""
 
     rules: RuleSet
+    embedder: Embedder = field(default_factory=MiniLmEmbedder)
     modules: Modules = field(default_factory=NoModules)
 
 
@@ -56,6 +64,7 @@ def checks(policy: Policy, parts: Parts) -> Checks:
     """
     spec = policy.spec
     input_pii = check(PiiDetector(spec.input.pii), spec.input.pii, Reason.PII)
+    input_profanity = check(ProfanityDetector(spec.input.profanity), spec.input.profanity, Reason.PROFANITY)
     documents = DocumentInjectionDetector(parts.rules)
     return Checks(
         texts={
@@ -64,10 +73,18 @@ def checks(policy: Policy, parts: Parts) -> Checks:
                     PromptInjectionDetector(parts.rules), spec.input.prompt_injection, Reason.PROMPT_INJECTION
                 ),
                 *input_pii,
+                *input_profanity,
+                *_topics(spec.input.topics, parts),
+                *_content(spec.input.content, parts),
             ),
             Channel.DOCUMENT: (*check(documents, spec.documents, Reason.DOCUMENT_INJECTION),),
             Channel.TOOL: (*check(documents, spec.tools, Reason.DOCUMENT_INJECTION), *input_pii),
-            Channel.OUTPUT: (*check(PiiDetector(spec.output.pii), spec.output.pii, Reason.PII),),
+            Channel.OUTPUT: (
+                *check(PiiDetector(spec.output.pii), spec.output.pii, Reason.PII),
+                *check(ProfanityDetector(spec.output.profanity), spec.output.profanity, Reason.PROFANITY),
+                *_topics(spec.output.topics, parts),
+                *_content(spec.output.content, parts),
+            ),
         },
         surface=(
             *check(CitationDetector(), spec.output.citations, Reason.UNRESOLVED_CITATION),
@@ -76,3 +93,16 @@ def checks(policy: Policy, parts: Parts) -> Checks:
         whole=(*check(GroundednessDetector(), spec.output.groundedness, Reason.UNGROUNDED),),
         modules=parts.modules.load(spec.wasm),
     )
+
+
+def _topics(spec: TopicSpec, parts: Parts) -> list[Check[Text]]:
+    if not spec.topics:
+        return []
+    return check(TopicDetector(spec, parts.embedder), spec, Reason.TOPIC, "background-1")
+
+
+def _content(spec: ContentSpec, parts: Parts) -> list[Check[Text]]:
+    if spec.action is Action.ALLOW:
+        return []
+    shipped = heads()
+    return check(ContentDetector(spec, parts.embedder, shipped), spec, Reason.CONTENT, shipped.version)

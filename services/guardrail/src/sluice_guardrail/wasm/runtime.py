@@ -12,6 +12,7 @@ from sluice_api.objects.guardrail_policy import WasmKind
 from sluice_guardrail.wasm import guard, wasi
 from sluice_guardrail.wasm.abi import MAX_OUTPUT_BYTES
 from sluice_guardrail.wasm.compiled_cache import CompiledCache
+from sluice_guardrail.wasm.compiling import Compile, compile_here, first_line
 from sluice_guardrail.wasm.engine import fingerprint, new_engine
 from sluice_guardrail.wasm.failures import Failure, ModuleRefused, PolicyFailed
 from sluice_guardrail.wasm.guest import Call, Calls, GuestMemory, OutOfBounds
@@ -20,6 +21,7 @@ from sluice_guardrail.wasm.ticking import PERIOD, Ticker
 #: Elements of all tables of one call, 8 bytes each; what programs have are a few thousand.
 _TABLE_ELEMENTS = 1 << 16
 _UNSIGNED = 0xFFFFFFFF
+_MAGIC = b"\0asm"
 
 T = TypeVar("T")
 
@@ -68,11 +70,12 @@ class Compiled:
 class Runtime:
     """The engine and its clock. Thread-safe; wasmtime releases the interpreter's lock while a module runs."""
 
-    def __init__(self, cache: CompiledCache | None = None) -> None:
+    def __init__(self, cache: CompiledCache | None = None, compile_module: Compile = compile_here) -> None:
         self._engine = new_engine()
         self._ticker = Ticker(self._engine.increment_epoch)
         self._calls = Calls()
         self._cache = cache
+        self._compile = compile_module
         self._linker = Linker(self._engine)
         guard.define(self._linker, self._calls)
         wasi.define(self._linker, self._calls)
@@ -96,7 +99,7 @@ class Runtime:
         try:
             return Compiled(digest, module, self._linker.instantiate_pre(module))
         except WasmtimeError as error:
-            raise ModuleRefused(f"it cannot be linked: {_first_line(error)}") from error
+            raise ModuleRefused(f"it cannot be linked: {first_line(error)}") from error
 
     def abi_version(self, compiled: Compiled, limits: Limits) -> int:
         """What a core module says of itself."""
@@ -167,13 +170,12 @@ class Runtime:
                 return Module.deserialize(self._engine, kept)
             except WasmtimeError:  # compiled for another processor
                 pass
-        try:
-            module = Module(self._engine, content)
-        except WasmtimeError as error:
-            raise ModuleRefused(f"it is no module that can run here: {_first_line(error)}") from error
+        if not content.startswith(_MAGIC):  # wasmtime would read WebAssembly text, too
+            raise ModuleRefused("it is no module that can run here: no binary of WebAssembly")
+        code = self._compile(content)
         if self._cache is not None:
-            self._cache.put(name, bytes(module.serialize()))
-        return module
+            self._cache.put(name, code)
+        return Module.deserialize(self._engine, code)
 
 
 def _core(store: Store, exports: Exports, function: str, document: bytes) -> bytes:
@@ -238,7 +240,7 @@ def _failed(call: Call, error: Exception, taken: float, limits: Limits) -> Polic
     if code is not None:
         return PolicyFailed(Failure.TRAP, f"trap: {code.name.lower().replace('_', ' ')}")
     if isinstance(error, WasmtimeError):
-        return PolicyFailed(Failure.TRAP, _first_line(error))
+        return PolicyFailed(Failure.TRAP, first_line(error))
     return PolicyFailed(Failure.TRAP, "trap")
 
 
@@ -246,7 +248,3 @@ def _late(taken: float, limits: Limits) -> PolicyFailed:
     return PolicyFailed(
         Failure.LATE, f"no answer after {taken * 1000:.0f} ms; its timeout is {limits.seconds * 1000:.0f} ms"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
