@@ -127,7 +127,7 @@ class Bench:
 
     def parts(self) -> Parts:
         """What policies share, with the modules of the folder."""
-        return Parts(self.rules, self.loader)
+        return Parts(self.rules, modules=self.loader)
 
     def put(self, module: bytes, name: str = "") -> str:
         """Writes a module into the folder. Gives its digest."""

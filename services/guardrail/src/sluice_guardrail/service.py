@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from sluice.guardrail.v1 import guardrail_pb2_grpc
-from sluice_guardrail.domain.checks import Parts
+from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.rules.rule_set import all_rules
+from sluice_guardrail.keeping import KeptPolicies
 from sluice_guardrail.policies import Policies
 from sluice_guardrail.servicer import GuardrailServicer
 from sluice_guardrail.settings import GuardrailSettings
@@ -33,9 +34,17 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
     async with contextlib.AsyncExitStack() as stack:
         cache = CompiledCache(settings.data_dir / "compiled")
         runtime = stack.enter_context(contextlib.closing(Runtime(cache, compile_apart)))
-        modules = Loader(runtime, ModulesFolder(settings.modules_dir), keep_logs=settings.module_logs)
-        policies = Policies(Parts(all_rules(), modules))
-        updates = PolicyUpdates(policies, context.snapshots.report)
+        folder = ModulesFolder(settings.modules_dir, settings.data_dir / "modules")
+        kept = KeptPolicies(settings.data_dir / "policies.json")
+        modules = Loader(runtime, folder, keep_logs=settings.module_logs)
+        policies = Policies(Parts(all_rules(), modules=modules), kept.read())
+
+        def keep(in_force: Mapping[str, Policy]) -> None:
+            kept.write(in_force)
+            named = {digest for policy in in_force.values() for digest in policy.modules}
+            folder.forget_all_but({digest.removeprefix("sha256:") for digest in named})
+
+        updates = PolicyUpdates(policies, context.snapshots.report, keep)
         context.snapshots.on_change(updates.apply)
         threads = stack.enter_context(ThreadPoolExecutor(_THREADS, "screening"))
         module_threads = stack.enter_context(ThreadPoolExecutor(_MODULE_THREADS, "modules"))

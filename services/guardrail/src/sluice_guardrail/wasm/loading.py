@@ -58,6 +58,7 @@ class Loader:
         if compiled is None:
             content = self._folder.read(digest)
             compiled = prepare(self._runtime, content, digest, policy)
+            self._folder.keep(digest, content)
             self._compiled[digest, policy.kind] = compiled
         return compiled
 
