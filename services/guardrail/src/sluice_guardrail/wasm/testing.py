@@ -21,6 +21,7 @@ from wasmtime import MemoryType, Module
 from sluice_api.objects.guardrail_policy import WasmKind, WasmPolicy
 from sluice_guardrail.wasm.abi import Output
 from sluice_guardrail.wasm.compiled_cache import CompiledCache
+from sluice_guardrail.wasm.compiling import compile_apart
 from sluice_guardrail.wasm.failures import ModuleRefused, PolicyFailed
 from sluice_guardrail.wasm.folder import MAX_MODULE_BYTES, ModulesFolder
 from sluice_guardrail.wasm.loading import Loader, cases_of, prepare
@@ -56,7 +57,7 @@ def main() -> None:
     """Does what the command line says."""
     verb, module, *more = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        runtime = Runtime(CompiledCache(Path(folder) / "compiled"))
+        runtime = Runtime(CompiledCache(Path(folder) / "compiled"), compile_apart)
         try:
             report = _report(runtime, Path(folder), verb, Path(module), more)
         except CasesError as error:
