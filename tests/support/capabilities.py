@@ -42,7 +42,7 @@ CAPABILITIES = (
     ),
     Capability(
         "ticket-scope",
-        Path("policies/modules/ticket-scope.wasm").is_file,
+        (Path(__file__).parents[2] / "policies" / "modules" / "ticket-scope.wasm").is_file,
         "make policies POLICIES=ticket-scope, which needs Go",
     ),
     Capability(

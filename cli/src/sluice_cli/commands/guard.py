@@ -116,7 +116,7 @@ def _show(reply: Json, asked: Json) -> None:
 
 def _end(screened: Screened, fail_on: FailOn | None) -> None:
     if screened.failed:
-        raise CommandError(f"{screened.failed} lines were not screened")
+        raise CommandError(f"lines that were not screened: {screened.failed}")
     if fail_on is not None and FAIL_ON[fail_on] & screened.actions.keys():
         raise typer.Exit(exits.BLOCKED)
 

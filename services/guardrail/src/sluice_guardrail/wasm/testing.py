@@ -119,7 +119,7 @@ def tested(runtime: Runtime, loader: Loader, content: bytes, file: CaseFile) -> 
     report: Json = {"kind": file.policy.kind, "refused": "", "cases": []}
     started = time.perf_counter()
     try:
-        held = prepare(runtime, content, file.policy.module.removeprefix("sha256:"), file.policy)
+        prepare(runtime, content, file.policy.module.removeprefix("sha256:"), file.policy)
     except (ModuleRefused, PolicyFailed) as refused:
         return {**report, "refused": _why(refused)}
     report["load_ms"] = _since(started)
@@ -136,7 +136,6 @@ def tested(runtime: Runtime, loader: Loader, content: bytes, file: CaseFile) -> 
 
     report["cases"] = [_tested(load, file.policy, case) for case in file.cases]
     times = [case["milliseconds"] for case in report["cases"] if case["milliseconds"] is not None]
-    del held
     return {
         **report,
         "median_ms": round(statistics.median(times), 3) if times else None,
