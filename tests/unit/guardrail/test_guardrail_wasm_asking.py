@@ -134,12 +134,12 @@ def test_stages_say_when_a_module_is_asked(bench: Bench):
     assert post.screen_output(answer).decision is Decision.BLOCK
 
 
-WINDOWS = ("First sentence here. ", "Second one. ", "Third.")
+WINDOWS = ("First sentence here. " * 8, "Second one. " * 20, "Third. " * 30)
 
 
 def _stream(bench: Bench, *policies: dict[str, Any], **spec: Any) -> OutputStream:
     screener = bench.screener(*policies, streaming="window", **spec)
-    return OutputStream(screener, "Where?", (), Caller("acme", "run-1"))
+    return OutputStream(screener, "Where?", (), caller=Caller("acme", "run-1"))
 
 
 def test_module_sees_each_window_and_the_whole(bench: Bench):
@@ -148,11 +148,11 @@ def test_module_sees_each_window_and_the_whole(bench: Bench):
     for window in WINDOWS:
         stream.feed(window)
     stream.finish()
-    assert [(each.stage, each.text) for each in recorder.inputs] == [
-        ("stream", WINDOWS[0]),
-        ("stream", WINDOWS[0] + WINDOWS[1]),
-        ("post", "".join(WINDOWS)),
-    ]
+    answer = "".join(WINDOWS)
+    *windows, whole = [(each.stage, each.text) for each in recorder.inputs]
+    assert {stage for stage, _ in windows} == {"stream"}
+    assert all(text in answer for _, text in windows)
+    assert whole == ("post", answer)
     assert {each.request_id for each in recorder.inputs} == {"run-1"}
 
 
@@ -187,3 +187,20 @@ def test_failure_in_a_window_is_never_reported_as_passed(bench: Bench):
 def test_on_error_of_a_policy_goes_before_on_partial(bench: Bench):
     screener = bench.screener(bench.policy(core("(unreachable)"), onError="allow"), onPartial="deny")
     assert screener.screen_input([Segment(Channel.USER, "user", "hello")]).decision is Decision.FLAG
+
+
+HIDES = '{"action":"redact","spans":[{"start":0,"end":5,"replace":"Next"}]}'
+
+
+def test_what_a_module_redacts_goes_on_with_its_replacement(bench: Bench):
+    screener = bench.screener(bench.policy(core(answer=HIDES)))
+    verdict = screener.screen_input([Segment(Channel.USER, "user", "First sentence.")])
+    assert [each.text for each in verdict.treated] == ["Next sentence."]
+
+
+def test_what_a_module_redacts_in_a_window_leaves_with_its_replacement(bench: Bench):
+    stream = _stream(bench, bench.policy(core(answer=HIDES), stages=["stream"]))
+    left = [stream.feed(window).text for window in WINDOWS]
+    last = stream.finish()
+    assert "".join((*left, last.text)) == "".join(WINDOWS).replace("First", "Next", 1)
+    assert last.verdict.decision is Decision.REDACT

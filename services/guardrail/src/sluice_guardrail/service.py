@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from sluice.guardrail.v1 import guardrail_pb2_grpc
+from sluice_guardrail import vault_keys
 from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.rules.rule_set import all_rules
+from sluice_guardrail.domain.vault import Vault
 from sluice_guardrail.keeping import KeptPolicies
 from sluice_guardrail.policies import Policies
 from sluice_guardrail.servicer import GuardrailServicer
@@ -31,6 +33,8 @@ _MODULE_THREADS = 4
 async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[list[Servicer]]:
     """Both gates, for the length of the block."""
     settings = context.settings
+    keys = vault_keys.find(settings.vault_key_file, settings.secrets_dir, settings.data_dir)
+    vault = Vault(keys, settings.vault_seconds)
     async with contextlib.AsyncExitStack() as stack:
         cache = CompiledCache(settings.data_dir / "compiled")
         runtime = stack.enter_context(contextlib.closing(Runtime(cache, compile_apart)))
@@ -54,7 +58,7 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
         yield [
             Servicer(
                 guardrail_pb2_grpc.add_GuardrailServiceServicer_to_server,
-                GuardrailServicer(policies, threads, module_threads),
+                GuardrailServicer(policies, vault, threads, module_threads),
                 "sluice.guardrail.v1.GuardrailService",
             )
         ]

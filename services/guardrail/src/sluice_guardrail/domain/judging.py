@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from sluice_api.objects.guardrail_policy import Action
@@ -95,6 +95,10 @@ class Outcome:
     """The detector's action is to block."""
     scores: Mapping[int, float] = field(default_factory=dict)
     """The detector's score for each segment or passage."""
+
+    def until(self, end: int) -> "Outcome":
+        """Without what begins at `end` or behind it."""
+        return replace(self, judged=tuple(each for each in self.judged if each.finding.span.start < end))
 
 
 _SEVERITY = {ScanState.SCANNED: 0, ScanState.SKIPPED: 1, ScanState.PARTIAL: 2, ScanState.FAILED: 3}

@@ -185,6 +185,15 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """One change of a text."""
+
+    span: Span
+    """What is replaced, in the text as it was."""
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
 class Treated:
     """A text that a policy has changed."""
 
@@ -219,3 +228,5 @@ class Verdict:
     milliseconds: float = 0.0
     treated: tuple[Treated, ...] = ()
     """Segments or passages to be used in place of those that were screened."""
+    redactions: tuple[Judged, ...] = ()
+    """All that is to be replaced in what was screened; empty where the policy only records, or blocks."""

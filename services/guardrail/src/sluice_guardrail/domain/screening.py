@@ -2,14 +2,27 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, WasmStage
 from sluice_guardrail.domain.checks import Parts, Policy, checks
 from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
-from sluice_guardrail.domain.model import NOBODY, Answer, Caller, Channel, Gate, Reason, Segment, Verdict
+from sluice_guardrail.domain.model import (
+    NOBODY,
+    Answer,
+    Caller,
+    Channel,
+    Gate,
+    Judged,
+    Reason,
+    Segment,
+    Treated,
+    Verdict,
+)
 from sluice_guardrail.domain.modules import ask
+from sluice_guardrail.domain.redacting.redactor import Redactor, applied
 from sluice_guardrail.domain.texts import Text
 
 Subject = TypeVar("Subject")
@@ -27,6 +40,11 @@ class Screener:
         self._checks = checks(policy, parts)
 
     @property
+    def name(self) -> str:
+        """The policy's name."""
+        return self._policy.name
+
+    @property
     def spec(self) -> GuardrailPolicySpec:
         """The policy's words."""
         return self._policy.spec
@@ -36,8 +54,14 @@ class Screener:
         """Whether policies in WebAssembly have a say, so that screening a short text may take long, too."""
         return bool(self._checks.modules)
 
-    def screen_input(self, segments: Sequence[Segment], caller: Caller = NOBODY) -> Verdict:
-        """Screens all segments: what users wrote, and what documents and tools brought in."""
+    def screen_input(
+        self, segments: Sequence[Segment], caller: Caller = NOBODY, redactor: Redactor | None = None
+    ) -> Verdict:
+        """Screens all segments: what users wrote, and what documents and tools brought in.
+
+        Args:
+            redactor: Redacts, and knows afterwards what was redacted; a new one when not given.
+        """
         size = sum(len(segment.text) for segment in segments)
         if size > self.spec.max_input_characters:
             return too_long(self._policy, Reason.INPUT_TOO_LONG, size, Gate.INPUT)
@@ -45,20 +69,22 @@ class Screener:
         texts = [Text.of(segment) for segment in segments]
         outcomes = self._texts(texts)
         outcomes += ask(self._checks.modules, WasmStage.PRE, texts, outcomes, caller)
-        return decided(self._policy, outcomes, Gate.INPUT, started)
+        return _treated(decided(self._policy, outcomes, Gate.INPUT, started), texts, redactor or Redactor())
 
     def screen_passages(self, passages: Sequence[str]) -> Verdict:
         """Screens what an answer is made from."""
         started = time.perf_counter()
         texts = [Text(passage, Channel.DOCUMENT) for passage in passages]
-        return decided(self._policy, self._texts(texts), Gate.OUTPUT, started)
+        verdict = decided(self._policy, self._texts(texts), Gate.OUTPUT, started)
+        return _treated(verdict, texts, Redactor())
 
     def screen_text(
         self, text: Text, context: Sequence[str], question: str, caller: Caller = NOBODY
     ) -> Verdict:
         """Screens one text outside of any run; an output with the passages it was made from."""
         if text.channel is Channel.OUTPUT:
-            return self.screen_output(Answer(question, text.text, tuple(context)), caller=caller)
+            verdict = self.screen_output(Answer(question, text.text, tuple(context)), caller=caller)
+            return _treated(verdict, [text], Redactor())
         return self.screen_input([Segment(text.channel, text.role, text.text)], caller)
 
     def screen_output(
@@ -73,11 +99,17 @@ class Screener:
         outcomes += self._asked(WasmStage.POST, answer, outcomes, caller)
         return decided(self._policy, outcomes, Gate.OUTPUT, started, known)
 
-    def screen_part(self, answer: Answer, caller: Caller = NOBODY) -> Verdict:
-        """Screens a part of an answer by what a part can show: citations, leakage and personal data."""
+    def screen_part(self, answer: Answer, end: int | None = None, caller: Caller = NOBODY) -> Verdict:
+        """Screens a part of an answer by what a part can show: citations, leakage and personal data.
+
+        Args:
+            end: What begins at this place of the part or behind it is left for a later part, which shows more of it.
+        """
         started = time.perf_counter()
         outcomes = self._surface(answer)
         outcomes += self._asked(WasmStage.STREAM, answer, outcomes, caller)
+        if end is not None:
+            outcomes = [outcome.until(end) for outcome in outcomes]
         return decided(self._policy, outcomes, Gate.OUTPUT, started)
 
     def too_long(self, size: int) -> Verdict:
@@ -104,6 +136,21 @@ class Screener:
         before = (answer.question,) if answer.question else ()
         text = Text(answer.text, Channel.OUTPUT)
         return ask(self._checks.modules, stage, [text], outcomes, caller, before)
+
+
+def _treated(verdict: Verdict, texts: Sequence[Text], redactor: Redactor) -> Verdict:
+    """The verdict with the texts that it changes."""
+    if not verdict.redactions:
+        return verdict
+    redactor.pass_over((text.text for text in texts), verdict.redactions)
+    own: dict[int, list[Judged]] = {}
+    for judged in verdict.redactions:
+        own.setdefault(judged.segment, []).append(judged)
+    treated = [
+        Treated(index, applied(texts[index].text, redactor.edits(texts[index].text, own[index])))
+        for index in sorted(own)
+    ]
+    return replace(verdict, treated=tuple(treated))
 
 
 def _run(wanted: Iterable[Check[Subject]], subjects: Sequence[tuple[int, Subject]]) -> list[Outcome]:
