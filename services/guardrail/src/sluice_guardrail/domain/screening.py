@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, WasmStage
 from sluice_guardrail.domain.checks import Parts, Policy, checks
+from sluice_guardrail.domain.classifying.allowance import Allowance
 from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
 from sluice_guardrail.domain.model import (
@@ -71,11 +72,15 @@ class Screener:
         outcomes += ask(self._checks.modules, WasmStage.PRE, texts, outcomes, caller)
         return _treated(decided(self._policy, outcomes, Gate.INPUT, started), texts, redactor or Redactor())
 
-    def screen_passages(self, passages: Sequence[str]) -> Verdict:
-        """Screens what an answer is made from."""
+    def screen_passages(self, passages: Sequence[str], allowance: Allowance | None = None) -> Verdict:
+        """Screens what an answer is made from.
+
+        Args:
+            allowance: For the classifiers; by default the policy's.
+        """
         started = time.perf_counter()
         texts = [Text(passage, Channel.DOCUMENT) for passage in passages]
-        verdict = decided(self._policy, self._texts(texts), Gate.OUTPUT, started)
+        verdict = decided(self._policy, self._texts(texts, allowance), Gate.OUTPUT, started)
         return _treated(verdict, texts, Redactor())
 
     def screen_text(
@@ -116,13 +121,23 @@ class Screener:
         """The verdict on an answer that grows beyond what can be scanned."""
         return too_long(self._policy, Reason.OUTPUT_TOO_LONG, size, Gate.OUTPUT)
 
-    def _texts(self, texts: Sequence[Text]) -> list[Outcome]:
-        return [
-            outcome
+    def _texts(self, texts: Sequence[Text], allowance: Allowance | None = None) -> list[Outcome]:
+        """Runs what is quick on all texts, then what may not be finished in time, unless a block is certain."""
+        of_channels = [
+            (channel, subjects)
             for channel in Channel
             if (subjects := [(index, text) for index, text in enumerate(texts) if text.channel is channel])
+        ]
+        outcomes = [
+            outcome
+            for channel, subjects in of_channels
             for outcome in _run(self._checks.texts[channel], subjects)
         ]
+        allowance = allowance or Allowance.of(self.spec.budget)
+        for channel, subjects in of_channels:
+            for check in self._checks.timed[channel]:
+                outcomes.append(check.run_within(subjects, allowance, outcomes))
+        return outcomes
 
     def _surface(self, answer: Answer) -> list[Outcome]:
         return [
