@@ -48,6 +48,8 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
         folder = ModulesFolder(settings.modules_dir, settings.data_dir / "modules")
         kept = KeptPolicies(settings.data_dir / "policies.json")
         store = stack.enter_context(closing(VerdictStore(settings.data_dir, settings.guard_remembered)))
+        folder = ModulesFolder(settings.modules_dir, settings.data_dir / "modules")
+        kept = KeptPolicies(settings.data_dir / "policies.json")
         rules, (embedder, built_in) = await asyncio.gather(
             asyncio.to_thread(all_rules), asyncio.to_thread(_models, settings)
         )
