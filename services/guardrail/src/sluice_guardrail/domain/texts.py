@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sluice_guardrail.domain.model import Channel, Segment
-from sluice_guardrail.domain.normalising.view import View
-from sluice_guardrail.domain.normalising.views import views
+from sluice_guardrail.domain.normalising.view import Reading, View
+from sluice_guardrail.domain.normalising.views import FOLDED, views
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Text:
     def of(cls, segment: Segment) -> "Text":
         """A segment's."""
         return cls(segment.text, segment.channel, segment.role)
+
+    @cached_property
+    def folded(self) -> View:
+        """The text as written, folded; for detectors that need no other view."""
+        return View(FOLDED, Reading.original(self.text))
 
     @cached_property
     def views(self) -> Sequence[View]:

@@ -7,8 +7,6 @@ from typing import ClassVar
 from sluice_api.objects.guardrail_policy import PiiDetector as PiiSpec
 from sluice_guardrail.domain.model import Detection, Finding, ScanState
 from sluice_guardrail.domain.normalising.decoding import DECODERS
-from sluice_guardrail.domain.normalising.view import Reading, View
-from sluice_guardrail.domain.normalising.views import FOLDED
 from sluice_guardrail.domain.pii.allowing import AllowList
 from sluice_guardrail.domain.pii.recogniser import Candidate, Scan
 from sluice_guardrail.domain.pii.recognisers import recognisers
@@ -60,11 +58,11 @@ class PiiDetector:
         text = subject.text
         for candidate in self._candidates(text, unread):
             yield Finding(candidate.entity, candidate.score, candidate.span)
-        view = View(FOLDED, Reading.original(text))
+        view = subject.folded
         if view.text != text.lower():  # nearly every recogniser ignores case
             for candidate in self._candidates(view.text, unread):
                 span = view.source(candidate.span.start, candidate.span.end)
-                yield Finding(candidate.entity, candidate.score, span, FOLDED)
+                yield Finding(candidate.entity, candidate.score, span, view.name)
         for view in subject.views:
             if not _DECODED.issuperset(view.name.split("+")):
                 continue
