@@ -37,6 +37,7 @@ _FORMS = tuple(
     )
 )
 _AMERICAN = re.compile(rf"{_NAME} (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?,? {_YEAR}{END}")
+_WORD_BEFORE = re.compile(r"[^\W\d_]+\.? \Z")
 _NAMED = words(
     """
     date_of_birth birth_date birthdate birthday dob d.o.b geburtsdatum geburtstag date_de_naissance ne_le
@@ -58,6 +59,8 @@ class BirthDateRecogniser:
 
     def recognise(self, scan: Scan) -> Iterator[Candidate]:
         """Each date that is one."""
+        if not (scan.holds(_NAMED.pattern) or scan.holds(_BORN.pattern)):
+            return
         done = 0
         for number in scan.numbers:
             match = _date(scan.text, number) if number >= done else None
@@ -76,14 +79,8 @@ def _date(text: str, start: int) -> re.Match[str] | None:
         if (match := form.match(text, start)) and _is_date(match):
             return match
     # "March 12, 1984": the month stands before the first digit.
-    before = text[max(0, start - 14) : start].rstrip()
-    begin = (
-        start
-        - len(text[max(0, start - 14) : start])
-        + max(before.rfind(" "), before.rfind("\n"), before.rfind(":"))
-        + 1
-    )
-    match = _AMERICAN.match(text, begin)
+    word = _WORD_BEFORE.search(text, max(0, start - 14), start)
+    match = _AMERICAN.match(text, word.start()) if word else None
     return match if match and _is_date(match) else None
 
 
