@@ -50,8 +50,9 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
     ) -> guardrail_pb2.CheckPassagesResponse:
         """Screens what a model is about to read."""
         screener = self._policies.get(request.policy, request.principal.tenant)
-        passages = conversion.passages(request.passages)
-        verdict = await self._screen(sum(map(len, passages)), lambda: screener.screen_passages(passages))
+        passages = conversion.documents(request.passages)
+        size = sum(len(passage.text) for passage in passages)
+        verdict = await self._screen(size, lambda: screener.treat_passages(passages))
         return guardrail_pb2.CheckPassagesResponse(
             verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
         )
@@ -90,8 +91,9 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
                 if not request.HasField("start"):
                     raise InvalidArgument("the first message must carry `start`", field="start")
                 screener = self._policies.get(request.start.policy, request.start.principal.tenant)
-                question, passages = request.start.question, conversion.passages(request.start.passages)
-                stream = await self._in_thread(partial(OutputStream, screener, question, passages))
+                answer = conversion.answer(request.start)
+                begin = partial(OutputStream, screener, answer.question, answer.passages)
+                stream = await self._in_thread(partial(begin, passages_screened=answer.passages_screened))
             progress = await self._feed(stream, request)
             yield conversion.progress_message(progress)
             if progress.final:

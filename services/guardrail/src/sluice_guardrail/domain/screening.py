@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_guardrail.domain.checks import Parts, Policy, checks
 from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
-from sluice_guardrail.domain.model import Answer, Channel, Gate, Reason, Segment, Verdict
+from sluice_guardrail.domain.model import Answer, Channel, Gate, Judged, Passage, Reason, Segment, Verdict
 from sluice_guardrail.domain.texts import Text
+from sluice_guardrail.domain.treating import treated_passages, treated_segments
 
 Subject = TypeVar("Subject")
 
@@ -33,13 +35,20 @@ class Screener:
             return too_long(self._policy, Reason.INPUT_TOO_LONG, size, Gate.INPUT)
         started = time.perf_counter()
         texts = [Text.of(segment) for segment in segments]
-        return decided(self._policy, self._texts(texts), Gate.INPUT, started)
+        verdict = decided(self._policy, self._texts(texts), Gate.INPUT, started)
+        treated = treated_segments(texts, verdict, self.spec, self._again)
+        return replace(verdict, treated=(*verdict.treated, *treated))
 
     def screen_passages(self, passages: Sequence[str]) -> Verdict:
         """Screens what an answer is made from."""
         started = time.perf_counter()
         texts = [Text(passage, Channel.DOCUMENT) for passage in passages]
         return decided(self._policy, self._texts(texts), Gate.OUTPUT, started)
+
+    def treat_passages(self, passages: Sequence[Passage]) -> Verdict:
+        """Screens passages before a model reads them, and gives those that it may not read as they are."""
+        verdict = self.screen_passages([passage.read for passage in passages])
+        return replace(verdict, treated=treated_passages(passages, verdict, self.spec, self._again))
 
     def screen_text(self, text: Text, context: Sequence[str], question: str) -> Verdict:
         """Screens one text outside of any run; an output with the passages it was made from."""
@@ -52,7 +61,9 @@ class Screener:
         if len(answer.text) > self.spec.max_input_characters:
             return too_long(self._policy, Reason.OUTPUT_TOO_LONG, len(answer.text), Gate.OUTPUT)
         started = time.perf_counter()
-        known = passages or self.screen_passages(answer.passages)
+        known = passages
+        if known is None and not answer.passages_screened:
+            known = self.screen_passages(answer.passages)
         outcomes = [*self._surface(answer), *_run(self._checks.whole, [(0, answer)])]
         return decided(self._policy, outcomes, Gate.OUTPUT, started, known)
 
@@ -72,6 +83,9 @@ class Screener:
             if (subjects := [(index, text) for index, text in enumerate(texts) if text.channel is channel])
             for outcome in _run(self._checks.texts[channel], subjects)
         ]
+
+    def _again(self, text: Text) -> list[Judged]:
+        return [judged for outcome in self._texts([text]) for judged in outcome.judged]
 
     def _surface(self, answer: Answer) -> list[Outcome]:
         return [

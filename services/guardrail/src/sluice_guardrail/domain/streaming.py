@@ -31,7 +31,14 @@ class Progress:
 class OutputStream:
     """One answer in the making. Not thread-safe; the work is linear in the answer's length."""
 
-    def __init__(self, screener: Screener, question: str, passages: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        screener: Screener,
+        question: str,
+        passages: tuple[str, ...],
+        *,
+        passages_screened: bool = False,
+    ) -> None:
         self._screener = screener
         self._question = question
         self._passages = passages
@@ -42,7 +49,7 @@ class OutputStream:
         self._released = 0
         self._searched = 0
         self._sent = 0
-        self._made_from = screener.screen_passages(passages)
+        self._made_from = screener.screen_passages(() if passages_screened else passages)
         self._verdict = self._made_from
 
     def feed(self, delta: str) -> Progress:
