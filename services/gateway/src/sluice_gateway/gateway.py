@@ -1,5 +1,6 @@
 """All that the APIs need, assembled once: the HTTP and the gRPC API are two faces of this."""
 
+import secrets
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +11,16 @@ from sluice.common.v1 import common_pb2
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_api.snapshot import Snapshot
-from sluice_gateway.clients import GuardClient, RerankerClient, RetrieverClient
+from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
-from sluice_gateway.domain.executor import Executor, Run
+from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord
+from sluice_gateway.domain.running import Run
 from sluice_gateway.domain.search import Search
 from sluice_gateway.following import Following
+from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit.errors import NotFound, ServiceError
 
@@ -212,6 +215,11 @@ class Gateway:
 def new_run_id() -> str:
     """A UUID of version 7: runs sort by their start."""
     return str(uuid_utils.uuid7())
+
+
+def new_canary() -> str:
+    """A word of 16 to 24 letters and digits: its length and letters name no product."""
+    return secrets.token_hex(8 + secrets.randbelow(5))
 
 
 def _is_uuid(text: str) -> bool:
