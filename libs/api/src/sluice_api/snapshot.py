@@ -70,6 +70,17 @@ class Snapshot(Model):
         or the gate may replace it."""
         return self.leaves_the_machine(pipeline) or self.policy_for(pipeline, tenant).may_change_requests
 
+    def document_policies(self, knowledge_base: str, tenant: str) -> tuple[str, ...]:
+        """The policies by which passages of a knowledge base are screened for a tenant, by name."""
+        specs = (pipeline.spec for pipeline in self.pipelines.values())
+        guarding = {
+            spec.guardrail_policy_ref
+            for spec in specs
+            if knowledge_base in (spec.knowledge_base_ref, *spec.more_knowledge_base_refs)
+            and self.policy_for(spec, tenant).documents.action is not Action.ALLOW
+        }
+        return tuple(sorted(guarding))
+
     def has_canary(self, pipeline: PipelineSpec, tenant: str) -> bool:
         """True where the prompt holds a word that must not appear: what only quotes passages has no prompt."""
         leakage = self.policy_for(pipeline, tenant).output.leakage

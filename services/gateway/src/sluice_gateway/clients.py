@@ -69,14 +69,19 @@ class RetrieverClient:
         documents: AsyncIterator[retriever_pb2.Document],
         *,
         progress: bool,
+        return_chunks: bool,
     ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
-        """Stores documents; one reply for each, in order, and with `progress` more of large ones."""
+        """Stores documents; one reply for each, in order, and with `progress` or `return_chunks` more of large ones."""
         who = conversion.principal(principal)
 
         async def requests() -> AsyncIterator[retriever_pb2.IngestRequest]:
             async for document in documents:
                 yield retriever_pb2.IngestRequest(
-                    principal=who, knowledge_base=knowledge_base, document=document, progress=progress
+                    principal=who,
+                    knowledge_base=knowledge_base,
+                    document=document,
+                    progress=progress,
+                    return_chunks=return_chunks,
                 )
 
         async for response in exchange(self._stub.Ingest, requests()):

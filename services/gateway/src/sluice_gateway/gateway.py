@@ -3,11 +3,13 @@
 import secrets
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import uuid_utils
 
 from sluice.common.v1 import common_pb2
+from sluice.gateway.v1 import gateway_pb2
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_api.snapshot import Snapshot
@@ -22,6 +24,7 @@ from sluice_gateway.domain.search import Search
 from sluice_gateway.following import Following
 from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.journal.port import Journal
+from sluice_gateway.stored_screening import StoredScreening
 from sluice_servicekit.errors import NotFound, ServiceError
 
 #: Candidates that a search hands to the reranker, at least.
@@ -131,11 +134,19 @@ class Gateway:
         documents: AsyncIterator[retriever_pb2.Document],
         *,
         progress: bool = False,
-    ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
-        """Stores documents; one reply for each, in order, and with `progress` more of large ones."""
+    ) -> AsyncGenerator[gateway_pb2.IngestResponse, None]:
+        """Stores documents; one reply for each, in order, and with `progress` more of large ones. What is stored is
+        screened by the policies that guard the knowledge base, and each reply says what they flag."""
         self.require_writer(principal, knowledge_base)
-        async for response in self._retriever.ingest(principal, knowledge_base, documents, progress=progress):
-            yield response
+        policies = self._snapshot().document_policies(knowledge_base, principal.tenant)
+        stored = self._retriever.ingest(
+            principal, knowledge_base, documents, progress=progress, return_chunks=bool(policies)
+        )
+        screening = StoredScreening(self._guard, principal, knowledge_base, policies)
+        async with aclosing(screening.screened(stored)) as responses:
+            async for response in responses:
+                if progress or response.result.outcome != retriever_pb2.INGEST_OUTCOME_IN_PROGRESS:
+                    yield response
 
     async def delete(self, principal: Principal, knowledge_base: str, document_ids: Sequence[str]) -> int:
         """Removes documents; gives how many of the ids there were."""

@@ -99,7 +99,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
         results = self._gateway.ingest(principal, first.knowledge_base, documents(), progress=first.progress)
         async for result in results:
-            yield gateway_pb2.IngestResponse(result=result)
+            yield result
 
     async def DeleteDocuments(
         self, request: gateway_pb2.DeleteDocumentsRequest, context: Any

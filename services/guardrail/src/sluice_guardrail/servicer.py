@@ -6,10 +6,8 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Any, TypeVar
 
-from prometheus_client import Counter
-
 from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
-from sluice_guardrail import conversion
+from sluice_guardrail import conversion, metrics
 from sluice_guardrail.domain.model import Verdict
 from sluice_guardrail.domain.streaming import OutputStream, Progress
 from sluice_guardrail.policies import Policies
@@ -17,9 +15,6 @@ from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
 from sluice_servicekit.errors import InvalidArgument
 
-_FINDINGS = Counter(
-    names.GUARD_FINDINGS, "What detectors found", ("policy", "detector", "category", "decision")
-)
 #: Characters up to which screening is faster than handing it to a thread.
 _SHORT = 2_000
 
@@ -97,7 +92,7 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
             progress = await self._feed(stream, request)
             yield conversion.progress_message(progress)
             if progress.final:
-                _count(progress.verdict)
+                metrics.count(progress.verdict)
                 return
         raise InvalidArgument("the stream ended without a message with `final` set", field="final")
 
@@ -111,15 +106,8 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         with tracing.span(names.SPAN_GUARD) as span:
             verdict = screen() if size <= _SHORT else await self._in_thread(screen)
             span.set_attributes({names.DECISION: verdict.decision.name, names.POLICY: verdict.policy})
-        _count(verdict)
+        metrics.count(verdict)
         return verdict
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-def _count(verdict: Verdict) -> None:
-    for judged in verdict.findings:
-        _FINDINGS.labels(
-            verdict.policy, judged.detector, judged.finding.category, judged.decision.name.lower()
-        ).inc()
