@@ -46,6 +46,20 @@ def test_what_travels_in_a_snapshot_means_the_same(exclude_defaults: bool):
         ({"tenants": [{"names": ["a"], "patch": {"tenants": []}}]}, "cannot change `tenants`"),
         ({"tenants": [{"names": ["a"], "patch": {}}, {"names": ["a"], "patch": {}}]}, "'a' is named twice"),
         ({"wasm": [{"name": "x", "module": "sha256:0"}]}, "String should match pattern"),
+        ({"output": {"pii": {"reversible": True}}}, "only what the input gate redacts"),
+        ({"input": {"pii": {"reversible": True}}}, "takes `action: redact`"),
+        (
+            {"streaming": "detect", "output": {"pii": {"action": "redact"}}},
+            r"output\.pii\.action: with `streaming",
+        ),
+        (
+            {"streaming": "detect", "output": {"profanity": {"action": "redact"}}},
+            r"output\.profanity\.action: with `streaming",
+        ),
+        (
+            {"streaming": "detect", "input": {"pii": {"action": "redact", "reversible": True}}},
+            r"input\.pii\.reversible: with `streaming",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(spec: dict[str, object], problem: str):

@@ -16,8 +16,10 @@ from sluice_guardrail.domain.model import (
     Span,
     Verdict,
 )
+from sluice_guardrail.domain.shapes import Shape
 from sluice_guardrail.domain.streaming import Progress
 from sluice_guardrail.domain.texts import Text
+from sluice_guardrail.domain.vault import Binding
 from sluice_lexical import datamarks
 from sluice_servicekit.errors import InvalidArgument
 
@@ -68,6 +70,18 @@ def segments(messages: Iterable[guardrail_pb2.Segment]) -> list[Segment]:
             )
         found.append(Segment(channel, message.role, message.text))
     return found
+
+
+def binding(
+    request: guardrail_pb2.CheckInputRequest | guardrail_pb2.CheckOutputRequest, policy: str
+) -> Binding:
+    """Whose a vault is."""
+    return Binding(request.principal.tenant, request.run_id, policy)
+
+
+def shape(request: guardrail_pb2.CheckOutputStreamRequest) -> Shape:
+    """What a message of a stream carries."""
+    return Shape(request.HasField("start"), bool(request.delta), request.final)
 
 
 def answer(request: guardrail_pb2.CheckOutputRequest) -> Answer:

@@ -1,20 +1,31 @@
 """The gates over gRPC. Converts only; screening runs in threads, so that a long text holds up no other call."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
+
+from prometheus_client import Counter
 
 from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
 from sluice_guardrail import conversion, metrics
 from sluice_guardrail.domain.model import Verdict
+from sluice_guardrail.domain.redacting import leaving
+from sluice_guardrail.domain.redacting.redactor import Redactor
+from sluice_guardrail.domain.shapes import Shapes
 from sluice_guardrail.domain.streaming import OutputStream, Progress
+from sluice_guardrail.domain.vault import Vault
 from sluice_guardrail.policies import Policies
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
 from sluice_servicekit.errors import InvalidArgument
 
+_STREAMS_REFUSED = Counter(
+    names.GUARD_STREAMS_REFUSED, "Streams of an answer that have a shape that is not known", ("reason",)
+)
 #: Characters up to which screening is faster than handing it to a thread.
 _SHORT = 2_000
 
@@ -24,8 +35,9 @@ T = TypeVar("T")
 class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
     """`sluice.guardrail.v1.GuardrailService`."""
 
-    def __init__(self, policies: Policies, threads: Executor) -> None:
+    def __init__(self, policies: Policies, vault: Vault, threads: Executor) -> None:
         self._policies = policies
+        self._vault = vault
         self._threads = threads
 
     async def CheckInput(
@@ -35,9 +47,13 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         screener = self._policies.get(request.policy, request.principal.tenant)
         segments = conversion.segments(request.segments)
         size = sum(len(segment.text) for segment in segments)
-        verdict = await self._screen(size, lambda: screener.screen_input(segments))
+        redactor = Redactor()
+        verdict = await self._screen(size, lambda: screener.screen_input(segments, redactor))
+        kept = redactor.values if screener.spec.input.pii.reversible else {}
         return guardrail_pb2.CheckInputResponse(
-            verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
+            verdict=conversion.verdict_message(verdict),
+            treated=conversion.treated_messages(verdict),
+            vault=self._vault.seal(kept, conversion.binding(request, screener.name)),
         )
 
     async def CheckPassages(
@@ -69,38 +85,50 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
     ) -> guardrail_pb2.CheckOutputResponse:
         """Screens a whole answer."""
         screener = self._policies.get(request.policy, request.principal.tenant)
+        kept = self._vault.open(request.vault, conversion.binding(request, screener.name))
         answer = conversion.answer(request)
         size = len(answer.text) + sum(map(len, answer.passages))
         verdict = await self._screen(size, lambda: screener.screen_output(answer))
         return guardrail_pb2.CheckOutputResponse(
-            verdict=conversion.verdict_message(verdict), text=request.text
+            verdict=conversion.verdict_message(verdict),
+            text=leaving.whole(answer.text, verdict, kept, answer.passages),
         )
 
     async def CheckOutputStream(
         self, request_iterator: AsyncIterator[guardrail_pb2.CheckOutputStreamRequest], context: Any
     ) -> AsyncIterator[guardrail_pb2.CheckOutputStreamResponse]:
         """Screens an answer while it is being written."""
+        shapes = Shapes()
         stream: OutputStream | None = None
         async for request in request_iterator:
+            with _counted():
+                shapes.accept(conversion.shape(request))
             if stream is None:
-                if not request.HasField("start"):
-                    raise InvalidArgument("the first message must carry `start`", field="start")
-                screener = self._policies.get(request.start.policy, request.start.principal.tenant)
-                answer = conversion.answer(request.start)
-                begin = partial(OutputStream, screener, answer.question, answer.passages)
-                stream = await self._in_thread(partial(begin, passages_screened=answer.passages_screened))
+                stream = await self._open(request.start)
             progress = await self._feed(stream, request)
             yield conversion.progress_message(progress)
             if progress.final:
                 metrics.count(progress.verdict)
+            if progress.final and not request.final:  # a block; what else comes is not read
                 return
-        raise InvalidArgument("the stream ended without a message with `final` set", field="final")
+        with _counted():
+            shapes.end()
+
+    async def _open(self, start: guardrail_pb2.CheckOutputRequest) -> OutputStream:
+        """The stream under the policy as it is now; a change of the policy changes nothing in it."""
+        screener = self._policies.get(start.policy, start.principal.tenant)
+        kept = self._vault.open(start.vault, conversion.binding(start, screener.name))
+        answer = conversion.answer(start)
+        begin = partial(OutputStream, screener, answer.question, answer.passages, kept)
+        return await self._in_thread(partial(begin, passages_screened=answer.passages_screened))
 
     async def _feed(self, stream: OutputStream, request: guardrail_pb2.CheckOutputStreamRequest) -> Progress:
-        progress = stream.feed(request.delta)
+        feed = partial(stream.feed, request.delta)
+        progress = feed() if len(request.delta) <= _SHORT else await self._in_thread(feed)
         if progress.final or not request.final:
             return progress
-        return await self._in_thread(stream.finish)
+        finished = await self._in_thread(stream.finish)
+        return replace(finished, text=progress.text + finished.text)
 
     async def _screen(self, size: int, screen: Callable[[], Verdict]) -> Verdict:
         with tracing.span(names.SPAN_GUARD) as span:
@@ -111,3 +139,13 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    """Counts streams that are refused for their shape, by why."""
+    try:
+        yield
+    except InvalidArgument as error:
+        _STREAMS_REFUSED.labels(error.reason).inc()
+        raise

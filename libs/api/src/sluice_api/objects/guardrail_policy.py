@@ -158,7 +158,7 @@ class PiiDetector(Detector):
     thresholds: dict[PiiEntity, Score] = Field(default={})
     """Other thresholds for some kinds."""
     reversible: bool = False
-    """Puts back into the answer what was redacted from the request. The values travel sealed; see the docs."""
+    """Puts back into the answer what was redacted from the request. Of the input gate alone, with `action: redact`."""
     entities: Annotated[tuple[PiiEntity, ...], Field(min_length=1)] = tuple(PiiEntity)
     """The kinds to look for."""
     allow: Annotated[
@@ -347,6 +347,26 @@ class GuardrailPolicySpec(Model):
         tenants = [name for override in self.tenants for name in override.names]
         if twice := {name for name in tenants if tenants.count(name) > 1}:
             raise ValueError(f"tenants: {sorted(twice)[0]!r} is named twice")
+        return self
+
+    @model_validator(mode="after")
+    def _redaction_possible(self) -> Self:
+        if self.output.pii.reversible:
+            raise ValueError("output.pii.reversible: only what the input gate redacts can be put back")
+        reversible = self.input.pii.reversible
+        if reversible and self.input.pii.action is not Action.REDACT:
+            raise ValueError("input.pii.reversible: takes `action: redact`")
+        if self.streaming is StreamingMode.DETECT:
+            changes = {
+                "input.pii.reversible": reversible,
+                "output.pii.action": self.output.pii.action is Action.REDACT,
+                "output.profanity.action": self.output.profanity.action is Action.REDACT,
+            }
+            if wanted := [field for field, changed in changes.items() if changed]:
+                raise ValueError(
+                    f"{wanted[0]}: with `streaming: detect` the answer has left before it is screened, so nothing of "
+                    "it can be changed; use `window` or `withhold`"
+                )
         return self
 
     @model_validator(mode="after")

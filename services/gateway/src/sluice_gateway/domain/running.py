@@ -185,8 +185,7 @@ class Run:
     def _streamed(
         self, prompt: Prompt, answered: AnswerContext
     ) -> AsyncGenerator[str | streaming.Screened, None]:
-        """What was redacted can only be put back by the gate, so the text goes through it in every mode then."""
-        if self._streaming is StreamingMode.WINDOW or answered.vault:
+        if self._streaming is StreamingMode.WINDOW:
             return streaming.windowed(self._stepper, self._services, self._spec, prompt, answered)
         return streaming.detected(self._stepper, self._services, self._spec, prompt, answered, self._gates)
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from sluice_api.objects.guardrail_policy import Action
@@ -91,6 +91,10 @@ class Outcome:
     report: Report
     blocks: bool
     """The detector's action is to block."""
+
+    def until(self, end: int) -> "Outcome":
+        """Without what begins at `end` or behind it."""
+        return replace(self, judged=tuple(each for each in self.judged if each.finding.span.start < end))
 
 
 _SEVERITY = {ScanState.SCANNED: 0, ScanState.SKIPPED: 1, ScanState.PARTIAL: 2, ScanState.FAILED: 3}

@@ -239,3 +239,5 @@ class Verdict:
     milliseconds: float = 0.0
     treated: tuple[Treated, ...] = ()
     """Segments or passages to be used in place of those that were screened."""
+    redactions: tuple[Judged, ...] = ()
+    """All that is to be replaced in what was screened; empty where the policy only records, or blocks."""

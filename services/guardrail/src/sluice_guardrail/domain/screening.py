@@ -9,7 +9,18 @@ from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_guardrail.domain.checks import Parts, Policy, checks
 from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
-from sluice_guardrail.domain.model import Answer, Channel, Gate, Judged, Passage, Reason, Segment, Verdict
+from sluice_guardrail.domain.model import (
+    Answer,
+    Channel,
+    Edit,
+    Gate,
+    Judged,
+    Passage,
+    Reason,
+    Segment,
+    Verdict,
+)
+from sluice_guardrail.domain.redacting.redactor import Redactor
 from sluice_guardrail.domain.texts import Text
 from sluice_guardrail.domain.treating import treated_passages, treated_segments
 
@@ -24,20 +35,28 @@ class Screener:
         self._checks = checks(policy, parts)
 
     @property
+    def name(self) -> str:
+        """The policy's name."""
+        return self._policy.name
+
+    @property
     def spec(self) -> GuardrailPolicySpec:
         """The policy's words."""
         return self._policy.spec
 
-    def screen_input(self, segments: Sequence[Segment]) -> Verdict:
-        """Screens all segments: what users wrote, and what documents and tools brought in."""
+    def screen_input(self, segments: Sequence[Segment], redactor: Redactor | None = None) -> Verdict:
+        """Screens all segments: what users wrote, and what documents and tools brought in.
+
+        Args:
+            redactor: Redacts, and knows afterwards what was redacted; a new one when not given.
+        """
         size = sum(len(segment.text) for segment in segments)
         if size > self.spec.max_input_characters:
             return too_long(self._policy, Reason.INPUT_TOO_LONG, size, Gate.INPUT)
         started = time.perf_counter()
         texts = [Text.of(segment) for segment in segments]
         verdict = decided(self._policy, self._texts(texts), Gate.INPUT, started)
-        treated = treated_segments(texts, verdict, self.spec, self._again)
-        return replace(verdict, treated=(*verdict.treated, *treated))
+        return self._treated(verdict, texts, redactor or Redactor())
 
     def screen_passages(self, passages: Sequence[str]) -> Verdict:
         """Screens what an answer is made from."""
@@ -47,13 +66,17 @@ class Screener:
 
     def treat_passages(self, passages: Sequence[Passage]) -> Verdict:
         """Screens passages before a model reads them, and gives those that it may not read as they are."""
-        verdict = self.screen_passages([passage.read for passage in passages])
-        return replace(verdict, treated=treated_passages(passages, verdict, self.spec, self._again))
+        read = [passage.read for passage in passages]
+        verdict = self.screen_passages(read)
+        redacted = _redacted(verdict, read, Redactor())
+        treated = treated_passages(passages, verdict, self.spec, redacted, self._again)
+        return replace(verdict, treated=treated)
 
     def screen_text(self, text: Text, context: Sequence[str], question: str) -> Verdict:
         """Screens one text outside of any run; an output with the passages it was made from."""
         if text.channel is Channel.OUTPUT:
-            return self.screen_output(Answer(question, text.text, tuple(context)))
+            verdict = self.screen_output(Answer(question, text.text, tuple(context)))
+            return self._treated(verdict, [text], Redactor())
         return self.screen_input([Segment(text.channel, text.role, text.text)])
 
     def screen_output(self, answer: Answer, passages: Verdict | None = None) -> Verdict:
@@ -67,10 +90,17 @@ class Screener:
         outcomes = [*self._surface(answer), *_run(self._checks.whole, [(0, answer)])]
         return decided(self._policy, outcomes, Gate.OUTPUT, started, known)
 
-    def screen_part(self, answer: Answer) -> Verdict:
-        """Screens a part of an answer by what a part can show: citations, leakage and personal data."""
+    def screen_part(self, answer: Answer, end: int | None = None) -> Verdict:
+        """Screens a part of an answer by what a part can show: citations, leakage and personal data.
+
+        Args:
+            end: What begins at this place of the part or behind it is left for a later part, which shows more of it.
+        """
         started = time.perf_counter()
-        return decided(self._policy, self._surface(answer), Gate.OUTPUT, started)
+        outcomes = self._surface(answer)
+        if end is not None:
+            outcomes = [outcome.until(end) for outcome in outcomes]
+        return decided(self._policy, outcomes, Gate.OUTPUT, started)
 
     def too_long(self, size: int) -> Verdict:
         """The verdict on an answer that grows beyond what can be scanned."""
@@ -84,6 +114,11 @@ class Screener:
             for outcome in _run(self._checks.texts[channel], subjects)
         ]
 
+    def _treated(self, verdict: Verdict, texts: Sequence[Text], redactor: Redactor) -> Verdict:
+        """The verdict with the texts that it changes."""
+        redacted = _redacted(verdict, [text.text for text in texts], redactor)
+        return replace(verdict, treated=treated_segments(texts, verdict, self.spec, redacted, self._again))
+
     def _again(self, text: Text) -> list[Judged]:
         return [judged for outcome in self._texts([text]) for judged in outcome.judged]
 
@@ -92,6 +127,17 @@ class Screener:
             *_run(self._checks.surface, [(0, answer)]),
             *_run(self._checks.texts[Channel.OUTPUT], [(0, Text(answer.text, Channel.OUTPUT))]),
         ]
+
+
+def _redacted(verdict: Verdict, texts: Sequence[str], redactor: Redactor) -> dict[int, list[Edit]]:
+    """What is to be redacted of each text, by its index."""
+    if not verdict.redactions:
+        return {}
+    redactor.pass_over(texts, verdict.redactions)
+    own: dict[int, list[Judged]] = {}
+    for judged in verdict.redactions:
+        own.setdefault(judged.segment, []).append(judged)
+    return {index: redactor.edits(texts[index], own[index]) for index in sorted(own)}
 
 
 def _run(wanted: Iterable[Check[Subject]], subjects: Sequence[tuple[int, Subject]]) -> list[Outcome]:

@@ -1,7 +1,7 @@
 """What becomes of the parts of a text that try to instruct the model: marked as data, or left out. Pure."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, OnError, Treatment
 from sluice_guardrail.domain.claims import sentences
@@ -16,6 +16,7 @@ from sluice_guardrail.domain.model import (
     Treated,
     Verdict,
 )
+from sluice_guardrail.domain.redacting.redactor import applied
 from sluice_guardrail.domain.texts import Text
 from sluice_lexical import datamarks
 
@@ -24,12 +25,19 @@ Again = Callable[[Text], Sequence[Judged]]
 
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
+#: What is to be redacted of each text, in order, by its index.
+Redacted = Mapping[int, Sequence[Edit]]
+
 #: Times that a text is looked at without what was found before.
 _ROUNDS = 8
 
 
 def treated_passages(
-    passages: Sequence[Passage], verdict: Verdict, spec: GuardrailPolicySpec, again: Again
+    passages: Sequence[Passage],
+    verdict: Verdict,
+    spec: GuardrailPolicySpec,
+    redacted: Redacted,
+    again: Again,
 ) -> tuple[Treated, ...]:
     """The passages that a model may not read as they are; none where the policy only records.
 
@@ -40,68 +48,82 @@ def treated_passages(
     if verdict.partial and spec.on_partial is OnError.DENY:
         return tuple(_dropped(index) for index in range(len(passages)))
     found = _by_segment(verdict.findings)
-    treated = (
-        _passage(index, passages[index], judged, spec.documents.treatment, again)
-        for index, judged in sorted(found.items())
+    return tuple(
+        treated
+        for index, passage in enumerate(passages)
+        for treated in _passage(
+            index, passage, found.get(index, ()), redacted.get(index, ()), spec.documents.treatment, again
+        )
     )
-    return tuple(each for each in treated if each is not None)
 
 
 def treated_segments(
-    texts: Sequence[Text], verdict: Verdict, spec: GuardrailPolicySpec, again: Again
+    texts: Sequence[Text],
+    verdict: Verdict,
+    spec: GuardrailPolicySpec,
+    redacted: Redacted,
+    again: Again,
 ) -> tuple[Treated, ...]:
-    """Documents and tools' results that a model may not read as they are. A call's arguments are JSON that the model
-    wrote: they stay."""
+    """Texts that are redacted, and documents and tools' results that a model may not read as they are. A call's
+    arguments are JSON that the model wrote: they are not marked."""
     if verdict.shadow or verdict.decision is Decision.BLOCK:
         return ()
-    treatments = {Channel.DOCUMENT: spec.documents.treatment, Channel.TOOL: spec.tools.treatment}
     found = _by_segment(verdict.findings)
-    return tuple(_segments(texts, found, treatments, again))
-
-
-def applied(text: str, edits: Iterable[Edit]) -> str:
-    """The text with its edits, which are in order and do not overlap."""
-    parts: list[str] = []
-    at = 0
-    for edit in edits:
-        parts += (text[at : edit.span.start], edit.replacement)
-        at = edit.span.end
-    return "".join((*parts, text[at:]))
+    treatments = {Channel.DOCUMENT: spec.documents.treatment, Channel.TOOL: spec.tools.treatment}
+    return tuple(
+        treated
+        for index, text in enumerate(texts)
+        for treated in _segment(
+            index,
+            text,
+            found.get(index, ()),
+            redacted.get(index, ()),
+            Treatment.KEEP if text.role == "assistant" else treatments.get(text.channel, Treatment.KEEP),
+            again,
+        )
+    )
 
 
 def _passage(
-    index: int, passage: Passage, judged: Sequence[Judged], treatment: Treatment, again: Again
-) -> Treated | None:
-    if any(each.decision is Decision.BLOCK for each in judged):
-        return _dropped(index)
-    if treatment is Treatment.KEEP:
-        return None
-    ranges = _ranges(Text(passage.read, Channel.DOCUMENT), judged, again)
-    if ranges is None:
-        return _dropped(index)
-    begin = passage.text_start
-    inside = (Span(max(0, span.start - begin), span.end - begin) for span in ranges if span.end > begin)
-    edits = tuple(_edits(passage.text, inside, treatment))
-    untitled = any(span.start < begin for span in ranges)
-    return Treated(index, applied(passage.text, edits), edits=edits, untitled=untitled)
-
-
-def _segments(
-    texts: Sequence[Text],
-    found: dict[int, list[Judged]],
-    treatments: dict[Channel, Treatment],
+    index: int,
+    passage: Passage,
+    judged: Sequence[Judged],
+    redacted: Sequence[Edit],
+    treatment: Treatment,
     again: Again,
 ) -> Iterator[Treated]:
-    for index, judged in sorted(found.items()):
-        text = texts[index]
-        treatment = treatments.get(text.channel, Treatment.KEEP)
-        if treatment is Treatment.KEEP or text.role == "assistant":
-            continue
-        ranges = _ranges(text, judged, again)
-        if ranges is None:
-            yield _dropped(index)
-        else:
-            yield Treated(index, applied(text.text, _edits(text.text, ranges, treatment)))
+    if any(each.decision is Decision.BLOCK for each in judged):
+        yield _dropped(index)
+        return
+    ranges = _ranges(Text(passage.read, Channel.DOCUMENT), judged, treatment, again)
+    if ranges is None:
+        yield _dropped(index)
+        return
+    begin = passage.text_start
+    edits = _edits(
+        passage.text,
+        [_moved(span, begin) for span in ranges if span.end > begin],
+        treatment,
+        [Edit(_moved(edit.span, begin), edit.replacement) for edit in redacted if edit.span.end > begin],
+    )
+    untitled = any(span.start < begin for span in (*ranges, *(edit.span for edit in redacted)))
+    if edits or untitled:
+        yield Treated(index, applied(passage.text, edits), edits=tuple(edits), untitled=untitled)
+
+
+def _segment(
+    index: int,
+    text: Text,
+    judged: Sequence[Judged],
+    redacted: Sequence[Edit],
+    treatment: Treatment,
+    again: Again,
+) -> Iterator[Treated]:
+    ranges = _ranges(text, judged, treatment, again)
+    if ranges is None:
+        yield _dropped(index)
+    elif edits := _edits(text.text, ranges, treatment, redacted):
+        yield Treated(index, applied(text.text, edits))
 
 
 def _by_segment(findings: Iterable[Judged]) -> dict[int, list[Judged]]:
@@ -120,9 +142,11 @@ def _dropped(index: int) -> Treated:
     return Treated(index, "", dropped=True)
 
 
-def _ranges(text: Text, judged: Sequence[Judged], again: Again) -> list[Span] | None:
-    """The flagged places, widened to their sentences. The text is looked at again without them, until nothing is
-    flagged; None where that has no end, or where what is left would be blocked."""
+def _ranges(text: Text, judged: Sequence[Judged], treatment: Treatment, again: Again) -> list[Span] | None:
+    """The flagged places that are treated, widened to their sentences. The text is looked at again without them, until
+    nothing is flagged; None where that has no end, or where what is left would be blocked."""
+    if treatment is Treatment.KEEP or not judged:
+        return []
     bounds = _bounds(text.text)
     ranges: list[Span] = []
     for _ in range(_ROUNDS):
@@ -170,11 +194,28 @@ def _blanked(text: str, spans: Iterable[Span]) -> str:
     return text
 
 
-def _edits(text: str, spans: Iterable[Span], treatment: Treatment) -> Iterator[Edit]:
-    """Blanks around a sentence stay."""
-    for span in spans:
+def _edits(text: str, ranges: Sequence[Span], treatment: Treatment, redacted: Sequence[Edit]) -> list[Edit]:
+    """What is marked or left out, and what is redacted inside and outside of that. Blanks around a sentence stay."""
+    touching = [edit.span for edit in redacted if any(_meet(edit.span, span) for span in ranges)]
+    whole = _joined([*ranges, *touching])
+    edits = [edit for edit in redacted if not any(_meet(edit.span, span) for span in whole)]
+    for span in whole:
         part = text[span.start : span.end]
-        if words := part.strip():
-            start = span.start + len(part) - len(part.lstrip())
-            replacement = datamarks.OMISSION if treatment is Treatment.DROP else datamarks.marked(words)
-            yield Edit(Span(start, start + len(words)), replacement)
+        if not part.strip():
+            continue
+        start = span.start + len(part) - len(part.lstrip())
+        end = span.end - len(part) + len(part.rstrip())
+        inner = [
+            Edit(_moved(edit.span, start), edit.replacement) for edit in redacted if _meet(edit.span, span)
+        ]
+        words = datamarks.marked(applied(text[start:end], inner))
+        edits.append(Edit(Span(start, end), datamarks.OMISSION if treatment is Treatment.DROP else words))
+    return sorted(edits, key=lambda edit: edit.span.start)
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _moved(span: Span, back: int) -> Span:
+    return Span(max(0, span.start - back), span.end - back)

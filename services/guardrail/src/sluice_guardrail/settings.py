@@ -1,0 +1,18 @@
+"""What the guardrail can be told."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from sluice_servicekit.settings import ServiceSettings
+
+
+class GuardrailSettings(ServiceSettings):
+    """Settings of the guardrail."""
+
+    vault_key_file: Path | None = None
+    """The keys for what is redacted reversibly, one a line in base64; the first seals. `vault.key` in the folder of
+    secrets, or else one in the data folder, when not given. All replicas need the same."""
+    vault_seconds: Annotated[float, Field(gt=0, le=86400)] = 3600.0
+    """How long after a request what was redacted from it can be put back."""
