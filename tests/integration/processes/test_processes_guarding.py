@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -149,24 +149,66 @@ def _canary(body: dict) -> str:
     return re.search(r"The word ([0-9a-f]+) is secret", body["messages"][0]["content"])[1]
 
 
-async def test_prompt_marks_what_is_suspicious_and_holds_a_word_of_its_own(tmp_path: Path):
-    server = ModelServer(("It is 40 hours [1].",))
-    async with serving(server):
-        objects = _objects(tmp_path / "objects", PROJECT / "examples" / "vllm", "vllm")
-        for file in objects.glob("*.yaml"):
-            file.write_text(file.read_text().replace("http://127.0.0.1:8000/v1", server.url))
+def _streamed(up: Running, model: str, text: str) -> str:
+    stream = up.openai().chat.completions.create(
+        model=model, messages=[{"role": "user", "content": text}], stream=True
+    )
+    return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
 
-        def work() -> None:
-            with running(tmp_path / "data", "-f", str(objects)) as up:
-                _stored(up, CLEAN, POISONED, tenant="")
-                tool = {"role": "tool", "tool_call_id": "1", "content": f"Sunny. {ATTACK}"}
-                _asked(up, "default", "", [tool, {"role": "user", "content": QUESTION}])
-                [system, result, _] = server.requests[-1]["messages"]
-                assert datamarks.marked(ATTACK) in system["content"]
-                assert f"the sign {datamarks.SIGN}" in system["content"].split("<passage")[0]
-                assert result["content"] == f"Sunny. {datamarks.marked(ATTACK)}"
-                first = _canary(server.requests[-1])
-                _asked(up, "default", "")
-                assert _canary(server.requests[-1]) != first
 
-        await asyncio.to_thread(work)
+@pytest.fixture
+async def server() -> AsyncIterator[ModelServer]:
+    async with serving(ModelServer(("It is 40 hours [1].",))) as server:
+        yield server
+
+
+async def test_model_server_reads_what_is_suspicious_marked_and_no_value_that_is_redacted(
+    server: ModelServer, tmp_path: Path
+):
+    objects = _objects(tmp_path / "objects", PROJECT / "examples" / "vllm", "vllm")
+    for file in objects.glob("*.yaml"):
+        file.write_text(file.read_text().replace("http://127.0.0.1:8000/v1", server.url))
+    for name, more in (("reversible", ""), ("windowed", "streaming: window")):
+        policy = f"{{ input: {{ pii: {{ action: redact, reversible: true }} }}, {more} }}"
+        text = _OBJECTS.format(name=name, documents="{}", server="vllm")
+        (objects / f"{name}.yaml").write_text(text.replace("{ documents: {} }", policy))
+
+    def work() -> None:
+        with running(tmp_path / "data", "-f", str(objects)) as up:
+            _stored(up, CLEAN, POISONED, tenant="")
+            _reads_marked_text(up, server)
+            _redacts_and_restores(up, server)
+
+    await asyncio.to_thread(work)
+
+
+def _reads_marked_text(up: Running, server: ModelServer) -> None:
+    tool = {"role": "tool", "tool_call_id": "1", "content": f"Sunny. {ATTACK}"}
+    _asked(up, "default", "", [tool, {"role": "user", "content": QUESTION}])
+    [system, result, _] = server.requests[-1]["messages"]
+    assert datamarks.marked(ATTACK) in system["content"]
+    assert f"the sign {datamarks.SIGN}" in system["content"].split("<passage")[0]
+    assert result["content"] == f"Sunny. {datamarks.marked(ATTACK)}"
+    first = _canary(server.requests[-1])
+    _asked(up, "default", "")
+    assert _canary(server.requests[-1]) != first
+
+
+def _redacts_and_restores(up: Running, server: ModelServer) -> None:
+    value = "nora.quill@hale.example"
+    text = f"I am {value}. {QUESTION}"
+    server.requests.clear()
+    server.pieces = ("Dear [EMA", "IL_1], it needs its oil change after 40 hours of work [1].")
+    whole = _asked(up, "reversible", "", [{"role": "user", "content": text}])
+    streamed = _streamed(up, "windowed", text)
+    restored = f"Dear {value}, it needs its oil change after 40 hours of work [1]."
+    assert whole["choices"][0]["message"]["content"].startswith(restored)
+    assert streamed.startswith(restored)
+    flag = whole["sluice"]["flags"][0]
+    assert (flag["step"], flag["category"], flag["decision"]) == ("guard_input", "email", "redact")
+    assert value not in json.dumps(server.requests)
+    assert "I am [EMAIL_1]." in server.requests[0]["messages"][-1]["content"]
+    run = up.run(up.runs()[0]["run_id"])
+    assert {step["name"]: step["decision"] for step in run["steps"]}["guard_input"] == "redact"
+    files = [file for file in up.data.rglob("*") if file.is_file()]
+    assert [file for file in files if value.encode() in file.read_bytes()] == []
