@@ -120,7 +120,9 @@ class Screener:
         return replace(verdict, treated=treated_segments(texts, verdict, self.spec, redacted, self._again))
 
     def _again(self, text: Text) -> list[Judged]:
-        return [judged for outcome in self._texts([text]) for judged in outcome.judged]
+        """What else stands in a text of which the best place of each kind was found."""
+        outcomes = _run(self._checks.texts[text.channel], [(0, text)])
+        return [judged for outcome in outcomes for judged in outcome.judged]
 
     def _surface(self, answer: Answer) -> list[Outcome]:
         return [
