@@ -13,7 +13,7 @@ from sluice.guardrail.v1 import guardrail_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_gateway.domain.model import Principal
 from sluice_gateway.stored_screening import StoredScreening
-from sluice_servicekit.errors import DeadlineExceeded, ServiceError, Unavailable
+from sluice_servicekit.errors import DeadlineExceeded, Unavailable
 
 STORED, PART = retriever_pb2.INGEST_OUTCOME_STORED, retriever_pb2.INGEST_OUTCOME_IN_PROGRESS
 
@@ -22,7 +22,7 @@ STORED, PART = retriever_pb2.INGEST_OUTCOME_STORED, retriever_pb2.INGEST_OUTCOME
 class Guard:
     """Flags passages that hold `bad`."""
 
-    fail: list[ServiceError] = field(default_factory=list)
+    fail: list[Exception] = field(default_factory=list)
     partial: bool = False
     shadow: bool = False
     calls: list[tuple[str, list[str]]] = field(default_factory=list)
@@ -111,7 +111,11 @@ async def test_all_policies_that_guard_the_knowledge_base_are_asked():
 
 @pytest.mark.parametrize(
     ("guard", "unscreened"),
-    [(Guard(fail=[Unavailable("gone")]), "UNAVAILABLE"), (Guard(partial=True), "NOT_SCANNED")],
+    [
+        (Guard(fail=[Unavailable("gone")]), "UNAVAILABLE"),
+        (Guard(fail=[KeyError("a fault")]), "INTERNAL"),
+        (Guard(partial=True), "NOT_SCANNED"),
+    ],
 )
 async def test_what_was_not_screened_is_stored_and_said_to_be_unscreened(guard: Guard, unscreened: str):
     [first, second] = await _screened(guard, _reply("a", "good"), _reply("b", "good"))
@@ -124,6 +128,11 @@ async def test_guardrail_that_is_late_once_does_not_hold_up_the_rest():
     responses = await _screened(guard, _reply("a", "good"), _reply("b", "good"))
     assert [response.unscreened for response in responses] == ["DEADLINE_EXCEEDED"] * 2
     assert len(guard.calls) == 1
+
+
+async def test_no_more_findings_of_a_document_are_named_than_anyone_reads():
+    [response] = await _screened(Guard(), _reply("a", *["bad"] * 150))
+    assert len(response.flags) == 100
 
 
 async def test_policy_that_only_records_flags_nothing():

@@ -2,6 +2,7 @@
 its slow detectors said, so that a question need not wait for them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from sluice_gateway.domain.model import Principal
 from sluice_gateway.domain.tasks import in_background
 from sluice_servicekit import deadlines
 from sluice_servicekit import telemetry_names as names
-from sluice_servicekit.errors import DeadlineExceeded, ServiceError
+from sluice_servicekit.errors import DeadlineExceeded, Internal, ServiceError
+
+_LOG = logging.getLogger(__name__)
 
 _SCREENED = Counter(
     names.DOCUMENTS_SCREENED, "Stored documents by what policies made of them", ("knowledge_base", "outcome")
@@ -27,6 +30,8 @@ _SCREENED = Counter(
 _WAITING = 4
 #: Seconds for the chunks of one reply, 64 at most.
 _SECONDS = 60.0
+#: Findings of one document that are named.
+_FLAGS = 100
 #: Why a verdict counts as none.
 _NOT_SCANNED = "NOT_SCANNED"
 
@@ -53,7 +58,7 @@ class _Found:
     unscreened: str = ""
 
     def add(self, other: "_Found") -> None:
-        self.flags += other.flags
+        self.flags = [*self.flags, *other.flags][:_FLAGS]
         self.unscreened = self.unscreened or other.unscreened
 
 
@@ -137,13 +142,16 @@ class StoredScreening:
                     response = await self._guard.screen_passages(
                         policy, self._principal, passages, ahead=True
                     )
+            verdict = response.verdict
+            return _Found(list(_flags(verdict, passages)), _NOT_SCANNED if verdict.partial else "")
         except (TimeoutError, DeadlineExceeded):
             self._late = DeadlineExceeded.default_reason
             return _Found(unscreened=self._late)
         except ServiceError as error:
             return _Found(unscreened=error.reason)
-        verdict = response.verdict
-        return _Found(list(_flags(verdict, passages)), _NOT_SCANNED if verdict.partial else "")
+        except Exception:  # a fault of ours costs no document
+            _LOG.exception("stored chunks could not be screened")
+            return _Found(unscreened=Internal.default_reason)
 
     def _count(self, response: retriever_pb2.IngestResponse, found: _Found) -> None:
         if response.outcome == retriever_pb2.INGEST_OUTCOME_STORED and self._policies:
