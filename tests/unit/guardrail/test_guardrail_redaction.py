@@ -38,7 +38,7 @@ def _redacted(*texts: str, **pii: object) -> tuple[Verdict, list[str], Redactor]
     """The verdict, the texts as they go on, and what knows the values."""
     redactor = Redactor()
     segments = [Segment(Channel.USER, "user", text) for text in texts]
-    verdict = _screener(input={"pii": {**REDACT, **pii}}).screen_input(segments, redactor)
+    verdict = _screener(input={"pii": {**REDACT, **pii}}).screen_input(segments, redactor=redactor)
     treated = {each.segment: each.text for each in verdict.treated}
     return verdict, [treated.get(index, text) for index, text in enumerate(texts)], redactor
 

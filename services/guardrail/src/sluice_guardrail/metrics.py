@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Histogram
 
-from sluice_guardrail.domain.model import Verdict
+from sluice_guardrail.domain.model import Reason, Verdict
 from sluice_servicekit import telemetry_names as names
 
 _FINDINGS = Counter(
@@ -25,8 +25,9 @@ _SECONDS = Histogram(
 def count(verdict: Verdict) -> None:
     """Counts what a verdict's detectors found and decided, and how long they took."""
     for judged in verdict.findings:
-        decision = judged.decision.name.lower()
-        _FINDINGS.labels(verdict.policy, judged.detector, judged.finding.category, decision).inc()
+        # A module may say any word; each would be a series of its own.
+        category = "policy" if judged.reason is Reason.POLICY else judged.finding.category
+        _FINDINGS.labels(verdict.policy, judged.detector, category, judged.decision.name.lower()).inc()
     mode = "shadow" if verdict.shadow else "enforce"
     for report in verdict.reports:
         _DECISIONS.labels(

@@ -12,9 +12,10 @@ from prometheus_client import Counter
 
 from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
 from sluice_guardrail import conversion, metrics
-from sluice_guardrail.domain.model import Verdict
+from sluice_guardrail.domain.model import Caller, Verdict
 from sluice_guardrail.domain.redacting import leaving
 from sluice_guardrail.domain.redacting.redactor import Redactor
+from sluice_guardrail.domain.screening import Screener
 from sluice_guardrail.domain.shapes import Shapes
 from sluice_guardrail.domain.streaming import OutputStream, Progress
 from sluice_guardrail.domain.vault import Vault
@@ -35,10 +36,11 @@ T = TypeVar("T")
 class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
     """`sluice.guardrail.v1.GuardrailService`."""
 
-    def __init__(self, policies: Policies, vault: Vault, threads: Executor) -> None:
+    def __init__(self, policies: Policies, vault: Vault, threads: Executor, module_threads: Executor) -> None:
         self._policies = policies
         self._vault = vault
         self._threads = threads
+        self._module_threads = module_threads
 
     async def CheckInput(
         self, request: guardrail_pb2.CheckInputRequest, context: Any
@@ -47,8 +49,10 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         screener = self._policies.get(request.policy, request.principal.tenant)
         segments = conversion.segments(request.segments)
         size = sum(len(segment.text) for segment in segments)
-        redactor = Redactor()
-        verdict = await self._screen(size, lambda: screener.screen_input(segments, redactor))
+        caller, redactor = Caller(request.principal.tenant, request.run_id), Redactor()
+        verdict = await self._screen(
+            screener, size, lambda: screener.screen_input(segments, caller, redactor)
+        )
         kept = redactor.values if screener.spec.input.pii.reversible else {}
         return guardrail_pb2.CheckInputResponse(
             verdict=conversion.verdict_message(verdict),
@@ -63,7 +67,7 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         screener = self._policies.get(request.policy, request.principal.tenant)
         passages = conversion.documents(request.passages)
         size = sum(len(passage.text) for passage in passages)
-        verdict = await self._screen(size, lambda: screener.treat_passages(passages))
+        verdict = await self._screen(screener, size, lambda: screener.treat_passages(passages))
         return guardrail_pb2.CheckPassagesResponse(
             verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
         )
@@ -73,8 +77,9 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         screener = self._policies.get(request.policy, request.principal.tenant)
         text = conversion.text(request)
         size = len(text.text) + sum(map(len, request.context))
+        caller = Caller(request.principal.tenant)
         verdict = await self._screen(
-            size, lambda: screener.screen_text(text, request.context, request.question)
+            screener, size, lambda: screener.screen_text(text, request.context, request.question, caller)
         )
         return guardrail_pb2.GuardResponse(
             verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
@@ -88,7 +93,8 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         kept = self._vault.open(request.vault, conversion.binding(request, screener.name))
         answer = conversion.answer(request)
         size = len(answer.text) + sum(map(len, answer.passages))
-        verdict = await self._screen(size, lambda: screener.screen_output(answer))
+        caller = Caller(request.principal.tenant, request.run_id)
+        verdict = await self._screen(screener, size, lambda: screener.screen_output(answer, caller=caller))
         return guardrail_pb2.CheckOutputResponse(
             verdict=conversion.verdict_message(verdict),
             text=leaving.whole(answer.text, verdict, kept, answer.passages),
@@ -100,12 +106,13 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         """Screens an answer while it is being written."""
         shapes = Shapes()
         stream: OutputStream | None = None
+        screener: Screener
         async for request in request_iterator:
             with _counted():
                 shapes.accept(conversion.shape(request))
             if stream is None:
-                stream = await self._open(request.start)
-            progress = await self._feed(stream, request)
+                screener, stream = await self._open(request.start)
+            progress = await self._feed(screener, stream, request)
             yield conversion.progress_message(progress)
             if progress.final:
                 metrics.count(progress.verdict)
@@ -114,31 +121,38 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         with _counted():
             shapes.end()
 
-    async def _open(self, start: guardrail_pb2.CheckOutputRequest) -> OutputStream:
+    async def _open(self, start: guardrail_pb2.CheckOutputRequest) -> tuple[Screener, OutputStream]:
         """The stream under the policy as it is now; a change of the policy changes nothing in it."""
         screener = self._policies.get(start.policy, start.principal.tenant)
         kept = self._vault.open(start.vault, conversion.binding(start, screener.name))
         answer = conversion.answer(start)
-        begin = partial(OutputStream, screener, answer.question, answer.passages, kept)
-        return await self._in_thread(partial(begin, passages_screened=answer.passages_screened))
+        caller = Caller(start.principal.tenant, start.run_id)
+        begin = partial(OutputStream, screener, answer.question, answer.passages, kept, caller)
+        begun = partial(begin, passages_screened=answer.passages_screened)
+        return screener, await self._in_thread(screener, begun)
 
-    async def _feed(self, stream: OutputStream, request: guardrail_pb2.CheckOutputStreamRequest) -> Progress:
+    async def _feed(
+        self, screener: Screener, stream: OutputStream, request: guardrail_pb2.CheckOutputStreamRequest
+    ) -> Progress:
         feed = partial(stream.feed, request.delta)
-        progress = feed() if len(request.delta) <= _SHORT else await self._in_thread(feed)
+        at_once = len(request.delta) <= _SHORT and not screener.asks_modules
+        progress = feed() if at_once else await self._in_thread(screener, feed)
         if progress.final or not request.final:
             return progress
-        finished = await self._in_thread(stream.finish)
+        finished = await self._in_thread(screener, stream.finish)
         return replace(finished, text=progress.text + finished.text)
 
-    async def _screen(self, size: int, screen: Callable[[], Verdict]) -> Verdict:
+    async def _screen(self, screener: Screener, size: int, screen: Callable[[], Verdict]) -> Verdict:
         with tracing.span(names.SPAN_GUARD) as span:
-            verdict = screen() if size <= _SHORT else await self._in_thread(screen)
+            at_once = size <= _SHORT and not screener.asks_modules
+            verdict = screen() if at_once else await self._in_thread(screener, screen)
             span.set_attributes({names.DECISION: verdict.decision.name, names.POLICY: verdict.policy})
         metrics.count(verdict)
         return verdict
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def _in_thread(self, screener: Screener, work: Callable[[], T]) -> T:
+        threads = self._module_threads if screener.asks_modules else self._threads
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 
 @contextmanager

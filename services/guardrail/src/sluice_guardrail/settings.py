@@ -11,6 +11,10 @@ from sluice_servicekit.settings import ServiceSettings
 class GuardrailSettings(ServiceSettings):
     """Settings of the guardrail."""
 
+    modules_dir: Path | None = None
+    """A folder of policies in WebAssembly, found by their digests. `sluice up -f FOLDER` says `FOLDER/modules`."""
+    module_logs: bool = False
+    """Write what such policies log into the log. It may hold texts that are screened."""
     vault_key_file: Path | None = None
     """The keys for what is redacted reversibly, one a line in base64; the first seals. `vault.key` in the folder of
     secrets, or else one in the data folder, when not given. All replicas need the same."""

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from functools import partial
 
 from prometheus_client import Counter
 
@@ -58,8 +57,9 @@ class Ingestion:
         stored = await home.store.stored(tenant, tuple({document.id for document in group}))
         model = home.encoder.model_digest
         budget = _budget(home.spec)
-        touch = partial(home.store.touch, tenant)
-        plans = await self._planner.plan(group, stored, budget, model, touch, home.spec.fields)
+        plans = await self._planner.plan(group, stored, budget, model, home.spec.fields)
+        if touched := {plan.document.id: plan.document.expires for plan in plans if plan.touched}:
+            await home.store.touch(tenant, touched)
         begun: set[str] = set()
         try:
             for slice_ in slices(plans):

@@ -18,6 +18,7 @@ from sluice_guardrail.domain.detectors.topics import TopicDetector
 from sluice_guardrail.domain.embedding import Embedder, MiniLmEmbedder
 from sluice_guardrail.domain.judging import Check, check
 from sluice_guardrail.domain.model import Answer, Channel, Reason
+from sluice_guardrail.domain.modules import ModulePolicy, Modules, NoModules
 from sluice_guardrail.domain.rules.rule_set import RuleSet
 from sluice_guardrail.domain.texts import Text
 
@@ -38,6 +39,7 @@ class Parts:
 
     rules: RuleSet
     embedder: Embedder = field(default_factory=MiniLmEmbedder)
+    modules: Modules = field(default_factory=NoModules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,16 @@ class Checks:
     """On an answer and on every window of it: what a part of it can show."""
     whole: tuple[Check[Answer], ...]
     """On a whole answer only."""
+    modules: tuple[ModulePolicy, ...] = ()
+    """Policies in WebAssembly, asked after all of these."""
 
 
 def checks(policy: Policy, parts: Parts) -> Checks:
-    """The checks of a policy."""
+    """The checks of a policy.
+
+    Raises:
+        ServiceError: it asks for what is not there, or may not serve.
+    """
     spec = policy.spec
     input_pii = check(PiiDetector(spec.input.pii), spec.input.pii, Reason.PII)
     input_profanity = check(ProfanityDetector(spec.input.profanity), spec.input.profanity, Reason.PROFANITY)
@@ -83,6 +91,7 @@ def checks(policy: Policy, parts: Parts) -> Checks:
             *check(LeakageDetector(policy.instructions), spec.output.leakage, Reason.PROMPT_LEAK),
         ),
         whole=(*check(GroundednessDetector(), spec.output.groundedness, Reason.UNGROUNDED),),
+        modules=parts.modules.load(spec.wasm),
     )
 
 

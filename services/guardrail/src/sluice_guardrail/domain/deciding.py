@@ -44,7 +44,8 @@ def decided(
     findings = tuple(_reported(ranked))
     would = max((found.decision for found in findings), default=Decision.ALLOW)
     reason = findings[0].reason if would is not Decision.ALLOW else None
-    if partial and would < (unseen := _unseen(policy)):
+    open_ = any(report.state in _UNSEEN and not report.settled for report in reports)
+    if open_ and would < (unseen := _unseen(policy)):
         would, reason = unseen, Reason.NOT_SCANNED
     shadow = policy.spec.mode is Mode.SHADOW
     decision = Decision.ALLOW if shadow else would

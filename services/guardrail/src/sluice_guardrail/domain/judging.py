@@ -1,8 +1,8 @@
 """One detector over the subjects of a check: what it finds, and what the policy makes of it."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from sluice_api.objects.guardrail_policy import Action
@@ -35,13 +35,15 @@ class Check(Generic[Subject]):
         started = time.perf_counter()
         judged: list[Judged] = []
         detections: list[Detection] = []
+        scores: dict[int, float] = {}
         for index, subject in subjects:
             detection = self.detector.detect(subject)
             detections.append(detection)
+            scores[index] = detection.score
             judged += (self._judged(finding, index) for finding in detection.findings)
         milliseconds = (time.perf_counter() - started) * 1000
         report = self._report(detections, judged, milliseconds)
-        return Outcome(tuple(judged), report, blocks=self.spec.action is Action.BLOCK)
+        return Outcome(tuple(judged), report, blocks=self.spec.action is Action.BLOCK, scores=scores)
 
     def decide(self, finding: Finding) -> Decision:
         """What the policy makes of a finding."""
@@ -91,6 +93,8 @@ class Outcome:
     report: Report
     blocks: bool
     """The detector's action is to block."""
+    scores: Mapping[int, float] = field(default_factory=dict)
+    """The detector's score for each segment or passage."""
 
     def until(self, end: int) -> "Outcome":
         """Without what begins at `end` or behind it."""

@@ -89,6 +89,18 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as a check may depend on it."""
+
+    tenant: str = ""
+    request_id: str = ""
+    """The run's id; empty outside of a run."""
+
+
+NOBODY = Caller()
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One text to screen."""
 
@@ -188,6 +200,8 @@ class Report:
     decision: Decision
     milliseconds: float
     detail: str = ""
+    settled: bool = False
+    """What it has not seen is decided already, by its own `onError`."""
 
 
 @dataclass(frozen=True, slots=True)

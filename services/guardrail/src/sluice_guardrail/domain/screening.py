@@ -5,12 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
+from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, WasmStage
 from sluice_guardrail.domain.checks import Parts, Policy, checks
 from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
 from sluice_guardrail.domain.model import (
+    NOBODY,
     Answer,
+    Caller,
     Channel,
     Edit,
     Gate,
@@ -20,6 +22,7 @@ from sluice_guardrail.domain.model import (
     Segment,
     Verdict,
 )
+from sluice_guardrail.domain.modules import ask
 from sluice_guardrail.domain.redacting.redactor import Redactor
 from sluice_guardrail.domain.texts import Text
 from sluice_guardrail.domain.treating import treated_passages, treated_segments
@@ -28,7 +31,11 @@ Subject = TypeVar("Subject")
 
 
 class Screener:
-    """Both gates under one policy, as it applies to one tenant. Thread-safe; holds no state between calls."""
+    """Both gates under one policy, as it applies to one tenant. Thread-safe; holds no state between calls.
+
+    Raises:
+        ServiceError: the policy asks for what is not there, or may not serve.
+    """
 
     def __init__(self, policy: Policy, parts: Parts) -> None:
         self._policy = policy
@@ -44,7 +51,14 @@ class Screener:
         """The policy's words."""
         return self._policy.spec
 
-    def screen_input(self, segments: Sequence[Segment], redactor: Redactor | None = None) -> Verdict:
+    @property
+    def asks_modules(self) -> bool:
+        """Whether policies in WebAssembly have a say, so that screening a short text may take long, too."""
+        return bool(self._checks.modules)
+
+    def screen_input(
+        self, segments: Sequence[Segment], caller: Caller = NOBODY, redactor: Redactor | None = None
+    ) -> Verdict:
         """Screens all segments: what users wrote, and what documents and tools brought in.
 
         Args:
@@ -55,7 +69,9 @@ class Screener:
             return too_long(self._policy, Reason.INPUT_TOO_LONG, size, Gate.INPUT)
         started = time.perf_counter()
         texts = [Text.of(segment) for segment in segments]
-        verdict = decided(self._policy, self._texts(texts), Gate.INPUT, started)
+        outcomes = self._texts(texts)
+        outcomes += ask(self._checks.modules, WasmStage.PRE, texts, outcomes, caller)
+        verdict = decided(self._policy, outcomes, Gate.INPUT, started)
         return self._treated(verdict, texts, redactor or Redactor())
 
     def screen_passages(self, passages: Sequence[str]) -> Verdict:
@@ -72,14 +88,18 @@ class Screener:
         treated = treated_passages(passages, verdict, self.spec, redacted, self._again)
         return replace(verdict, treated=treated)
 
-    def screen_text(self, text: Text, context: Sequence[str], question: str) -> Verdict:
+    def screen_text(
+        self, text: Text, context: Sequence[str], question: str, caller: Caller = NOBODY
+    ) -> Verdict:
         """Screens one text outside of any run; an output with the passages it was made from."""
         if text.channel is Channel.OUTPUT:
-            verdict = self.screen_output(Answer(question, text.text, tuple(context)))
+            verdict = self.screen_output(Answer(question, text.text, tuple(context)), caller=caller)
             return self._treated(verdict, [text], Redactor())
-        return self.screen_input([Segment(text.channel, text.role, text.text)])
+        return self.screen_input([Segment(text.channel, text.role, text.text)], caller)
 
-    def screen_output(self, answer: Answer, passages: Verdict | None = None) -> Verdict:
+    def screen_output(
+        self, answer: Answer, passages: Verdict | None = None, caller: Caller = NOBODY
+    ) -> Verdict:
         """Screens a whole answer, and what it is made from unless that verdict is given."""
         if len(answer.text) > self.spec.max_input_characters:
             return too_long(self._policy, Reason.OUTPUT_TOO_LONG, len(answer.text), Gate.OUTPUT)
@@ -88,9 +108,10 @@ class Screener:
         if known is None and not answer.passages_screened:
             known = self.screen_passages(answer.passages)
         outcomes = [*self._surface(answer), *_run(self._checks.whole, [(0, answer)])]
+        outcomes += self._asked(WasmStage.POST, answer, outcomes, caller)
         return decided(self._policy, outcomes, Gate.OUTPUT, started, known)
 
-    def screen_part(self, answer: Answer, end: int | None = None) -> Verdict:
+    def screen_part(self, answer: Answer, end: int | None = None, caller: Caller = NOBODY) -> Verdict:
         """Screens a part of an answer by what a part can show: citations, leakage and personal data.
 
         Args:
@@ -98,6 +119,7 @@ class Screener:
         """
         started = time.perf_counter()
         outcomes = self._surface(answer)
+        outcomes += self._asked(WasmStage.STREAM, answer, outcomes, caller)
         if end is not None:
             outcomes = [outcome.until(end) for outcome in outcomes]
         return decided(self._policy, outcomes, Gate.OUTPUT, started)
@@ -129,6 +151,13 @@ class Screener:
             *_run(self._checks.surface, [(0, answer)]),
             *_run(self._checks.texts[Channel.OUTPUT], [(0, Text(answer.text, Channel.OUTPUT))]),
         ]
+
+    def _asked(
+        self, stage: WasmStage, answer: Answer, outcomes: Sequence[Outcome], caller: Caller
+    ) -> list[Outcome]:
+        before = (answer.question,) if answer.question else ()
+        text = Text(answer.text, Channel.OUTPUT)
+        return ask(self._checks.modules, stage, [text], outcomes, caller, before)
 
 
 def _redacted(verdict: Verdict, texts: Sequence[str], redactor: Redactor) -> dict[int, list[Edit]]:

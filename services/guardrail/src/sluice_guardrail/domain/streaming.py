@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 from sluice_api.objects.guardrail_policy import Mode, StreamingMode
 from sluice_guardrail.domain.holding import Ends, forced, held
-from sluice_guardrail.domain.model import Answer, Decision, Judged, Span, Verdict
+from sluice_guardrail.domain.model import NOBODY, Answer, Caller, Decision, Judged, Span, Verdict
+from sluice_guardrail.domain.modules import with_window
 from sluice_guardrail.domain.redacting.leaving import Leaving
 from sluice_guardrail.domain.redacting.placeholders import Placeholder, unfinished
 from sluice_guardrail.domain.screening import Screener
@@ -42,11 +43,13 @@ class OutputStream:
         question: str,
         passages: tuple[str, ...],
         kept: Mapping[Placeholder, str] = _NOTHING,
+        caller: Caller = NOBODY,
         *,
         passages_screened: bool = False,
     ) -> None:
         """`kept`: what the input gate has redacted and is to be put back."""
         self._screener = screener
+        self._caller = caller
         self._question = question
         self._passages = passages
         self._leaving = Leaving(kept, passages)
@@ -82,7 +85,8 @@ class OutputStream:
         if self._blocked:
             return Progress(self._released, self._verdict, final=True, text="")
         answer = "".join(self._parts)
-        verdict = self._verdict = self._screener.screen_output(self._answer(answer), self._made_from)
+        verdict = self._screener.screen_output(self._answer(answer), self._made_from, self._caller)
+        self._verdict = verdict
         text = ""
         if self._streaming is StreamingMode.DETECT:
             text = self._leave(answer[self._released :], ())
@@ -110,7 +114,7 @@ class OutputStream:
         end = max(self._ends.last(self._tail), forced(self._tail, fresh))
         if end <= fresh:
             return ""
-        verdict = self._screener.screen_part(self._answer(self._tail), end)
+        verdict = self._screener.screen_part(self._answer(self._tail), end, self._caller)
         self._take(verdict)
         cut = held(self._tail, end, (judged.finding.span for judged in verdict.redactions))
         if self._blocked or cut <= fresh:
@@ -123,8 +127,10 @@ class OutputStream:
     def _take(self, verdict: Verdict) -> None:
         findings = tuple(_moved(verdict.findings, self._tail_start))
         redactions = tuple(_moved(verdict.redactions, self._tail_start))
+        window = replace(verdict, findings=findings, redactions=redactions)
+        self._made_from = with_window(self._made_from, window)
         if verdict.decision >= self._verdict.decision:
-            self._verdict = replace(verdict, findings=findings, redactions=redactions)
+            self._verdict = window
 
     def _leave(self, text: str, redactions: Iterable[Judged]) -> str:
         self._released += len(text)
