@@ -77,7 +77,8 @@ def _step(up: Running, answer: dict, name: str, tenant: str) -> dict:
 def test_who_stores_a_poisoned_document_is_told_where_it_instructs(up: Running, tmp_path: Path):
     reply = _stored(up, CLEAN, POISONED, tenant="telling")
     assert (reply["accepted"], reply["failed"]) == (2, [])
-    by_policy = {flag["policy"]: flag for flag in reply["flags"]}
+    by_rules = [flag for flag in reply["flags"] if flag["detector"] == "document-injection"]
+    by_policy = {flag["policy"]: flag for flag in by_rules}
     assert set(by_policy) == {"default", "dropping", "blocking"}
     assert {name: flag["decision"] for name, flag in by_policy.items()} == {
         "default": "flag",
@@ -85,7 +86,7 @@ def test_who_stores_a_poisoned_document_is_told_where_it_instructs(up: Running, 
         "blocking": "block",
     }
     flag = by_policy["default"]
-    assert (flag["id"], flag["detector"]) == ("poisoned.txt", "document-injection")
+    assert flag["id"] == "poisoned.txt"
     start, end = flag["span"]
     assert POISONED["text"][start:end] in ATTACK
     assert "flags" not in _stored(up, CLEAN, tenant="clean")
@@ -118,8 +119,8 @@ def test_answer_is_not_made_from_what_instructs(up: Running, model: str, state: 
     assert (len(step["detail"]["withheld"]), len(step["detail"]["changed"])) == (
         (1, 0) if model == "blocking" else (0, 1)
     )
-    report = next(each for each in step["detail"]["detectors"] if each["detector"] == "document-injection")
-    assert (report["state"], report["decision"]) == ("scanned", step["decision"])
+    states = {each["detector"]: each["state"] for each in step["detail"]["detectors"]}
+    assert states == {"document-injection": "scanned", "prompt-injection-classifier": "scanned"}
 
 
 def test_run_is_blocked_only_where_nothing_else_was_found(up: Running):
@@ -141,8 +142,8 @@ def test_earlier_turns_and_calls_of_tools_are_screened(up: Running):
     function = {"name": "mail", "arguments": json.dumps({"body": ATTACK})}
     call = {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": function}]}
     answer = _asked(up, "default", "turns", [call, {"role": "user", "content": QUESTION}])
-    [flag] = answer["sluice"]["flags"]
-    assert (flag["step"], flag["detector"], flag["segment"]) == ("guard_input", "document-injection", 2)
+    flagged = {(flag["step"], flag["detector"], flag["segment"]) for flag in answer["sluice"]["flags"]}
+    assert ("guard_input", "document-injection", 2) in flagged
 
 
 def _canary(body: dict) -> str:

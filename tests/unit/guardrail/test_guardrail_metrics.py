@@ -1,5 +1,7 @@
 """What verdicts add to the metrics."""
 
+from dataclasses import replace
+
 from prometheus_client import REGISTRY
 
 from sluice_guardrail import metrics
@@ -28,7 +30,9 @@ def test_decisions_are_counted_by_what_became_of_the_detector_and_whether_the_po
 
 
 def test_time_is_observed_for_each_detector_in_seconds():
+    verdict = _verdict(ScanState.SCANNED, Decision.ALLOW, shadow=False)
+    verdict = replace(verdict, reports=(replace(verdict.reports[0], detector="timed"),))
     name = f"{names.GUARD_DETECTOR_SECONDS}_sum"
-    before = REGISTRY.get_sample_value(name, {"detector": "counted"}) or 0.0
-    metrics.count(_verdict(ScanState.SCANNED, Decision.ALLOW, shadow=False))
-    assert REGISTRY.get_sample_value(name, {"detector": "counted"}) == before + 0.002
+    before = REGISTRY.get_sample_value(name, {"detector": "timed"}) or 0.0
+    metrics.count(verdict)
+    assert REGISTRY.get_sample_value(name, {"detector": "timed"}) == before + 0.002

@@ -1,10 +1,10 @@
 """The gates over gRPC. Converts only; screening runs in threads, so that a long text holds up no other call."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from prometheus_client import Counter
 
 from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
 from sluice_guardrail import conversion, metrics
+from sluice_guardrail.domain.classifying.allowance import Allowance
 from sluice_guardrail.domain.model import Caller, Verdict
 from sluice_guardrail.domain.redacting import leaving
 from sluice_guardrail.domain.redacting.redactor import Redactor
@@ -33,14 +34,27 @@ _SHORT = 2_000
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Where screening is done."""
+
+    screening: Executor
+    """What somebody waits for."""
+    modules: Executor
+    """What somebody waits for where policies in WebAssembly have a say."""
+    ahead: Executor
+    """What nobody waits for, so that it takes no thread from the others."""
+    inline: bool
+    """Short texts are screened at once, since no classifier reads them."""
+
+
 class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
     """`sluice.guardrail.v1.GuardrailService`."""
 
-    def __init__(self, policies: Policies, vault: Vault, threads: Executor, module_threads: Executor) -> None:
+    def __init__(self, policies: Policies, vault: Vault, threads: Threads) -> None:
         self._policies = policies
         self._vault = vault
         self._threads = threads
-        self._module_threads = module_threads
 
     async def CheckInput(
         self, request: guardrail_pb2.CheckInputRequest, context: Any
@@ -66,8 +80,11 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         """Screens what a model is about to read."""
         screener = self._policies.get(request.policy, request.principal.tenant)
         passages = conversion.documents(request.passages)
-        size = sum(len(passage.text) for passage in passages)
-        verdict = await self._screen(screener, size, lambda: screener.treat_passages(passages))
+        if request.ahead:
+            verdict = await self._ahead(partial(screener.treat_passages, passages))
+        else:
+            size = sum(len(passage.text) for passage in passages)
+            verdict = await self._screen(screener, size, lambda: screener.treat_passages(passages))
         return guardrail_pb2.CheckPassagesResponse(
             verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
         )
@@ -143,15 +160,31 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         return replace(finished, text=progress.text + finished.text)
 
     async def _screen(self, screener: Screener, size: int, screen: Callable[[], Verdict]) -> Verdict:
+        async def now() -> Verdict:
+            return screen()
+
+        at_once = size <= _SHORT and self._threads.inline and not screener.asks_modules
+        return await self._recorded(now() if at_once else self._in_thread(screener, screen))
+
+    async def _ahead(self, screen: Callable[[Allowance], Verdict]) -> Verdict:
+        """Screens for as long as the caller stays; what was read whole by then is remembered."""
+        allowance = Allowance.endless()
+        loop = asyncio.get_running_loop()
+        try:
+            return await self._recorded(loop.run_in_executor(self._threads.ahead, screen, allowance))
+        finally:
+            allowance.end()
+
+    @staticmethod
+    async def _recorded(screening: Awaitable[Verdict]) -> Verdict:
         with tracing.span(names.SPAN_GUARD) as span:
-            at_once = size <= _SHORT and not screener.asks_modules
-            verdict = screen() if at_once else await self._in_thread(screener, screen)
+            verdict = await screening
             span.set_attributes({names.DECISION: verdict.decision.name, names.POLICY: verdict.policy})
         metrics.count(verdict)
         return verdict
 
     async def _in_thread(self, screener: Screener, work: Callable[[], T]) -> T:
-        threads = self._module_threads if screener.asks_modules else self._threads
+        threads = self._threads.modules if screener.asks_modules else self._threads.screening
         return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 

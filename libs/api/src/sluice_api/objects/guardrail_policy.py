@@ -65,6 +65,10 @@ class Detector(Model):
         return self
 
 
+#: What a calibration may be for.
+_CALIBRATED = ("*", "user", "document", "tool", "output")
+
+
 class OnnxClassifier(Model):
     """A sequence classifier as Hugging Face's tools export it: `model.onnx`, `tokenizer.json`, `config.json`."""
 
@@ -86,6 +90,15 @@ class OnnxClassifier(Model):
     calibration: dict[str, tuple[float, float]] = Field(default={})
     """Per channel the model's own scores that one in a hundred and one in a thousand harmless texts reach
     (`make eval-guardrail` prints them); `*` for all channels. Without it 0.5 is taken for both."""
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        for channel, (one_in_hundred, one_in_thousand) in self.calibration.items():
+            if channel not in _CALIBRATED:
+                raise ValueError(f"calibration: {channel!r} is none of {', '.join(_CALIBRATED)}")
+            if not 0.0 <= one_in_hundred <= one_in_thousand <= 1.0:
+                raise ValueError(f"calibration.{channel}: must be two scores, 0 to 1, the lower one first")
+        return self
 
 
 class PiiEntity(StrEnum):
@@ -127,8 +140,10 @@ class PromptInjectionDetector(Detector):
     """Attempts to override or leak the instructions: rules in every view of the text, and a classifier."""
 
     flag_threshold: Score | None = None
+    """The score from which it is flagged, where the action is stricter. When absent, 0.3 for the classifier, and only
+    the action for rules, whose scores are no shares of harmless texts."""
     classifier: OnnxClassifier | None = None
-    """Another classifier beside the built-in one, or in its place."""
+    """Another classifier beside the built-in one, or in its place; for documents and tools too."""
 
 
 class Treatment(StrEnum):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from sluice_api.objects.guardrail_policy import Action, GuardrailPolicySpec
 from sluice_api.objects.guardrail_policy import ContentDetector as ContentSpec
 from sluice_api.objects.guardrail_policy import TopicDetector as TopicSpec
+from sluice_guardrail.domain.classifying.choosing import Classifiers, classifier_checks
 from sluice_guardrail.domain.content.heads import heads
 from sluice_guardrail.domain.detectors.citations import CitationDetector
 from sluice_guardrail.domain.detectors.content import ContentDetector
@@ -16,7 +17,7 @@ from sluice_guardrail.domain.detectors.profanity import ProfanityDetector
 from sluice_guardrail.domain.detectors.prompt_injection import PromptInjectionDetector
 from sluice_guardrail.domain.detectors.topics import TopicDetector
 from sluice_guardrail.domain.embedding import Embedder, MiniLmEmbedder
-from sluice_guardrail.domain.judging import Check, check
+from sluice_guardrail.domain.judging import Check, TimedCheck, check
 from sluice_guardrail.domain.model import Answer, Channel, Reason
 from sluice_guardrail.domain.modules import ModulePolicy, Modules, NoModules
 from sluice_guardrail.domain.rules.rule_set import RuleSet
@@ -39,6 +40,8 @@ class Parts:
 
     rules: RuleSet
     embedder: Embedder = field(default_factory=MiniLmEmbedder)
+    classifiers: Classifiers = field(default_factory=Classifiers)
+    """None unless given: rules alone then decide."""
     modules: Modules = field(default_factory=NoModules)
 
 
@@ -48,6 +51,8 @@ class Checks:
 
     texts: dict[Channel, tuple[Check[Text], ...]]
     """On each text of a channel. For `OUTPUT`, the answer's text and every window of it."""
+    timed: dict[Channel, tuple[TimedCheck[Text], ...]]
+    """On each text of a channel, after all those: in the policy's time, and only where no block is certain."""
     surface: tuple[Check[Answer], ...]
     """On an answer and on every window of it: what a part of it can show."""
     whole: tuple[Check[Answer], ...]
@@ -86,6 +91,7 @@ def checks(policy: Policy, parts: Parts) -> Checks:
                 *_content(spec.output.content, parts),
             ),
         },
+        timed=classifier_checks(spec, parts.classifiers),
         surface=(
             *check(CitationDetector(), spec.output.citations, Reason.UNRESOLVED_CITATION),
             *check(LeakageDetector(policy.instructions), spec.output.leakage, Reason.PROMPT_LEAK),

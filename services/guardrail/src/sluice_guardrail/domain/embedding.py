@@ -41,11 +41,18 @@ class Embedder(Protocol):
 
 
 class MiniLmEmbedder:
-    """The built-in encoder, mean-pooled; loaded when it is first needed."""
+    """The built-in encoder, mean-pooled.
+
+    Args:
+        model: Loaded when it is first needed where none is given.
+    """
+
+    def __init__(self, model: MiniLm | None = None) -> None:
+        self._given = model
 
     @cached_property
     def _model(self) -> MiniLm:
-        return MiniLm()
+        return self._given or MiniLm()
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

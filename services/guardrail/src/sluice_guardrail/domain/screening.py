@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, WasmStage
 from sluice_guardrail.domain.checks import Parts, Policy, checks
+from sluice_guardrail.domain.classifying.allowance import Allowance
 from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
 from sluice_guardrail.domain.model import (
@@ -74,16 +75,22 @@ class Screener:
         verdict = decided(self._policy, outcomes, Gate.INPUT, started)
         return self._treated(verdict, texts, redactor or Redactor())
 
-    def screen_passages(self, passages: Sequence[str]) -> Verdict:
-        """Screens what an answer is made from."""
+    def screen_passages(self, passages: Sequence[str], allowance: Allowance | None = None) -> Verdict:
+        """Screens what an answer is made from.
+
+        Args:
+            allowance: For the classifiers; by default the policy's.
+        """
         started = time.perf_counter()
         texts = [Text(passage, Channel.DOCUMENT) for passage in passages]
-        return decided(self._policy, self._texts(texts), Gate.OUTPUT, started)
+        # A block of one passage settles nothing about the others.
+        allowance = allowance or Allowance.of(self.spec.budget, each=True)
+        return decided(self._policy, self._texts(texts, allowance), Gate.OUTPUT, started)
 
-    def treat_passages(self, passages: Sequence[Passage]) -> Verdict:
+    def treat_passages(self, passages: Sequence[Passage], allowance: Allowance | None = None) -> Verdict:
         """Screens passages before a model reads them, and gives those that it may not read as they are."""
         read = [passage.read for passage in passages]
-        verdict = self.screen_passages(read)
+        verdict = self.screen_passages(read, allowance)
         redacted = _redacted(verdict, read, Redactor())
         treated = treated_passages(passages, verdict, self.spec, redacted, self._again)
         return replace(verdict, treated=treated)
@@ -128,13 +135,23 @@ class Screener:
         """The verdict on an answer that grows beyond what can be scanned."""
         return too_long(self._policy, Reason.OUTPUT_TOO_LONG, size, Gate.OUTPUT)
 
-    def _texts(self, texts: Sequence[Text]) -> list[Outcome]:
-        return [
-            outcome
+    def _texts(self, texts: Sequence[Text], allowance: Allowance | None = None) -> list[Outcome]:
+        """Runs what is quick on all texts, then what may not be finished in time, unless a block is certain."""
+        of_channels = [
+            (channel, subjects)
             for channel in Channel
             if (subjects := [(index, text) for index, text in enumerate(texts) if text.channel is channel])
+        ]
+        outcomes = [
+            outcome
+            for channel, subjects in of_channels
             for outcome in _run(self._checks.texts[channel], subjects)
         ]
+        allowance = allowance or Allowance.of(self.spec.budget)
+        for channel, subjects in of_channels:
+            for check in self._checks.timed[channel]:
+                outcomes.append(check.run_within(subjects, allowance, outcomes))
+        return outcomes
 
     def _treated(self, verdict: Verdict, texts: Sequence[Text], redactor: Redactor) -> Verdict:
         """The verdict with the texts that it changes."""
