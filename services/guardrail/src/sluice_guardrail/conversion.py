@@ -83,7 +83,7 @@ def shape(request: guardrail_pb2.CheckOutputStreamRequest) -> Shape:
 
 def answer(request: guardrail_pb2.CheckOutputRequest) -> Answer:
     """The answer of a request."""
-    return Answer(request.question, request.text, passages(request.passages))
+    return Answer(request.question, request.text, passages(request.passages), tuple(request.canaries))
 
 
 def passages(messages: Iterable[common_pb2.Passage]) -> tuple[str, ...]:

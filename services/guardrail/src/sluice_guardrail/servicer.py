@@ -147,7 +147,8 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         kept = self._vault.open(start.vault, conversion.binding(start, screener.name))
         question, passages = start.question, conversion.passages(start.passages)
         caller = Caller(start.principal.tenant, start.run_id)
-        begin = partial(OutputStream, screener, question, passages, kept, caller)
+        canaries = tuple(start.canaries)
+        begin = partial(OutputStream, screener, question, passages, kept, caller, canaries)
         return screener, await self._in_thread(screener, begin)
 
     async def _feed(

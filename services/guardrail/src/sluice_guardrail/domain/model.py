@@ -117,6 +117,8 @@ class Answer:
     text: str
     passages: tuple[str, ...]
     """In citation order: passage `i` is cited as `[i+1]`."""
+    canaries: tuple[str, ...] = ()
+    """Random words of the run's prompt, which must not appear."""
 
 
 @dataclass(frozen=True, slots=True)
