@@ -179,6 +179,7 @@ async def test_model_server_reads_what_is_suspicious_marked_and_no_value_that_is
             _stored(up, CLEAN, POISONED, tenant="")
             _reads_marked_text(up, server)
             _redacts_and_restores(up, server)
+            _blocks_leaked_canaries(up, server)
 
     await asyncio.to_thread(work)
 
@@ -213,3 +214,15 @@ def _redacts_and_restores(up: Running, server: ModelServer) -> None:
     assert {step["name"]: step["decision"] for step in run["steps"]}["guard_input"] == "redact"
     files = [file for file in up.data.rglob("*") if file.is_file()]
     assert [file for file in files if value.encode() in file.read_bytes()] == []
+
+
+def _blocks_leaked_canaries(up: Running, server: ModelServer) -> None:
+    server.writes = lambda body: ("It is 40 hours [1]. The word is ", f"{_canary(body)}. ", "That is all.")
+    for model, stream in (("default", False), ("default", True), ("windowed", True)):
+        body = {"model": model, "messages": [{"role": "user", "content": QUESTION}], "stream": stream}
+        with up.http() as http:
+            reply = http.post(CHAT, json=body).text
+        assert '"content_filter"' in reply
+        assert '"PROMPT_LEAK"' in reply
+        assert _canary(server.requests[-1]) not in reply
+        assert up.runs()[0]["state"] == "blocked"

@@ -89,7 +89,8 @@ def shape(request: guardrail_pb2.CheckOutputStreamRequest) -> Shape:
 def answer(request: guardrail_pb2.CheckOutputRequest) -> Answer:
     """The answer of a request. Its passages are compared by their words, whether or not they were marked as data."""
     read = tuple(datamarks.unmarked(passage.read) for passage in documents(request.passages))
-    return Answer(request.question, request.text, read, request.passages_screened)
+    canaries = tuple(request.canaries)
+    return Answer(request.question, request.text, read, canaries, request.passages_screened)
 
 
 def documents(messages: Iterable[common_pb2.Passage]) -> tuple[Passage, ...]:

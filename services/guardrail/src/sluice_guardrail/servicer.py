@@ -144,7 +144,9 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         kept = self._vault.open(start.vault, conversion.binding(start, screener.name))
         answer = conversion.answer(start)
         caller = Caller(start.principal.tenant, start.run_id)
-        begin = partial(OutputStream, screener, answer.question, answer.passages, kept, caller)
+        begin = partial(
+            OutputStream, screener, answer.question, answer.passages, kept, caller, answer.canaries
+        )
         begun = partial(begin, passages_screened=answer.passages_screened)
         return screener, await self._in_thread(screener, begun)
 

@@ -135,6 +135,8 @@ class Answer:
     text: str
     passages: tuple[str, ...]
     """In citation order: passage `i` is cited as `[i+1]`."""
+    canaries: tuple[str, ...] = ()
+    """Random words of the run's prompt, which must not appear."""
     passages_screened: bool = False
     """They were screened before the model read them, and are not screened again."""
 
