@@ -93,7 +93,7 @@ class ClassifierDetector:
             scores = self._scores([place.window for place in batch], channel)
             for place, score in zip(batch, scores, strict=True):
                 place.sheet.scores[place.index] = score
-            if self._blocks and max(scores) >= self._threshold and not allowance.ahead:
+            if self._blocks and max(scores) >= self._threshold and not allowance.each:
                 return True
         return False
 
