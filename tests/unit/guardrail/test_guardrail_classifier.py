@@ -122,6 +122,12 @@ def test_rotated_and_reversed_views_are_left_to_rules():
     assert classifier.read == ["a plain question"]
 
 
+def test_runs_of_one_character_are_read_short():
+    classifier = CountingClassifier()
+    _screen(f"Contents ................ {'a' * 5000} ==== b\n\n{'-' * 30}", classifier)
+    assert classifier.read == ["contents .... aaaa ==== b\n----"]
+
+
 def test_nothing_is_read_where_a_block_is_certain():
     classifier = CountingClassifier()
     verdict = _screen(ATTACK, classifier)

@@ -152,6 +152,7 @@ def test_labels_that_do_not_tell_are_refused(given: tuple[str, ...], named: tupl
             "CLASSIFIER_UNFIT",
         ),
         (lambda path: folder(path, ("LABEL_0", "LABEL_1")), "CLASSIFIER_UNFIT"),
+        (lambda path: folder(path, ("JAILBREAK", "INJECTION")), "CLASSIFIER_UNFIT"),
         (
             lambda path: (path / "config.json").write_text(
                 json.dumps({"id2label": {"0": "SAFE", "1": "INJECTION", "2": "ATTACK"}})

@@ -48,6 +48,8 @@ class FolderModel:
         except ValueError as error:
             raise _unfit(f"the classifier in {folder}: {error}") from error
         self._several = config.get("problem_type") == "multi_label_classification" or len(self._labels) == 1
+        if not self._several and len(self._attacks) == len(self._labels):
+            raise _unfit(f"the classifier in {folder}: no label means that a text is harmless")
         self._tokenizer = _tokenizer(folder)
         self._tokenizer.enable_truncation(self.max_tokens, stride=self.max_tokens // _OVERLAP)
         self.special_tokens: int = self._tokenizer.num_special_tokens_to_add(False)  # noqa: FBT003 - its API
