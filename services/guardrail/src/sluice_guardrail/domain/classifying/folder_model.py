@@ -41,7 +41,8 @@ class FolderModel:
         folder = Path(spec.path)
         self._file = model_file(folder)
         config = _config(folder / "config.json")
-        self.max_tokens = min(spec.max_tokens, int(config.get("max_position_embeddings") or spec.max_tokens))
+        longest = config.get("max_position_embeddings")
+        self.max_tokens = min(spec.max_tokens, longest) if isinstance(longest, int) else spec.max_tokens
         self._labels = _labels(config, folder)
         try:
             self._attacks = labels.attacks(self._labels, spec.attack_labels)
@@ -95,6 +96,8 @@ class FolderModel:
                 f"the classifier {self._file} gives {found.shape[1:]} for each text, "
                 f"and config.json names {len(self._labels)} labels"
             )
+        if not np.isfinite(found).all():
+            raise _unfit(f"the classifier {self._file} gives what is no number")
         return self._attack(found[0].astype(np.float64))
 
     def _attack(self, outputs: Floats) -> float:
