@@ -43,11 +43,13 @@ def text(request: guardrail_pb2.GuardRequest) -> Text:
     """The text of a request.
 
     Raises:
-        InvalidArgument: the channel is not set.
+        InvalidArgument: the channel is not set, or there is no text.
     """
     channel = {**_CHANNELS, guardrail_pb2.CHANNEL_OUTPUT: Channel.OUTPUT}.get(request.channel)
     if channel is None:
         raise InvalidArgument("the channel must be user, document, tool or output", field="channel")
+    if not request.text:
+        raise InvalidArgument("text is empty", field="text")
     return Text(request.text, channel)
 
 
