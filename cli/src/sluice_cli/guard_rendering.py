@@ -18,6 +18,9 @@ _STYLES = {
     "partial": "yellow",
 }
 
+#: What looks through the passages that an output was made from, and not through the output.
+_OF_PASSAGES = frozenset({"document-injection", "prompt-injection-classifier"})
+
 #: Characters of a text that are shown before and after a finding, and of the finding itself.
 _AROUND, _WITHIN = 32, 80
 
@@ -95,7 +98,7 @@ def _seen(character: str) -> str:
 
 
 def _source(detector: str, segment: int, text: str, passages: Sequence[str]) -> tuple[str, str | None]:
-    if detector == "document-injection" and passages:
+    if detector in _OF_PASSAGES and passages:
         return f" passage {segment + 1},", passages[segment] if segment < len(passages) else None
     return "", text if segment == 0 else None
 

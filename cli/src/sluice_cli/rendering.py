@@ -76,7 +76,10 @@ def verdict_lines(verdict: Json) -> list[str]:
 
 def flag_lines(flags: list[Json]) -> list[str]:
     """What the gates found and let go on: one line for each finding."""
-    return [_finding_line(flag["step"], "flag", flag, flag["segment"], *flag["span"]) for flag in flags]
+    return [
+        _finding_line(flag["step"], flag.get("decision", "flag"), flag, flag["segment"], *flag["span"])
+        for flag in flags
+    ]
 
 
 def finding_lines(run: Json) -> list[str]:

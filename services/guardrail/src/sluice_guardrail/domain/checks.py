@@ -6,6 +6,7 @@ from sluice_api.objects.guardrail_policy import Action, GuardrailPolicySpec
 from sluice_api.objects.guardrail_policy import ContentDetector as ContentSpec
 from sluice_api.objects.guardrail_policy import TopicDetector as TopicSpec
 from sluice_guardrail.domain.classifying.choosing import Classifiers, classifier_checks
+from sluice_guardrail.domain.classifying.onnx_pairs import PairModels
 from sluice_guardrail.domain.content.heads import heads
 from sluice_guardrail.domain.detectors.citations import CitationDetector
 from sluice_guardrail.domain.detectors.content import ContentDetector
@@ -48,6 +49,7 @@ class Parts:
     embedder: Embedder = field(default_factory=MiniLmEmbedder)
     classifiers: Classifiers = field(default_factory=Classifiers)
     """None unless given: rules alone then decide."""
+    pairs: PairModels = field(default_factory=PairModels)
     modules: Modules = field(default_factory=NoModules)
 
 
@@ -102,9 +104,18 @@ def checks(policy: Policy, parts: Parts) -> Checks:
             *check(CitationDetector(), spec.output.citations, Reason.UNRESOLVED_CITATION),
             *check(LeakageDetector(policy.instructions), spec.output.leakage, Reason.PROMPT_LEAK),
         ),
-        whole=(*check(GroundednessDetector(), spec.output.groundedness, Reason.UNGROUNDED),),
+        whole=(*_groundedness(spec, parts),),
         modules=parts.modules.load(spec.wasm),
     )
+
+
+def _groundedness(spec: GuardrailPolicySpec, parts: Parts) -> list[Check[Answer]]:
+    own = spec.output.groundedness
+    if own.action is Action.ALLOW:
+        return []
+    model = None if own.model is None else parts.pairs.load(own.model)
+    detector = GroundednessDetector(parts.embedder, model, spec.budget)
+    return check(detector, own, Reason.UNGROUNDED, detector.threshold_set)
 
 
 def _topics(spec: TopicSpec, parts: Parts) -> list[Check[Text]]:

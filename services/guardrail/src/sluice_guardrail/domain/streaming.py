@@ -44,12 +44,16 @@ class OutputStream:
         passages: tuple[str, ...],
         kept: Mapping[Placeholder, str] = _NOTHING,
         caller: Caller = NOBODY,
+        canaries: tuple[str, ...] = (),
+        *,
+        passages_screened: bool = False,
     ) -> None:
-        """`kept`: what the input gate has redacted and is to be put back."""
+        """`kept`: what the input gate has redacted and is to be put back. `canaries`: as in `Answer`."""
         self._screener = screener
         self._caller = caller
         self._question = question
         self._passages = passages
+        self._canaries = canaries
         self._leaving = Leaving(kept, passages)
         # Shadow mode withholds nothing.
         shadow = screener.spec.mode is Mode.SHADOW
@@ -63,7 +67,7 @@ class OutputStream:
         self._released = 0
         #: Nothing is screened again before the answer is as long as this.
         self._screen_from = 0
-        self._made_from = screener.screen_passages(passages)
+        self._made_from = screener.screen_passages(() if passages_screened else passages)
         self._verdict = self._made_from
 
     def feed(self, delta: str) -> Progress:
@@ -143,7 +147,7 @@ class OutputStream:
         self._ends.cut(count)
 
     def _answer(self, text: str) -> Answer:
-        return Answer(self._question, text, self._passages)
+        return Answer(self._question, text, self._passages, self._canaries)
 
 
 def _moved(found: Iterable[Judged], by: int) -> Iterable[Judged]:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from sluice_api.objects.guardrail_policy import OnnxClassifier
-from sluice_guardrail.domain.classifying.folder_model import FolderModel, model_file
+from sluice_guardrail.domain.classifying.folder_model import FolderModel
+from sluice_guardrail.domain.classifying.model_folder import model_file
 from sluice_guardrail.domain.classifying.scale import Scale
 from sluice_guardrail.domain.model import Channel, Span
 

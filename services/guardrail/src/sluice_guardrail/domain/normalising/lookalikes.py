@@ -79,3 +79,8 @@ def despaced(text: str) -> Iterator[Replacement]:
         ]
         if not TRIGGER_WORDS.isdisjoint(words):
             yield Replacement(Span(*match.span()), " ".join(words))
+
+
+def as_latin(text: str) -> str:
+    """The text, as long as it was, with all lookalikes as Latin letters, whatever their word."""
+    return text.translate(_CONFUSABLES)
