@@ -79,6 +79,12 @@ fmt: setup ## Format the code and fix what can be fixed
 	$(RUN) ruff check --fix
 	$(RUN) buf format --write protos
 
+POLICIES := all
+
+.PHONY: policies
+policies: setup ## Build the policies in WebAssembly and compare their digests; needs Go and Rust, see policies/BUILD.md
+	$(MAKE) -C policies $(POLICIES) ZIG="$(CURDIR)/$(UV) run --no-project --with ziglang==0.16.0 python -m ziglang"
+
 .PHONY: protos
 protos: setup ## Generate the stubs from protos/
 	find $(STUBS)/sluice -name '*_pb2*' -delete

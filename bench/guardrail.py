@@ -65,15 +65,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(_PARTS), default=list(_PARTS))
     parser.add_argument("--calls", type=int, default=20_000, help="of the memory part")
+    parser.add_argument("--brief", action="store_true", help="a fifth of the calls of the other parts")
     parser.add_argument("--rules-only", action="store_true", help="without the built-in classifier")
     arguments = parser.parse_args()
     environment = {"SLUICE_MODULES_DIR": str(_MODULES_DIR)}
     if arguments.rules_only:
         environment["SLUICE_GUARD_CLASSIFIER"] = "off"
-    asyncio.run(measure(arguments.only, arguments.calls, environment))
+    share = 5 if arguments.brief else 1
+    asyncio.run(measure(arguments.only, arguments.calls, share, environment))
 
 
-async def measure(parts: Sequence[str], calls: int, environment: dict[str, str]) -> None:
+async def measure(parts: Sequence[str], calls: int, share: int, environment: dict[str, str]) -> None:
     """Runs the parts, one after the other, on one guardrail."""
     policies = {
         "default": GuardrailPolicySpec(),
@@ -85,14 +87,14 @@ async def measure(parts: Sequence[str], calls: int, environment: dict[str, str])
         async with guardrail(Path(folder), policies, environment) as there:
             _CONSOLE.print(f"ready after {there.start_seconds:.1f} s, {there.resident_mib:.0f} MiB")
             for part in parts:
-                await _PARTS[part](there, Texts(), calls)
+                await _PARTS[part](there, Texts(), calls if part == "memory" else share)
     _CONSOLE.print(f"load average {os.getloadavg()[0]:.1f} after")
 
 
-async def lengths(there: Guardrail, texts: Texts, calls: int) -> None:
+async def lengths(there: Guardrail, texts: Texts, share: int) -> None:
     """Time by the length of a prompt."""
-    asked = {str(tokens): texts.of_tokens(tokens, count) for tokens, count in _LENGTHS.items()}
-    asked[f"{_LONGEST >> 10} KiB"] = texts.of_characters(_LONGEST, _LONGEST_CALLS)
+    asked = {str(tokens): texts.of_tokens(tokens, count // share) for tokens, count in _LENGTHS.items()}
+    asked[f"{_LONGEST >> 10} KiB"] = texts.of_characters(_LONGEST, _LONGEST_CALLS // share)
     loads: dict[str, Load] = {}
     with Progress(console=_CONSOLE, transient=True) as progress:
         for name in progress.track(asked):
@@ -124,13 +126,13 @@ async def lengths(there: Guardrail, texts: Texts, calls: int) -> None:
     _CONSOLE.print(f"{path}")
 
 
-async def stream(there: Guardrail, texts: Texts, calls: int) -> None:
+async def stream(there: Guardrail, texts: Texts, share: int) -> None:
     """What checking adds to an answer that is written at once."""
     table = Table("passages", "first text, ms: p50", "p95", "p99", "budget", "each chunk: p50", "p95", "p99")
     for name, count in (("none", 0), ("five, read ahead", 5), ("five, new", 5)):
         firsts: list[float] = []
         chunks: list[float] = []
-        for _ in range(60):
+        for _ in range(60 // share):
             passages = [common_pb2.Passage(text=text) for text in texts.of_tokens(200, count)]
             if name == "five, read ahead":
                 await there.stub.CheckPassages(
@@ -201,13 +203,13 @@ def _modules() -> list[WasmPolicy]:
     ]
 
 
-async def modules(there: Guardrail, texts: Texts, calls: int) -> None:
+async def modules(there: Guardrail, texts: Texts, share: int) -> None:
     """What a policy in WebAssembly adds: calls with it and without, in turn, of texts that are answered from memory."""
     if not _modules():
         _CONSOLE.print(f"no modules in {_MODULES_DIR}")
         return
     table = Table("module", "kind", "without, ms: p50", "with: p50", "p95", "adds at p50")
-    asked = texts.of_tokens(64, 100)
+    asked = texts.of_tokens(64, 100 // share)
     for policy in _modules():
         name = f"module {policy.name}"
         taken: dict[str, list[float]] = {"default": [], name: []}
@@ -228,7 +230,7 @@ async def modules(there: Guardrail, texts: Texts, calls: int) -> None:
     _CONSOLE.print(table)
 
 
-async def concurrent(there: Guardrail, texts: Texts, calls: int) -> None:
+async def concurrent(there: Guardrail, texts: Texts, share: int) -> None:
     """Many calls at once."""
     load = await together(there, texts.of_tokens(64, 200))
     _CONSOLE.print(

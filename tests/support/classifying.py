@@ -52,9 +52,11 @@ class CountingClassifier:
         ]
 
 
-def folder(path: Path, labels: Sequence[str] = ("SAFE", "INJECTION"), **config: object) -> Path:
-    """A sequence classifier as Hugging Face's tools export it: the attack's logit is 4 for each `BAD` within the
-    text less 2, and none for others; case counts.
+def folder(
+    path: Path, labels: Sequence[str] = ("SAFE", "INJECTION"), per_word: float = 4.0, **config: object
+) -> Path:
+    """A sequence classifier as Hugging Face's tools export it: the attack's logit is `per_word` for each `BAD` within
+    the text, less 2, and none for others; case counts.
     """
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", BAD, GOOD, BAD.upper()]
     tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, "[UNK]"))
@@ -66,13 +68,13 @@ def folder(path: Path, labels: Sequence[str] = ("SAFE", "INJECTION"), **config: 
     tokenizer.save(str(path / "tokenizer.json"))
     named = {str(index): label for index, label in enumerate(labels)}
     (path / "config.json").write_text(json.dumps({"id2label": named, **config}))
-    onnx.save(_model(len(words), len(labels)), path / "model.onnx")
+    onnx.save(_model(len(words), len(labels), per_word), path / "model.onnx")
     return path
 
 
-def _model(words: int, labels: int) -> onnx.ModelProto:
+def _model(words: int, labels: int, per_word: float) -> onnx.ModelProto:
     table = np.zeros((words, labels), np.float32)
-    table[4, -1] = 4.0
+    table[4, -1] = per_word
     bias = np.zeros(labels, np.float32)
     bias[-1] = -2.0
     nodes = [

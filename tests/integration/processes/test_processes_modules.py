@@ -24,7 +24,7 @@ SPINS, GROWS, RECURSES = (
 
 
 def _policy(folder: Path, name: str, module: str, **fields: Any) -> None:
-    policy = {"name": "module", "module": module, "timeout": "1s", **fields}
+    policy = {"name": "module", "module": module, "timeout": "5s", **fields}
     document = {
         "apiVersion": "sluice.dev/v1alpha1",
         "kind": "GuardrailPolicy",
@@ -44,7 +44,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     modules.mkdir()
     for name, module in {"blocks": BLOCKS, "spins": SPINS, "grows": GROWS, "recurses": RECURSES}.items():
         (modules / f"{name}.wasm").write_bytes(module)
-        _policy(folder, name, digest(module), timeout="1s" if name == "blocks" else "100ms")
+        _policy(folder, name, digest(module), timeout="5s" if name == "blocks" else "100ms")
     _policy(folder, "lenient", digest(SPINS), timeout="100ms", onError="allow")
     _policy(folder, "waits", digest(FLAGS))
     _policy(folder, "changes", digest(BLOCKS))

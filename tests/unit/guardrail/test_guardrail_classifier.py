@@ -35,7 +35,8 @@ NAME = "prompt-injection-classifier"
 
 def _screener(classifier: CountingClassifier, memory: Memory | None = None, **spec: object) -> Screener:
     parts = Parts(RULES, classifiers=Classifiers(classifier, memory or Memory()))
-    return Screener(Policy("p", "v", GuardrailPolicySpec(**spec)), parts)
+    spec = {"budget": "60s", **spec}  # however busy the machine is
+    return Screener(Policy("p", "v", GuardrailPolicySpec.model_validate(spec)), parts)
 
 
 def _screen(
@@ -122,6 +123,12 @@ def test_rotated_and_reversed_views_are_left_to_rules():
     assert classifier.read == ["a plain question"]
 
 
+def test_runs_of_one_character_are_read_short():
+    classifier = CountingClassifier()
+    _screen(f"Contents ................ {'a' * 5000} ==== b\n\n{'-' * 30}", classifier)
+    assert classifier.read == ["contents .... aaaa ==== b\n----"]
+
+
 def test_nothing_is_read_where_a_block_is_certain():
     classifier = CountingClassifier()
     verdict = _screen(ATTACK, classifier)
@@ -178,8 +185,8 @@ def test_all_texts_share_the_time():
 
 
 def test_ends_of_a_text_are_read_before_its_middle():
-    classifier = CountingClassifier(seconds=0.01)
-    verdict = _screen(_long(4000, **{BAD: 3999}), classifier, budget="100ms")
+    classifier = CountingClassifier(seconds=0.05)
+    verdict = _screen(_long(400, **{BAD: 399}), classifier, budget="1s")
     assert verdict.decision is Decision.BLOCK
 
 
@@ -188,19 +195,21 @@ def test_suspicious_windows_are_read_first_where_the_classifier_can_tell():
         def suspicion(self, windows: Sequence[str]) -> Sequence[float]:
             return [float(BAD in window) for window in windows]
 
-    verdict = _screen(_long(4000, **{BAD: 2000}), Skimming(seconds=0.01), budget="100ms")
+    verdict = _screen(_long(400, **{BAD: 200}), Skimming(seconds=0.05), budget="1s")
     assert verdict.decision is Decision.BLOCK
 
 
-def test_classifier_that_fails_is_no_reason_to_pass():
+def test_classifier_that_fails_is_no_reason_to_pass(caplog: pytest.LogCaptureFixture):
     class Failing(CountingClassifier):
         def scores(self, windows: Sequence[str], channel: Channel) -> Sequence[float]:
-            raise RuntimeError("secret of the text")
+            raise RuntimeError(windows[0])
 
-    verdict = _screen("A question.", Failing())
+    verdict = _screen("A secret question.", Failing())
     report = _report(verdict)
     assert (report.state, report.detail) == (ScanState.FAILED, "RuntimeError")
     assert (verdict.partial, verdict.decision) == (True, Decision.FLAG)
+    assert "RuntimeError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_answers_are_not_read():

@@ -37,7 +37,10 @@ def _spec(path: Path, **more: object) -> OnnxClassifier:
 
 def _screen(text: str, spec: OnnxClassifier, built_in: Classifier | None) -> Verdict:
     injection = PromptInjectionDetector(classifier=spec)
-    policy = Policy("p", "v", GuardrailPolicySpec(input=InputDetectors(prompt_injection=injection)))
+    patient = GuardrailPolicySpec.model_validate(
+        {"budget": "60s", "input": InputDetectors(prompt_injection=injection)}
+    )
+    policy = Policy("p", "v", patient)
     return Screener(policy, Parts(RULES, classifiers=Classifiers(built_in))).screen_input(
         [Segment(Channel.USER, "user", text)]
     )
@@ -152,6 +155,7 @@ def test_labels_that_do_not_tell_are_refused(given: tuple[str, ...], named: tupl
             "CLASSIFIER_UNFIT",
         ),
         (lambda path: folder(path, ("LABEL_0", "LABEL_1")), "CLASSIFIER_UNFIT"),
+        (lambda path: folder(path, ("JAILBREAK", "INJECTION")), "CLASSIFIER_UNFIT"),
         (
             lambda path: (path / "config.json").write_text(
                 json.dumps({"id2label": {"0": "SAFE", "1": "INJECTION", "2": "ATTACK"}})
@@ -203,6 +207,13 @@ def test_in_the_grey_zone_it_decides(tmp_path: Path, score: float, text: str, de
 
 def test_without_a_built_in_one_everything_is_grey(tmp_path: Path):
     assert _screen(BAD, _spec(folder(tmp_path)), None).decision is Decision.BLOCK
+
+
+def test_what_is_no_number_is_no_score(tmp_path: Path):
+    spec = _spec(folder(tmp_path, per_word=math.nan), role=Role.REPLACE)
+    assert _screen(GOOD, spec, None).decision is Decision.ALLOW
+    verdict = _screen(BAD, spec, None)
+    assert (verdict.decision, verdict.partial) == (Decision.FLAG, True)
 
 
 def test_capitals_are_read_as_written_and_disguise_as_folded(tmp_path: Path):

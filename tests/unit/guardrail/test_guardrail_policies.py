@@ -12,8 +12,11 @@ from sluice_api.snapshot import CompiledPolicy, Snapshot
 from sluice_guardrail.domain.model import Channel, Decision, Segment
 from sluice_guardrail.domain.screening import Screener
 from sluice_guardrail.domain.streaming import OutputStream
+from sluice_guardrail.keeping import KeptPolicies
 from sluice_guardrail.policies import Policies
 from sluice_guardrail.updating import PolicyUpdates, watch
+from sluice_guardrail.wasm.folder import ModulesFolder
+from sluice_guardrail.wasm.loading import Loader
 from sluice_servicekit.errors import FailedPrecondition
 from support.wasm import Bench, core, digest
 
@@ -125,7 +128,7 @@ async def test_policy_that_waits_for_its_module_comes_into_force_when_it_arrives
     bench: Bench, tmp_path: Path
 ):
     policies, told = Policies(bench.parts()), []
-    updates = PolicyUpdates(policies, lambda problems: told.append(list(problems)))
+    updates = PolicyUpdates(policies, lambda problems: told.append(list(problems)), lambda in_force: None)
     await updates.apply(_snapshot(a=_asks(digest(BLOCKS))))
     assert told[0][0].startswith("GuardrailPolicy a: wasm policy 'module', module sha256:")
     watching = asyncio.create_task(watch(bench.folder, updates.retry))
@@ -138,3 +141,55 @@ async def test_policy_that_waits_for_its_module_comes_into_force_when_it_arrives
         watching.cancel()
     assert _decision(policies.get("a")) is Decision.BLOCK
     assert told[-1] == []
+
+
+def _restarted(bench: Bench, file: Path) -> Policies:
+    """Another process on the same files, whose modules folder has lost everything."""
+    for each in bench.folder.iterdir():
+        each.unlink()
+    bench.loader = Loader(bench.runtime, ModulesFolder(bench.folder, file.parent / "kept"))
+    return Policies(bench.parts(), KeptPolicies(file).read())
+
+
+def test_last_good_policy_survives_a_restart_even_without_its_module_file(bench: Bench, tmp_path: Path):
+    file = tmp_path / "policies.json"
+    bench.loader = Loader(bench.runtime, ModulesFolder(bench.folder, tmp_path / "kept"))
+    policies = Policies(bench.parts())
+    override = {"names": ["acme"], "patch": {"wasm": []}}
+    _apply(policies, a=_asks(bench.put(BLOCKS), tenants=[override]), b={})
+    KeptPolicies(file).write(policies.in_force)
+    again = _restarted(bench, file)
+    _apply(again, a=_asks(GONE))
+    assert _decision(again.get("a")) is Decision.BLOCK
+    assert _decision(again.get("a", "acme")) is Decision.ALLOW
+    assert "a" in again.refused
+    assert set(again.in_force) == {"a"}
+
+
+def test_kept_module_that_was_changed_does_not_serve(bench: Bench, tmp_path: Path):
+    file = tmp_path / "policies.json"
+    bench.loader = Loader(bench.runtime, ModulesFolder(bench.folder, tmp_path / "kept"))
+    policies = Policies(bench.parts())
+    _apply(policies, a=_asks(bench.put(BLOCKS)))
+    KeptPolicies(file).write(policies.in_force)
+    (tmp_path / "kept" / digest(BLOCKS)[7:]).write_bytes(FLAGS)
+    again = _restarted(bench, file)
+    _apply(again, a=_asks(GONE))
+    with pytest.raises(FailedPrecondition):
+        again.get("a")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a":{"name":"a"}}'])
+def test_kept_policies_that_cannot_be_read_are_none(tmp_path: Path, content: bytes):
+    (tmp_path / "policies.json").write_bytes(content)
+    assert KeptPolicies(tmp_path / "policies.json").read() == {}
+
+
+def test_modules_that_nothing_names_are_not_kept(tmp_path: Path):
+    folder = ModulesFolder(None, tmp_path / "kept")
+    for module in (BLOCKS, FLAGS):
+        folder.keep(digest(module)[7:], module)
+    folder.forget_all_but({digest(FLAGS)[7:]})
+    assert folder.read(digest(FLAGS)[7:]) == FLAGS
+    with pytest.raises(FailedPrecondition):
+        folder.read(digest(BLOCKS)[7:])

@@ -187,3 +187,20 @@ def test_failure_in_a_window_is_never_reported_as_passed(bench: Bench):
 def test_on_error_of_a_policy_goes_before_on_partial(bench: Bench):
     screener = bench.screener(bench.policy(core("(unreachable)"), onError="allow"), onPartial="deny")
     assert screener.screen_input([Segment(Channel.USER, "user", "hello")]).decision is Decision.FLAG
+
+
+HIDES = '{"action":"redact","spans":[{"start":0,"end":5,"replace":"Next"}]}'
+
+
+def test_what_a_module_redacts_goes_on_with_its_replacement(bench: Bench):
+    screener = bench.screener(bench.policy(core(answer=HIDES)))
+    verdict = screener.screen_input([Segment(Channel.USER, "user", "First sentence.")])
+    assert [each.text for each in verdict.treated] == ["Next sentence."]
+
+
+def test_what_a_module_redacts_in_a_window_leaves_with_its_replacement(bench: Bench):
+    stream = _stream(bench, bench.policy(core(answer=HIDES), stages=["stream"]))
+    left = [stream.feed(window).text for window in WINDOWS]
+    last = stream.finish()
+    assert "".join((*left, last.text)) == "".join(WINDOWS).replace("First", "Next", 1)
+    assert last.verdict.decision is Decision.REDACT

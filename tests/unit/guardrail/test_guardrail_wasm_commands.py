@@ -68,7 +68,8 @@ HOSTILE = {
 def test_hostile_command_fails_as_configured(
     bench: Bench, start: str, failure: str, on_error: str, decision: Decision
 ):
-    verdict = _screen(bench, command(start), onError=on_error, timeout="200ms")
+    timeout = "200ms" if failure == "late" else "5s"
+    verdict = _screen(bench, command(start), onError=on_error, timeout=timeout)
     assert (verdict.decision, verdict.reason) == (decision, Reason.POLICY_FAILED)
     (report,) = reports(verdict)
     assert report.state is ScanState.FAILED

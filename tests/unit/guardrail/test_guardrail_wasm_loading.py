@@ -198,6 +198,15 @@ def test_cache_that_cannot_be_written_costs_only_time(bench: Bench, caplog: pyte
     assert cache.get("name") is None
 
 
+def test_cache_keeps_what_was_written_last(tmp_path: Path):
+    cache = CompiledCache(tmp_path)
+    for number in range(70):
+        cache.put(f"module-{number}", b"compiled")
+        os.utime(tmp_path / f"module-{number}.compiled", (number, number))
+    assert len(list(tmp_path.glob("*.compiled"))) == 64
+    assert (cache.get("module-0"), cache.get("module-69")) == (None, b"compiled")
+
+
 def _with_cases(*cases: dict[str, object], answer: str = '{"action":"flag","labels":["seen"]}') -> bytes:
     return with_custom_section(core(answer=answer), CASES, json.dumps(cases).encode())
 
@@ -223,6 +232,7 @@ def test_module_whose_own_cases_hold_serves(bench: Bench):
         ({"action": "block"}, "its own case 'one' does not hold: the action is flag, not block"),
         ({"action": "flag", "labels": ["other"]}, "the labels are"),
         ({"action": "flag", "spans": [{"start": 0, "end": 1}]}, "there are 0 spans"),
+        ({}, f"its section {CASES} cannot be read: 0.expect.action"),
         ({"action": "mask"}, f"its section {CASES} cannot be read: 0.expect.action"),
     ],
 )
@@ -230,6 +240,11 @@ def test_module_whose_own_cases_do_not_hold_is_refused(bench: Bench, expect: dic
     with pytest.raises(ModuleRefused) as refused:
         _load(bench, _with_cases(_case(expect)))
     assert says in refused.value.message
+
+
+def test_module_may_not_carry_cases_without_end(bench: Bench):
+    with pytest.raises(ModuleRefused, match=f"its section {CASES} cannot be read"):
+        _load(bench, _with_cases(*[_case({"action": "flag"})] * 257))
 
 
 def test_custom_section_is_put_in_and_replaced():

@@ -35,10 +35,14 @@ class Policies:
 
     A policy that asks for what is not there does not come into force; the last good version of it stays, whole. Calls
     and streams go on with the screener they began with.
+
+    Args:
+        kept: What was in force when an earlier process ended.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, kept: Mapping[str, Policy] | None = None) -> None:
         self._parts = parts
+        self._earlier: Mapping[str, Policy] = kept or {}
         self._screeners: Mapping[str, _Screeners] = {}
         self._before: Mapping[str, _Screeners] = {}
         self._refused: Mapping[str, str] = {}
@@ -47,6 +51,11 @@ class Policies:
     def refused(self) -> Mapping[str, str]:
         """By policy, why its newest version is not in force."""
         return self._refused
+
+    @property
+    def in_force(self) -> Mapping[str, Policy]:
+        """The policies in force."""
+        return {name: screeners.policy for name, screeners in self._screeners.items()}
 
     def prepare(self, snapshot: Snapshot) -> Prepared:
         """Builds what a snapshot asks for; changes nothing. May take seconds: it belongs in a thread, one at a time."""
@@ -58,8 +67,8 @@ class Policies:
                 screeners[name] = self._kept(policy) or _Screeners(policy, self._parts)
             except (ServiceError, ValueError, OSError) as error:
                 refused[name] = str(error)
-                if name in self._screeners:
-                    screeners[name] = self._screeners[name]
+                if (last_good := self._screeners.get(name) or self._earlier_one(name)) is not None:
+                    screeners[name] = last_good
         return Prepared(screeners, refused)
 
     def swap(self, prepared: Prepared) -> None:
@@ -80,6 +89,7 @@ class Policies:
             name: old for name, old in {**self._before, **changed}.items() if name in prepared.screeners
         }
         self._screeners, self._refused = prepared.screeners, prepared.refused
+        self._earlier = {}
 
     def get(self, name: str, tenant: str = "") -> Screener:
         """What screens by a policy for a tenant.
@@ -112,6 +122,17 @@ class Policies:
             if known is not None and known.policy == policy:
                 return known
         return None
+
+    def _earlier_one(self, name: str) -> "_Screeners | None":
+        """What an earlier process had in force, where that may still serve."""
+        policy = self._earlier.get(name)
+        if policy is None:
+            return None
+        try:
+            return _Screeners(policy, self._parts)
+        except (ServiceError, ValueError, OSError) as error:
+            _LOG.warning("guardrail policy %s: its earlier version may not serve any more: %s", name, error)
+            return None
 
 
 class _Screeners:

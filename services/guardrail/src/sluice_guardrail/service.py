@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 
 from sluice.guardrail.v1 import guardrail_pb2_grpc
 from sluice_guardrail import vault_keys
-from sluice_guardrail.domain.checks import Parts
+from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.classifying.builtin import BuiltInClassifier
 from sluice_guardrail.domain.classifying.choosing import Classifiers
 from sluice_guardrail.domain.classifying.memory import Memory
@@ -16,6 +16,7 @@ from sluice_guardrail.domain.embedding import MiniLmEmbedder
 from sluice_guardrail.domain.model import Channel
 from sluice_guardrail.domain.rules.rule_set import all_rules
 from sluice_guardrail.domain.vault import Vault
+from sluice_guardrail.keeping import KeptPolicies
 from sluice_guardrail.policies import Policies
 from sluice_guardrail.servicer import GuardrailServicer, Threads
 from sluice_guardrail.settings import GuardrailSettings
@@ -44,7 +45,11 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
     async with contextlib.AsyncExitStack() as stack:
         cache = CompiledCache(settings.data_dir / "compiled")
         runtime = stack.enter_context(closing(Runtime(cache, compile_apart)))
+        folder = ModulesFolder(settings.modules_dir, settings.data_dir / "modules")
+        kept = KeptPolicies(settings.data_dir / "policies.json")
         store = stack.enter_context(closing(VerdictStore(settings.data_dir, settings.guard_remembered)))
+        folder = ModulesFolder(settings.modules_dir, settings.data_dir / "modules")
+        kept = KeptPolicies(settings.data_dir / "policies.json")
         rules, (embedder, built_in) = await asyncio.gather(
             asyncio.to_thread(all_rules), asyncio.to_thread(_models, settings)
         )
@@ -52,10 +57,16 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
             rules,
             embedder=embedder,
             classifiers=Classifiers(built_in, Memory(store=store)),
-            modules=Loader(runtime, ModulesFolder(settings.modules_dir), keep_logs=settings.module_logs),
+            modules=Loader(runtime, folder, keep_logs=settings.module_logs),
         )
-        policies = Policies(parts)
-        updates = PolicyUpdates(policies, context.snapshots.report)
+        policies = Policies(parts, kept.read())
+
+        def keep(in_force: Mapping[str, Policy]) -> None:
+            kept.write(in_force)
+            named = {digest for policy in in_force.values() for digest in policy.modules}
+            folder.forget_all_but({digest.removeprefix("sha256:") for digest in named})
+
+        updates = PolicyUpdates(policies, context.snapshots.report, keep)
         context.snapshots.on_change(updates.apply)
         threads = Threads(
             screening=stack.enter_context(ThreadPoolExecutor(_THREADS, "screening")),

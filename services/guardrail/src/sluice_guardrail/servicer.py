@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from prometheus_client import Counter
 
 from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
-from sluice_guardrail import conversion
+from sluice_guardrail import conversion, metrics
 from sluice_guardrail.domain.classifying.allowance import Allowance
-from sluice_guardrail.domain.model import Caller, Reason, Verdict
+from sluice_guardrail.domain.model import Caller, Verdict
 from sluice_guardrail.domain.redacting import leaving
 from sluice_guardrail.domain.redacting.redactor import Redactor
 from sluice_guardrail.domain.screening import Screener
@@ -25,9 +25,6 @@ from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
 from sluice_servicekit.errors import InvalidArgument
 
-_FINDINGS = Counter(
-    names.GUARD_FINDINGS, "What detectors found", ("policy", "detector", "category", "decision")
-)
 _STREAMS_REFUSED = Counter(
     names.GUARD_STREAMS_REFUSED, "Streams of an answer that have a shape that is not known", ("reason",)
 )
@@ -82,12 +79,12 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
     ) -> guardrail_pb2.CheckPassagesResponse:
         """Screens what a model is about to read."""
         screener = self._policies.get(request.policy, request.principal.tenant)
-        passages = conversion.passages(request.passages)
+        passages = conversion.documents(request.passages)
         if request.ahead:
-            verdict = await self._ahead(partial(screener.screen_passages, passages))
+            verdict = await self._ahead(partial(screener.treat_passages, passages))
         else:
-            size = sum(map(len, passages))
-            verdict = await self._screen(screener, size, lambda: screener.screen_passages(passages))
+            size = sum(len(passage.text) for passage in passages)
+            verdict = await self._screen(screener, size, lambda: screener.treat_passages(passages))
         return guardrail_pb2.CheckPassagesResponse(
             verdict=conversion.verdict_message(verdict), treated=conversion.treated_messages(verdict)
         )
@@ -135,7 +132,7 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
             progress = await self._feed(screener, stream, request)
             yield conversion.progress_message(progress)
             if progress.final:
-                _count(progress.verdict)
+                metrics.count(progress.verdict)
             if progress.final and not request.final:  # a block; what else comes is not read
                 return
         with _counted():
@@ -145,11 +142,13 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         """The stream under the policy as it is now; a change of the policy changes nothing in it."""
         screener = self._policies.get(start.policy, start.principal.tenant)
         kept = self._vault.open(start.vault, conversion.binding(start, screener.name))
-        question, passages = start.question, conversion.passages(start.passages)
+        answer = conversion.answer(start)
         caller = Caller(start.principal.tenant, start.run_id)
-        canaries = tuple(start.canaries)
-        begin = partial(OutputStream, screener, question, passages, kept, caller, canaries)
-        return screener, await self._in_thread(screener, begin)
+        begin = partial(
+            OutputStream, screener, answer.question, answer.passages, kept, caller, answer.canaries
+        )
+        begun = partial(begin, passages_screened=answer.passages_screened)
+        return screener, await self._in_thread(screener, begun)
 
     async def _feed(
         self, screener: Screener, stream: OutputStream, request: guardrail_pb2.CheckOutputStreamRequest
@@ -183,7 +182,7 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         with tracing.span(names.SPAN_GUARD) as span:
             verdict = await screening
             span.set_attributes({names.DECISION: verdict.decision.name, names.POLICY: verdict.policy})
-        _count(verdict)
+        metrics.count(verdict)
         return verdict
 
     async def _in_thread(self, screener: Screener, work: Callable[[], T]) -> T:
@@ -199,10 +198,3 @@ def _counted() -> Iterator[None]:
     except InvalidArgument as error:
         _STREAMS_REFUSED.labels(error.reason).inc()
         raise
-
-
-def _count(verdict: Verdict) -> None:
-    for judged in verdict.findings:
-        # A module may say any word; each would be a series of its own.
-        category = "policy" if judged.reason is Reason.POLICY else judged.finding.category
-        _FINDINGS.labels(verdict.policy, judged.detector, category, judged.decision.name.lower()).inc()

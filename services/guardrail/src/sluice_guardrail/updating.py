@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from watchfiles import awatch
 
 from sluice_api.snapshot import Snapshot
+from sluice_guardrail.domain.checks import Policy
 from sluice_guardrail.policies import Policies
 
 _LOG = logging.getLogger(__name__)
@@ -23,9 +24,15 @@ _QUIET_MS = 30_000
 class PolicyUpdates:
     """One update at a time: each is prepared in a thread, then swapped in."""
 
-    def __init__(self, policies: Policies, report: Callable[[Iterable[str]], None]) -> None:
+    def __init__(
+        self,
+        policies: Policies,
+        report: Callable[[Iterable[str]], None],
+        keep: Callable[[Mapping[str, Policy]], None],
+    ) -> None:
         self._policies = policies
         self._report = report
+        self._keep = keep
         self._updating = asyncio.Lock()
         self._wanted = Snapshot()
 
@@ -43,6 +50,7 @@ class PolicyUpdates:
 
     async def _update(self) -> None:
         self._policies.swap(await asyncio.to_thread(self._policies.prepare, self._wanted))
+        await asyncio.to_thread(self._keep, self._policies.in_force)
         self._report(f"GuardrailPolicy {name}: {reason}" for name, reason in self._policies.refused.items())
 
 

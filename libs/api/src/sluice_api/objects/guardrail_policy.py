@@ -397,6 +397,14 @@ class GuardrailPolicySpec(Model):
                 raise ValueError(f"tenants[{index}].patch.{where}: {first['msg']}") from None
         return self
 
+    @property
+    def may_change_requests(self) -> bool:
+        """True where the input gate may replace what a caller wrote: what follows has to wait for it."""
+        if self.mode is Mode.SHADOW:
+            return False
+        redacts = Action.REDACT in (self.input.pii.action, self.input.profanity.action)
+        return redacts or any(WasmStage.PRE in policy.stages for policy in self.wasm)
+
     def for_tenant(self, tenant: str) -> "GuardrailPolicySpec":
         """What applies to a tenant."""
         for override in self.tenants:

@@ -34,6 +34,12 @@ class Policy:
     spec: GuardrailPolicySpec
     instructions: tuple[str, ...] = ()
 
+    @property
+    def modules(self) -> frozenset[str]:
+        """Digests of all modules that it names, for whatever tenant."""
+        specs = (self.spec, *(self.spec.for_tenant(override.names[0]) for override in self.spec.tenants))
+        return frozenset(policy.module for spec in specs for policy in spec.wasm)
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:

@@ -99,7 +99,7 @@ class TimedCheck(Check[Subject]):
     ) -> "Outcome":
         """Runs over subjects after other checks, in the time they all share."""
         started = time.perf_counter()
-        if not allowance.ahead and any(outcome.report.decision is Decision.BLOCK for outcome in before):
+        if not allowance.each and any(outcome.report.decision is Decision.BLOCK for outcome in before):
             skipped = Detection((), 0.0, ScanState.SKIPPED, "a block was certain")
             detections: Sequence[Detection] = [skipped] * len(subjects)
         else:

@@ -110,6 +110,24 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document before a model reads it."""
+
+    title: str
+    text: str
+
+    @property
+    def read(self) -> str:
+        """What is looked through: a title is part of what a passage says."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+    @property
+    def text_start(self) -> int:
+        """Where in that the text begins."""
+        return len(self.title) + 1 if self.title else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer and what it was made from."""
 
@@ -119,6 +137,8 @@ class Answer:
     """In citation order: passage `i` is cited as `[i+1]`."""
     canaries: tuple[str, ...] = ()
     """Random words of the run's prompt, which must not appear."""
+    passages_screened: bool = False
+    """They were screened before the model read them, and are not screened again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +222,11 @@ class Treated:
     segment: int
     text: str
     dropped: bool = False
+    """Nothing of it may be used."""
+    edits: tuple[Edit, ...] = ()
+    """For a passage: what differs from its text, in order."""
+    untitled: bool = False
+    """For a passage: its title may not be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,18 @@ from sluice_guardrail.domain.model import (
     Answer,
     Caller,
     Channel,
+    Edit,
     Gate,
     Judged,
+    Passage,
     Reason,
     Segment,
-    Treated,
     Verdict,
 )
 from sluice_guardrail.domain.modules import ask
-from sluice_guardrail.domain.redacting.redactor import Redactor, applied
+from sluice_guardrail.domain.redacting.redactor import Redactor
 from sluice_guardrail.domain.texts import Text
+from sluice_guardrail.domain.treating import treated_passages, treated_segments
 
 Subject = TypeVar("Subject")
 
@@ -70,7 +72,8 @@ class Screener:
         texts = [Text.of(segment) for segment in segments]
         outcomes = self._texts(texts)
         outcomes += ask(self._checks.modules, WasmStage.PRE, texts, outcomes, caller)
-        return _treated(decided(self._policy, outcomes, Gate.INPUT, started), texts, redactor or Redactor())
+        verdict = decided(self._policy, outcomes, Gate.INPUT, started)
+        return self._treated(verdict, texts, redactor or Redactor())
 
     def screen_passages(self, passages: Sequence[str], allowance: Allowance | None = None) -> Verdict:
         """Screens what an answer is made from.
@@ -80,8 +83,17 @@ class Screener:
         """
         started = time.perf_counter()
         texts = [Text(passage, Channel.DOCUMENT) for passage in passages]
-        verdict = decided(self._policy, self._texts(texts, allowance), Gate.OUTPUT, started)
-        return _treated(verdict, texts, Redactor())
+        # A block of one passage settles nothing about the others.
+        allowance = allowance or Allowance.of(self.spec.budget, each=True)
+        return decided(self._policy, self._texts(texts, allowance), Gate.OUTPUT, started)
+
+    def treat_passages(self, passages: Sequence[Passage], allowance: Allowance | None = None) -> Verdict:
+        """Screens passages before a model reads them, and gives those that it may not read as they are."""
+        read = [passage.read for passage in passages]
+        verdict = self.screen_passages(read, allowance)
+        redacted = _redacted(verdict, read, Redactor())
+        treated = treated_passages(passages, verdict, self.spec, redacted, self._again)
+        return replace(verdict, treated=treated)
 
     def screen_text(
         self, text: Text, context: Sequence[str], question: str, caller: Caller = NOBODY
@@ -89,7 +101,7 @@ class Screener:
         """Screens one text outside of any run; an output with the passages it was made from."""
         if text.channel is Channel.OUTPUT:
             verdict = self.screen_output(Answer(question, text.text, tuple(context)), caller=caller)
-            return _treated(verdict, [text], Redactor())
+            return self._treated(verdict, [text], Redactor())
         return self.screen_input([Segment(text.channel, text.role, text.text)], caller)
 
     def screen_output(
@@ -99,7 +111,9 @@ class Screener:
         if len(answer.text) > self.spec.max_input_characters:
             return too_long(self._policy, Reason.OUTPUT_TOO_LONG, len(answer.text), Gate.OUTPUT)
         started = time.perf_counter()
-        known = passages or self.screen_passages(answer.passages)
+        known = passages
+        if known is None and not answer.passages_screened:
+            known = self.screen_passages(answer.passages)
         outcomes = [*self._surface(answer), *_run(self._checks.whole, [(0, answer)])]
         outcomes += self._asked(WasmStage.POST, answer, outcomes, caller)
         return decided(self._policy, outcomes, Gate.OUTPUT, started, known)
@@ -139,6 +153,16 @@ class Screener:
                 outcomes.append(check.run_within(subjects, allowance, outcomes))
         return outcomes
 
+    def _treated(self, verdict: Verdict, texts: Sequence[Text], redactor: Redactor) -> Verdict:
+        """The verdict with the texts that it changes."""
+        redacted = _redacted(verdict, [text.text for text in texts], redactor)
+        return replace(verdict, treated=treated_segments(texts, verdict, self.spec, redacted, self._again))
+
+    def _again(self, text: Text) -> list[Judged]:
+        """What else stands in a text of which the best place of each kind was found."""
+        outcomes = _run(self._checks.texts[text.channel], [(0, text)])
+        return [judged for outcome in outcomes for judged in outcome.judged]
+
     def _surface(self, answer: Answer) -> list[Outcome]:
         return [
             *_run(self._checks.surface, [(0, answer)]),
@@ -153,19 +177,15 @@ class Screener:
         return ask(self._checks.modules, stage, [text], outcomes, caller, before)
 
 
-def _treated(verdict: Verdict, texts: Sequence[Text], redactor: Redactor) -> Verdict:
-    """The verdict with the texts that it changes."""
+def _redacted(verdict: Verdict, texts: Sequence[str], redactor: Redactor) -> dict[int, list[Edit]]:
+    """What is to be redacted of each text, by its index."""
     if not verdict.redactions:
-        return verdict
-    redactor.pass_over((text.text for text in texts), verdict.redactions)
+        return {}
+    redactor.pass_over(texts, verdict.redactions)
     own: dict[int, list[Judged]] = {}
     for judged in verdict.redactions:
         own.setdefault(judged.segment, []).append(judged)
-    treated = [
-        Treated(index, applied(texts[index].text, redactor.edits(texts[index].text, own[index])))
-        for index in sorted(own)
-    ]
-    return replace(verdict, treated=tuple(treated))
+    return {index: redactor.edits(texts[index], own[index]) for index in sorted(own)}
 
 
 def _run(wanted: Iterable[Check[Subject]], subjects: Sequence[tuple[int, Subject]]) -> list[Outcome]:

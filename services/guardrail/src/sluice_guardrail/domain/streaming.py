@@ -45,6 +45,8 @@ class OutputStream:
         kept: Mapping[Placeholder, str] = _NOTHING,
         caller: Caller = NOBODY,
         canaries: tuple[str, ...] = (),
+        *,
+        passages_screened: bool = False,
     ) -> None:
         """`kept`: what the input gate has redacted and is to be put back. `canaries`: as in `Answer`."""
         self._screener = screener
@@ -65,7 +67,7 @@ class OutputStream:
         self._released = 0
         #: Nothing is screened again before the answer is as long as this.
         self._screen_from = 0
-        self._made_from = screener.screen_passages(passages)
+        self._made_from = screener.screen_passages(() if passages_screened else passages)
         self._verdict = self._made_from
 
     def feed(self, delta: str) -> Progress:

@@ -15,6 +15,8 @@ _LOG = logging.getLogger(__name__)
 
 _TAG_BYTES = 32
 _KEY = "key"
+#: Files that are kept; those written last.
+_MOST_FILES = 64
 
 
 class CompiledCache:
@@ -46,9 +48,15 @@ class CompiledCache:
         try:
             partial.write_bytes(self._tag(name, compiled) + compiled)
             partial.replace(file)
+            self._forget_oldest()
         except OSError as error:
             _LOG.warning("a compiled module cannot be kept: %s", error)
             partial.unlink(missing_ok=True)
+
+    def _forget_oldest(self) -> None:
+        kept = sorted(self._folder.glob("*.compiled"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+        for file in kept[_MOST_FILES:]:
+            file.unlink(missing_ok=True)
 
     def _tag(self, name: str, compiled: bytes) -> bytes:
         return hmac.digest(self._secret, name.encode() + b"\0" + compiled, sha256)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 from sluice_guardrail.wasm.failures import ModuleRefused
@@ -16,18 +17,26 @@ class ModulesFolder:
     """Modules by digest. Not thread-safe; files are read again only where size, time or place has changed.
 
     A ConfigMap's folder has links to files below `..data`, which is itself replaced when it changes.
+
+    Args:
+        kept: Where copies are kept of modules that serve, so that they do after a restart, too.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, kept: Path | None = None) -> None:
         self._folder = folder
+        self._kept = kept
         self._digests: dict[tuple[str, int, int, int], str] = {}
 
     def read(self, digest: str) -> bytes:
         """The module with a SHA-256, hex.
 
         Raises:
-            ModuleRefused: no file of the folder has it.
+            ModuleRefused: no file of the folder has it, and none is kept.
         """
+        if self._kept is not None and (self._kept / digest).is_file():
+            content = self._content(self._kept / digest, digest)
+            if content is not None:
+                return content
         if self._folder is None:
             raise ModuleRefused("no modules folder is set (SLUICE_MODULES_DIR)")
         too_large = []
@@ -41,6 +50,25 @@ class ModulesFolder:
                 _LOG.info("%s cannot be read: %s", file, error)
         note = f"; larger than {MAX_MODULE_BYTES >> 20} MiB and left out: {too_large[0]}" if too_large else ""
         raise ModuleRefused(f"no file in {self._folder} has this digest{note}")
+
+    def keep(self, digest: str, content: bytes) -> None:
+        """Keeps a copy. A disk that is full costs only what a later start might need."""
+        if self._kept is None or (self._kept / digest).is_file():
+            return
+        partial = self._kept / f"{digest}.partial"
+        try:
+            self._kept.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(content)
+            partial.replace(self._kept / digest)
+        except OSError as error:
+            _LOG.warning("a module cannot be kept: %s", error)
+
+    def forget_all_but(self, digests: Collection[str]) -> None:
+        """Removes the copies of other modules."""
+        if self._kept is not None and self._kept.is_dir():
+            for file in self._kept.iterdir():
+                if file.name not in digests:
+                    file.unlink(missing_ok=True)
 
     def _files(self, folder: Path) -> list[Path]:
         try:

@@ -2,10 +2,12 @@
 policy's settings, and held to the cases it carries."""
 
 import json
+import time
 from collections.abc import Sequence
+from typing import Annotated
 from weakref import WeakValueDictionary
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from sluice_api.objects.guardrail_policy import WasmKind, WasmPolicy
 from sluice_guardrail.wasm.abi import ABI_VERSION, Case, Output, Validity
@@ -18,7 +20,9 @@ from sluice_guardrail.wasm.sections import CASES, custom_section
 
 #: Seconds for a call while a module is loaded, when the machine may be busy and nobody waits for an answer.
 _SECONDS = 2.0
-_CASES = TypeAdapter(tuple[Case, ...])
+#: Cases that a module may carry, and seconds that all of them together may take.
+_MOST_CASES, _CASES_SECONDS = 256, 30.0
+_CASES = TypeAdapter(Annotated[tuple[Case, ...], Field(max_length=_MOST_CASES)])
 
 
 class Loader:
@@ -58,6 +62,7 @@ class Loader:
         if compiled is None:
             content = self._folder.read(digest)
             compiled = prepare(self._runtime, content, digest, policy)
+            self._folder.keep(digest, content)
             self._compiled[digest, policy.kind] = compiled
         return compiled
 
@@ -73,7 +78,10 @@ def prepare(runtime: Runtime, content: bytes, digest: str, policy: WasmPolicy) -
     limits = Limits(_SECONDS, policy.memory)
     if policy.kind is WasmKind.CORE and (version := runtime.abi_version(compiled, limits)) != ABI_VERSION:
         raise ModuleRefused(f"it speaks version {version} of the policy ABI, not {ABI_VERSION}")
+    deadline = time.monotonic() + _CASES_SECONDS
     for case in cases_of(content):
+        if time.monotonic() > deadline:
+            raise ModuleRefused(f"its own cases take more than {_CASES_SECONDS:.0f} s")
         answer = runtime.ask(
             compiled,
             policy.kind,

@@ -15,17 +15,19 @@ class Allowance:
     """By `time.monotonic`."""
     ahead: bool = False
     """Nobody waits: everything is read, also where a block is already certain, so that it can be remembered."""
+    each: bool = False
+    """Each text is judged by itself: a block of one settles nothing about the others."""
     _ended: Event = field(default_factory=Event)
 
     @classmethod
-    def of(cls, seconds: float) -> Self:
+    def of(cls, seconds: float, *, each: bool = False) -> Self:
         """So long from now on."""
-        return cls(time.monotonic() + seconds)
+        return cls(time.monotonic() + seconds, each=each)
 
     @classmethod
     def endless(cls) -> Self:
         """Where nobody waits."""
-        return cls(math.inf, ahead=True)
+        return cls(math.inf, ahead=True, each=True)
 
     @property
     def left(self) -> float:

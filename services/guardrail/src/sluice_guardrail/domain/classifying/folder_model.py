@@ -36,13 +36,16 @@ class FolderModel:
         folder = Path(spec.path)
         file = model_file(folder)
         config = read_config(folder / "config.json")
-        self.max_tokens = min(spec.max_tokens, int(config.get("max_position_embeddings") or spec.max_tokens))
+        longest = config.get("max_position_embeddings")
+        self.max_tokens = min(spec.max_tokens, longest) if isinstance(longest, int) else spec.max_tokens
         self._labels = read_labels(config, folder)
         try:
             self._attacks = labels.attacks(self._labels, spec.attack_labels)
         except ValueError as error:
             raise unfit(f"the classifier in {folder}: {error}") from error
         self._several = config.get("problem_type") == "multi_label_classification" or len(self._labels) == 1
+        if not self._several and len(self._attacks) == len(self._labels):
+            raise unfit(f"the classifier in {folder}: no label means that a text is harmless")
         self._tokenizer = open_tokenizer(folder)
         self._tokenizer.enable_truncation(self.max_tokens, stride=self.max_tokens // _OVERLAP)
         self.special_tokens: int = self._tokenizer.num_special_tokens_to_add(False)  # noqa: FBT003 - its API

@@ -76,6 +76,8 @@ class FolderSession:
                 f"the classifier {self._file} gives {found.shape[1:]} for each text, "
                 f"and config.json names {self._labels} labels"
             )
+        if not np.isfinite(found).all():
+            raise unfit(f"the classifier {self._file} gives what is no number")
         outputs: Floats = found[0].astype(np.float64)
         return outputs
 

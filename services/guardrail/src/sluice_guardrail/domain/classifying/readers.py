@@ -1,11 +1,17 @@
 """Who reads the windows of a text, and as what: one classifier, or a second one for what the first is unsure of."""
 
+import re
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from sluice_guardrail.domain.classifying.classifier import Classifier
 from sluice_guardrail.domain.classifying.windows import Window
 from sluice_guardrail.domain.model import Channel, Span
+
+#: A run of one character says no more when it goes on: rulers, dots to a page number, padding. Classifiers that add up
+#: what they see take it for something.
+_RUN = re.compile(r"(\S)\1{7,}")
+_KEPT_OF_A_RUN = 4
 
 
 @runtime_checkable
@@ -58,12 +64,16 @@ class FoldedReader:
     def suspicion(self, windows: Sequence[Window]) -> Sequence[float]:
         """As the classifier sees it at a glance; else the ends of a text before its middle, where attacks stand."""
         if isinstance(self._classifier, Skimming):
-            return self._classifier.suspicion([window.text for window in windows])
+            return self._classifier.suspicion([_squeezed(window.text) for window in windows])
         return [float(window.start == 0 or window.end == len(window.view.text)) for window in windows]
 
     def scores(self, windows: Sequence[Window], channel: Channel) -> Sequence[float]:
         """Of what is folded."""
-        return self._classifier.scores([window.text for window in windows], channel)
+        return self._classifier.scores([_squeezed(window.text) for window in windows], channel)
+
+
+def _squeezed(text: str) -> str:
+    return _RUN.sub(lambda run: run[1] * _KEPT_OF_A_RUN, text)
 
 
 class WrittenReader(FoldedReader):

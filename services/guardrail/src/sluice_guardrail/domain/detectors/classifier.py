@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sluice_api.objects.guardrail_policy import Action
@@ -26,6 +27,8 @@ _BATCH = 4
 _FINDING = 0.3
 #: Channels whose texts are parted into what may be read and what may not: there a finding is cut to sentences.
 _PARTED = frozenset({Channel.DOCUMENT, Channel.TOOL})
+#: Sentences of a finding that are looked at for this; one that has more stays whole.
+_MOST_SENTENCES = 16
 #: Channels whose texts come again: what was said of them outlives the process.
 _LASTING = frozenset({Channel.DOCUMENT})
 
@@ -79,8 +82,9 @@ class ClassifierDetector:
             return [self._detection(each, texts[0].channel, allowance, blocked=blocked) for each in sheets]
         except (
             Exception
-        ) as error:  # whatever a model does, the check goes on, and says that it was not scanned
-            _LOG.exception("the classifier %s failed", self.version)
+        ) as error:  # whatever a model does, the check goes on and says that it was not scanned
+            where = "".join(traceback.format_tb(error.__traceback__, -3))  # its message may hold the text
+            _LOG.error("the classifier %s failed with %s at\n%s", self.version, type(error).__name__, where)
             return [Detection((), 0.0, ScanState.FAILED, type(error).__name__) for _ in texts]
 
     def _fill(self, sheets: Sequence[Sheet], channel: Channel, allowance: Allowance) -> bool:
@@ -93,7 +97,7 @@ class ClassifierDetector:
             scores = self._scores([place.window for place in batch], channel)
             for place, score in zip(batch, scores, strict=True):
                 place.sheet.scores[place.index] = score
-            if self._blocks and max(scores) >= self._threshold and not allowance.ahead:
+            if self._blocks and max(scores) >= self._threshold and not allowance.each:
                 return True
         return False
 
@@ -113,31 +117,26 @@ class ClassifierDetector:
 
     def _detection(self, read: Sheet, channel: Channel, allowance: Allowance, *, blocked: bool) -> Detection:
         runs = read.runs(self._floor)
-        if channel in _PARTED and runs and allowance.left > 0:
-            runs = list(self._cut_to_sentences(runs, channel))
+        if channel in _PARTED:
+            runs = [self._cut_to_sentences(run, channel) if allowance.left > 0 else run for run in runs]
         state, detail = ScanState.SCANNED, ""
         if not read.complete:
             state = ScanState.PARTIAL if read.scores or not blocked else ScanState.SKIPPED
             detail = f"{len(read.scores)} of {len(read.windows)} windows read"
         return Detection(tuple(sheet.findings(runs)), round(read.score, 4), state, detail)
 
-    def _cut_to_sentences(self, runs: Sequence[Run], channel: Channel) -> Iterator[Run]:
-        """The runs without the sentences at their ends that show nothing by themselves."""
-        for run in runs:
-            window = run.window
-            parts = [
-                Window(window.view, window.original, span.start, span.end)
-                for span in sentences(window.view.text, window.start, window.end)
-            ]
-            if len(parts) < 2:
-                yield run
-                continue
-            scores = self._reader.scores(parts, channel)
-            shown = [part for part, score in zip(parts, scores, strict=True) if score >= self._floor]
-            if not shown:
-                yield run
-                continue
-            yield Run(Window(window.view, window.original, shown[0].start, shown[-1].end), run.score)
+    def _cut_to_sentences(self, run: Run, channel: Channel) -> Run:
+        """A run without the sentences at its ends that show nothing by themselves."""
+        window = run.window
+        parts = [
+            replace(window, start=span.start, end=span.end)
+            for span in sentences(window.view.text, window.start, window.end)
+        ]
+        if not 1 < len(parts) <= _MOST_SENTENCES:
+            return run
+        scores = self._reader.scores(parts, channel)
+        shown = [part for part, score in zip(parts, scores, strict=True) if score >= self._floor]
+        return Run(replace(window, start=shown[0].start, end=shown[-1].end), run.score) if shown else run
 
 
 @dataclass(frozen=True, slots=True)
