@@ -89,9 +89,9 @@ class Evidence:
                 found += holding
         return found
 
-    def pairs(self, passages: Iterable[int]) -> frozenset[tuple[str, str]]:
-        """Content words that stand side by side in one of the passages."""
-        return frozenset[tuple[str, str]]().union(*(self._pairs[index] for index in passages))
+    def has_pair(self, pair: tuple[str, str], passages: Iterable[int]) -> bool:
+        """Whether two content words stand side by side in one of the passages."""
+        return any(pair in self._pairs[index] for index in passages)
 
     def _add(self, index: int, passage: str, reader: WordReader) -> None:
         title, _, rest = passage.partition("\n")
