@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sluice_guardrail.domain.model import Channel, Segment
+from sluice_guardrail.domain.normalising.decoder import Budget
 from sluice_guardrail.domain.normalising.view import View
 from sluice_guardrail.domain.normalising.views import views
 
@@ -22,7 +23,18 @@ class Text:
         """A segment's."""
         return cls(segment.text, segment.channel, segment.role)
 
-    @cached_property
+    @property
     def views(self) -> Sequence[View]:
         """All views, the plainest first."""
-        return tuple(views(self.text))
+        return self._read[0]
+
+    @property
+    def decoded_whole(self) -> bool:
+        """False where something decodes to more than may be looked through; no view shows that."""
+        return not self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[Sequence[View], bool]:
+        budget = Budget.of(self.text)
+        found = tuple(views(self.text, budget))
+        return found, budget.exhausted

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from sluice_guardrail.domain.detectors.prompt_injection import find
+from sluice_guardrail.domain.detectors.prompt_injection import find, version
 from sluice_guardrail.domain.model import Detection
 from sluice_guardrail.domain.rules.rule import WEAK, Family
 from sluice_guardrail.domain.rules.rule_set import RuleSet
@@ -18,11 +18,15 @@ class DocumentInjectionDetector:
     """
 
     name: ClassVar[str] = "document-injection"
-    version: ClassVar[str] = "rules-1"
 
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules
 
+    @property
+    def version(self) -> str:
+        """Of the rules and of the views they search."""
+        return version(self._rules, _DOCUMENT_FAMILIES)
+
     def detect(self, subject: Text) -> Detection:
         """One finding for each family."""
-        return Detection.of(find(self._rules, subject, _DOCUMENT_FAMILIES))
+        return find(self._rules, subject, _DOCUMENT_FAMILIES)

@@ -3,16 +3,15 @@
 from collections.abc import Collection, Iterable
 from typing import ClassVar
 
-from sluice_guardrail.domain.model import Detection, Finding
+from sluice_guardrail.domain.model import Detection, Finding, ScanState
+from sluice_guardrail.domain.normalising import views
+from sluice_guardrail.domain.normalising.ciphers import is_ciphered
 from sluice_guardrail.domain.normalising.view import View
-from sluice_guardrail.domain.normalising.views import FOLDED, REVERSED, ROT13
 from sluice_guardrail.domain.rules.rule import DOCUMENT_ONLY, WEAK, Family
 from sluice_guardrail.domain.rules.rule_set import Match, RuleSet
 from sluice_guardrail.domain.texts import Text
 
 _INSTRUCTION_FAMILIES = frozenset(Family) - DOCUMENT_ONLY
-#: In these views ordinary text is noise; only what decides by itself counts there.
-_NOISY_VIEWS = frozenset({ROT13, REVERSED})
 #: Category of the finding that several weak ones add up to.
 _COMBINED = "jailbreak"
 #: Weak rules that must fire before they are added up.
@@ -23,29 +22,46 @@ class PromptInjectionDetector:
     """Looks through what a caller sends."""
 
     name: ClassVar[str] = "prompt-injection"
-    version: ClassVar[str] = "rules-1"
 
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules
 
+    @property
+    def version(self) -> str:
+        """Of the rules and of the views they search."""
+        return version(self._rules, _INSTRUCTION_FAMILIES)
+
     def detect(self, subject: Text) -> Detection:
         """One finding for each family, and one for weak families that occur together."""
-        return Detection.of(find(self._rules, subject, _INSTRUCTION_FAMILIES))
+        return find(self._rules, subject, _INSTRUCTION_FAMILIES)
 
 
-def find(rules: RuleSet, text: Text, families: Collection[Family]) -> list[Finding]:
+def version(rules: RuleSet, families: Collection[Family]) -> str:
+    """Changes whenever other findings are possible."""
+    return f"rules-{rules.version(families)}-views-{views.VERSION}"
+
+
+def find(rules: RuleSet, text: Text, families: Collection[Family]) -> Detection:
     """The best finding of each family over all views; the plainest view wins a tie."""
     best: dict[str, Finding] = {}
+    complete = True
     for view in text.views:
-        wanted = frozenset(families) - WEAK if view.name in _NOISY_VIEWS else families
-        for finding in _findings(view, list(rules.search(view.text, wanted)), text.text):
+        # Where ordinary text is noise, only what decides by itself counts.
+        wanted = frozenset(families) - WEAK if is_ciphered(view.name) else families
+        searched = rules.search(view.text, wanted)
+        complete = complete and searched.complete
+        for finding in _findings(view, searched.matches, text.text):
             known = best.get(finding.category)
             if known is None or finding.score > known.score:
                 best[finding.category] = finding
-    return sorted(best.values(), key=lambda finding: -finding.score)
+    found = Detection.of(sorted(best.values(), key=lambda finding: -finding.score))
+    if complete and text.decoded_whole:
+        return found
+    detail = "too many words of attacks" if not complete else "too much to decode"
+    return Detection(found.findings, found.score, ScanState.PARTIAL, detail)
 
 
-def _findings(view: View, matches: list[Match], text: str) -> Iterable[Finding]:
+def _findings(view: View, matches: Iterable[Match], text: str) -> Iterable[Finding]:
     for match in matches:
         yield _finding(view, match.family, match.score, [match], text)
     weak = [match for match in matches if match.family in WEAK]
@@ -59,5 +75,5 @@ def _findings(view: View, matches: list[Match], text: str) -> Iterable[Finding]:
 def _finding(view: View, category: str, score: float, matches: list[Match], text: str) -> Finding:
     start, end = min(match.start for match in matches), max(match.end for match in matches)
     span = view.source(start, end)
-    as_written = view.name == FOLDED and text[span.start : span.end].lower() == view.text[start:end]
+    as_written = view.name == views.FOLDED and text[span.start : span.end].lower() == view.text[start:end]
     return Finding(str(category), round(score, 4), span, "raw" if as_written else view.name)
