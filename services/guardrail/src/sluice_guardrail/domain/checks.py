@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
+from sluice_guardrail.domain.conversation import Conversation
 from sluice_guardrail.domain.detectors.citations import CitationDetector
 from sluice_guardrail.domain.detectors.documents import DocumentInjectionDetector
 from sluice_guardrail.domain.detectors.groundedness import GroundednessDetector
 from sluice_guardrail.domain.detectors.leakage import LeakageDetector
 from sluice_guardrail.domain.detectors.pii import PiiDetector
 from sluice_guardrail.domain.detectors.prompt_injection import PromptInjectionDetector
+from sluice_guardrail.domain.detectors.split_injection import SplitInjectionDetector
 from sluice_guardrail.domain.judging import Check, check
 from sluice_guardrail.domain.model import Answer, Channel, Reason
 from sluice_guardrail.domain.rules.rule_set import RuleSet
@@ -38,6 +40,8 @@ class Checks:
 
     texts: dict[Channel, tuple[Check[Text], ...]]
     """On each text of a channel. For `OUTPUT`, the answer's text and every window of it."""
+    conversations: dict[Channel, tuple[Check[Conversation], ...]]
+    """On the texts of one channel and role, read on end."""
     surface: tuple[Check[Answer], ...]
     """On an answer and on every window of it: what a part of it can show."""
     whole: tuple[Check[Answer], ...]
@@ -49,6 +53,7 @@ def checks(policy: Policy, parts: Parts) -> Checks:
     spec = policy.spec
     input_pii = check(PiiDetector(spec.input.pii), spec.input.pii, Reason.PII)
     documents = DocumentInjectionDetector(parts.rules)
+    split_documents = SplitInjectionDetector(parts.rules, documents=True)
     return Checks(
         texts={
             Channel.USER: (
@@ -60,6 +65,15 @@ def checks(policy: Policy, parts: Parts) -> Checks:
             Channel.DOCUMENT: (*check(documents, spec.documents, Reason.DOCUMENT_INJECTION),),
             Channel.TOOL: (*check(documents, spec.tools, Reason.DOCUMENT_INJECTION), *input_pii),
             Channel.OUTPUT: (*check(PiiDetector(spec.output.pii), spec.output.pii, Reason.PII),),
+        },
+        conversations={
+            Channel.USER: (
+                *check(
+                    SplitInjectionDetector(parts.rules), spec.input.prompt_injection, Reason.PROMPT_INJECTION
+                ),
+            ),
+            Channel.DOCUMENT: (*check(split_documents, spec.documents, Reason.DOCUMENT_INJECTION),),
+            Channel.TOOL: (*check(split_documents, spec.tools, Reason.DOCUMENT_INJECTION),),
         },
         surface=(
             *check(CitationDetector(), spec.output.citations, Reason.UNRESOLVED_CITATION),

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_guardrail.domain.checks import Parts, Policy, checks
+from sluice_guardrail.domain.conversation import conversations
 from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
 from sluice_guardrail.domain.model import Answer, Channel, Gate, Reason, Segment, Verdict
@@ -66,12 +67,14 @@ class Screener:
         return too_long(self._policy, Reason.OUTPUT_TOO_LONG, size, Gate.OUTPUT)
 
     def _texts(self, texts: Sequence[Text]) -> list[Outcome]:
-        return [
-            outcome
-            for channel in Channel
-            if (subjects := [(index, text) for index, text in enumerate(texts) if text.channel is channel])
-            for outcome in _run(self._checks.texts[channel], subjects)
-        ]
+        outcomes = []
+        for channel in Channel:
+            subjects = [(index, text) for index, text in enumerate(texts) if text.channel is channel]
+            if subjects:
+                outcomes += _run(self._checks.texts[channel], subjects)
+            if joined := [(each.parts[0][0], each) for each in conversations(subjects)]:
+                outcomes += _run(self._checks.conversations[channel], joined)
+        return outcomes
 
     def _surface(self, answer: Answer) -> list[Outcome]:
         return [

@@ -8,7 +8,7 @@ from sluice_guardrail.domain.rules.rule import WEAK, Family
 from sluice_guardrail.domain.rules.rule_set import RuleSet
 from sluice_guardrail.domain.texts import Text
 
-_DOCUMENT_FAMILIES = (frozenset(Family) - WEAK) | {Family.EXFILTRATION}
+DOCUMENT_FAMILIES = (frozenset(Family) - WEAK) | {Family.EXFILTRATION}
 
 
 class DocumentInjectionDetector:
@@ -25,8 +25,8 @@ class DocumentInjectionDetector:
     @property
     def version(self) -> str:
         """Of the rules and of the views they search."""
-        return version(self._rules, _DOCUMENT_FAMILIES)
+        return version(self._rules, DOCUMENT_FAMILIES)
 
     def detect(self, subject: Text) -> Detection:
         """One finding for each family."""
-        return find(self._rules, subject, _DOCUMENT_FAMILIES)
+        return find(self._rules, subject, DOCUMENT_FAMILIES)

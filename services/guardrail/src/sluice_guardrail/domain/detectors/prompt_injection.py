@@ -11,7 +11,7 @@ from sluice_guardrail.domain.rules.rule import DOCUMENT_ONLY, WEAK, Family
 from sluice_guardrail.domain.rules.rule_set import Match, RuleSet
 from sluice_guardrail.domain.texts import Text
 
-_INSTRUCTION_FAMILIES = frozenset(Family) - DOCUMENT_ONLY
+INSTRUCTION_FAMILIES = frozenset(Family) - DOCUMENT_ONLY
 #: Category of the finding that several weak ones add up to.
 _COMBINED = "jailbreak"
 #: Weak rules that must fire before they are added up.
@@ -29,11 +29,11 @@ class PromptInjectionDetector:
     @property
     def version(self) -> str:
         """Of the rules and of the views they search."""
-        return version(self._rules, _INSTRUCTION_FAMILIES)
+        return version(self._rules, INSTRUCTION_FAMILIES)
 
     def detect(self, subject: Text) -> Detection:
         """One finding for each family, and one for weak families that occur together."""
-        return find(self._rules, subject, _INSTRUCTION_FAMILIES)
+        return find(self._rules, subject, INSTRUCTION_FAMILIES)
 
 
 def version(rules: RuleSet, families: Collection[Family]) -> str:
