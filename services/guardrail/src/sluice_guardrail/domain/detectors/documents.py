@@ -3,12 +3,13 @@
 from typing import ClassVar
 
 from sluice_guardrail.domain.detectors.prompt_injection import find, version
-from sluice_guardrail.domain.model import Detection
-from sluice_guardrail.domain.rules.rule import WEAK, Family
+from sluice_guardrail.domain.model import Channel, Detection
+from sluice_guardrail.domain.rules.rule import TOOL_ONLY, Family
 from sluice_guardrail.domain.rules.rule_set import RuleSet
 from sluice_guardrail.domain.texts import Text
 
-DOCUMENT_FAMILIES = (frozenset(Family) - WEAK) | {Family.EXFILTRATION}
+DOCUMENT_FAMILIES = frozenset(Family) - TOOL_ONLY - {Family.NEW_TASK, Family.ACCESS}
+TOOL_FAMILIES = DOCUMENT_FAMILIES | TOOL_ONLY
 
 
 class DocumentInjectionDetector:
@@ -25,8 +26,9 @@ class DocumentInjectionDetector:
     @property
     def version(self) -> str:
         """Of the rules and of the views they search."""
-        return version(self._rules, DOCUMENT_FAMILIES)
+        return version(self._rules, TOOL_FAMILIES)
 
     def detect(self, subject: Text) -> Detection:
-        """One finding for each family."""
-        return find(self._rules, subject, DOCUMENT_FAMILIES)
+        """One finding for each family, and one for weak families that occur together."""
+        families = TOOL_FAMILIES if subject.channel is Channel.TOOL else DOCUMENT_FAMILIES
+        return find(self._rules, subject, families)

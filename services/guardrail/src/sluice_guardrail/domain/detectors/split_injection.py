@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from sluice_guardrail.domain.conversation import Conversation
-from sluice_guardrail.domain.detectors.documents import DOCUMENT_FAMILIES
+from sluice_guardrail.domain.detectors.documents import TOOL_FAMILIES
 from sluice_guardrail.domain.detectors.prompt_injection import INSTRUCTION_FAMILIES, find, version
 from sluice_guardrail.domain.model import Detection
 from sluice_guardrail.domain.rules.rule import WEAK
@@ -22,7 +22,7 @@ class SplitInjectionDetector:
     def __init__(self, rules: RuleSet, *, documents: bool = False) -> None:
         """`documents`: the texts are passages or tools' results."""
         self._rules = rules
-        self._families = frozenset(DOCUMENT_FAMILIES if documents else INSTRUCTION_FAMILIES) - WEAK
+        self._families = frozenset(TOOL_FAMILIES if documents else INSTRUCTION_FAMILIES) - WEAK
 
     @property
     def version(self) -> str:

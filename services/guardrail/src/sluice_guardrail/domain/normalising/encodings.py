@@ -9,6 +9,7 @@ import binascii
 import html
 import re
 import zlib
+from collections.abc import Callable
 
 import re2  # type: ignore[import-untyped]
 
@@ -60,17 +61,24 @@ def _base32(stretch: str, budget: Budget) -> str | None:
 
 
 def _base85(stretch: str, budget: Budget) -> str | None:
-    """Ascii85 as Adobe writes it or bare, and the base85 of git and RFC 1924."""
-    bare = stretch.removeprefix("<~").removesuffix("~>")
-    if len(_BASE85_SIGNS.findall(bare[:_PROBE])) < _BASE85_SIGNS_AT_LEAST:
+    """As git and RFC 1924 have it."""
+    return _of_85(base64.b85decode, stretch, budget)
+
+
+def _ascii85(stretch: str, budget: Budget) -> str | None:
+    """As Adobe writes it, or bare."""
+    return _of_85(base64.a85decode, stretch.removeprefix("<~").removesuffix("~>"), budget)
+
+
+def _of_85(decode: Callable[[bytes], bytes], stretch: str, budget: Budget) -> str | None:
+    if len(_BASE85_SIGNS.findall(stretch[:_PROBE])) < _BASE85_SIGNS_AT_LEAST:
         return None
-    for decode in (base64.b85decode, base64.a85decode):
-        try:
-            probe = decode(bare[:_PROBE].encode())
-            if probe.startswith(_COMPRESSED) or (probe.isascii() and probe.decode().isprintable()):
-                return _text(decode(bare.encode()), budget)
-        except ValueError:
-            continue
+    try:
+        probe = decode(stretch[:_PROBE].encode())
+        if probe.startswith(_COMPRESSED) or (probe.isascii() and probe.decode().isprintable()):
+            return _text(decode(stretch.encode()), budget)
+    except ValueError:
+        pass
     return None
 
 
@@ -175,7 +183,9 @@ ENCODINGS = (
         _base64,
     ),
     Decoder("base64", "[A-Za-z0-9+/_-]{16}", re2.compile("[A-Za-z0-9+/_-]{16,}={0,2}"), _base64),
-    Decoder("base85", "[!-~]{20}", re2.compile("[!-~]{20,}"), _base85),
+    Decoder("ascii85", "<~[!-uz]{20}", re2.compile("<~[!-uz]{20,}~>"), _ascii85),
+    Decoder("base85", "[0-9!#-&(-+;-Z^-~-]{20}", re2.compile("[0-9!#-&(-+;-Z^-~-]{20,}"), _base85),
+    Decoder("ascii85", "[!-u]{20}", re2.compile("[!-u]{20,}"), _ascii85),
     Decoder(
         "quoted-printable",
         r"=[0-9A-F]{2}(?:=[0-9A-F]{2}|[a-z])|=\r?\n",

@@ -32,6 +32,9 @@ _SOUNDS = tuple(
 #: How much alike words of the same sound must be written: fewer sounds mean more words.
 _ALIKE = {3: 0.75, 4: 0.6}
 
+#: Share of a trigger word's letters that a misspelling of it has.
+_SHARED = 0.6
+
 
 def misspelt(text: str) -> Iterator[Replacement]:
     """Words that are no trigger word but read or sound like one."""
@@ -45,6 +48,9 @@ def misspelt(text: str) -> Iterator[Replacement]:
 @lru_cache(maxsize=1 << 14)
 def _meant(word: str) -> str | None:
     """The trigger word that a word is meant to be."""
+    letters = set(word)
+    if not any(len(letters & plain) >= _SHARED * len(plain) for plain in _letters().get(word[0], ())):
+        return None  # nearly all words end here
     if word in TRIGGER_WORDS or word in _OTHER_WORDS or word.startswith(_beginnings()):
         return None
     scrambled, dropped, heard = _misspellings()
@@ -58,6 +64,15 @@ def _meant(word: str) -> str | None:
     likeness = {plain: difflib.SequenceMatcher(None, word, plain).ratio() for plain in heard.get(sounds, ())}
     closest = max(likeness, key=lambda plain: likeness[plain], default=None)
     return closest if closest and likeness[closest] >= _ALIKE.get(min(len(sounds), 4), 1.0) else None
+
+
+@cache
+def _letters() -> dict[str, list[frozenset[str]]]:
+    """The letters of the trigger words, by their first one."""
+    found: dict[str, list[frozenset[str]]] = {}
+    for word in TRIGGER_WORDS:
+        found.setdefault(word[0], []).append(frozenset(word))
+    return found
 
 
 @cache

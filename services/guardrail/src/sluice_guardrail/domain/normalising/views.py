@@ -66,8 +66,12 @@ _PLAIN = (
     _Plain("misspelt", "[A-Za-z]{5}", _bounded(misspellings.misspelt)),
 )
 _HALF = re.compile("[\ud800-\udfff]")
-#: Makes what can be told of a text at one look.
 _HINTS = (*(each.hint for each in _DECODERS), *(each.hint for each in _PLAIN))
+_COUNT = re.compile(r"(?<!x)\{(\d+)")
+_FAR = 8
+_TOGETHER = [
+    index for index, hint in enumerate(_HINTS) if all(int(count) < _FAR for count in _COUNT.findall(hint))
+]
 
 
 def views(text: str, budget: Budget | None = None) -> Iterator[View]:
@@ -123,17 +127,22 @@ def _plain(reading: Reading, hints: frozenset[int], budget: Budget) -> tuple[lis
 
 
 def _hints(text: str) -> frozenset[int]:
-    """Which decoders, and then which of `_PLAIN`, may find something: one search for all of their hints."""
-    return frozenset(_hint_search().Match(text) or ())
+    """Which decoders, and then which of `_PLAIN`, may find something."""
+    together, alone = _hint_searches()
+    found = [_TOGETHER[index] for index in together.Match(text) or ()]
+    return frozenset((*found, *(index for index, search in alone if search.search(text))))
 
 
 @cache
-def _hint_search() -> Any:
-    hints = re2.Set.SearchSet(re2.Options())
-    for hint in _HINTS:
-        hints.Add(hint)
-    hints.Compile()
-    return hints
+def _hint_searches() -> tuple[Any, list[tuple[int, Any]]]:
+    """One search for most hints, and one each for those that count far: together their states multiply."""
+    together = re2.Set.SearchSet(re2.Options())
+    for index in _TOGETHER:
+        together.Add(_HINTS[index])
+    together.Compile()
+    return together, [
+        (index, re2.compile(hint)) for index, hint in enumerate(_HINTS) if index not in _TOGETHER
+    ]
 
 
 def _writable(text: str) -> str:
