@@ -43,10 +43,17 @@ class Screener:
         return decided(self._policy, self._texts(texts), Gate.OUTPUT, started)
 
     def screen_text(self, text: Text, context: Sequence[str], question: str) -> Verdict:
-        """Screens one text outside of any run; an output with the passages it was made from."""
+        """Screens one text outside of any run: an output with the passages it was made from, another with the texts
+        that came before it, which are read on end with it. It is segment 0, and the first of those segment 1."""
         if text.channel is Channel.OUTPUT:
             return self.screen_output(Answer(question, text.text, tuple(context)))
-        return self.screen_input([Segment(text.channel, text.role, text.text)])
+        size = len(text.text) + sum(map(len, context))
+        if size > self.spec.max_input_characters:
+            return too_long(self._policy, Reason.INPUT_TOO_LONG, size, Gate.INPUT)
+        started = time.perf_counter()
+        before = [(index, Text(each, text.channel, text.role)) for index, each in enumerate(context, start=1)]
+        outcomes = [*_run(self._checks.texts[text.channel], [(0, text)]), *self._joined([*before, (0, text)])]
+        return decided(self._policy, outcomes, Gate.INPUT, started)
 
     def screen_output(self, answer: Answer, passages: Verdict | None = None) -> Verdict:
         """Screens a whole answer, and what it is made from unless that verdict is given."""
@@ -71,10 +78,13 @@ class Screener:
         for channel in Channel:
             subjects = [(index, text) for index, text in enumerate(texts) if text.channel is channel]
             if subjects:
-                outcomes += _run(self._checks.texts[channel], subjects)
-            if joined := [(each.parts[0][0], each) for each in conversations(subjects)]:
-                outcomes += _run(self._checks.conversations[channel], joined)
+                outcomes += [*_run(self._checks.texts[channel], subjects), *self._joined(subjects)]
         return outcomes
+
+    def _joined(self, texts: Sequence[tuple[int, Text]]) -> list[Outcome]:
+        """Of what texts of one channel say only on end."""
+        subjects = [(each.parts[0][0], each) for each in conversations(texts)]
+        return _run(self._checks.conversations[texts[0][1].channel], subjects) if subjects else []
 
     def _surface(self, answer: Answer) -> list[Outcome]:
         return [
