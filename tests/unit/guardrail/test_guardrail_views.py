@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sluice_guardrail.domain.model import Span
 from sluice_guardrail.domain.normalising.decoder import MAX_OUTPUT, Budget
-from sluice_guardrail.domain.normalising.folding import MAX_GROWTH, fold, sources
+from sluice_guardrail.domain.normalising.folding import MAX_GROWTH, Places, fold, sources
 from sluice_guardrail.domain.normalising.view import Reading, Replacement
 from sluice_guardrail.domain.normalising.views import FOLDED, views
 from sluice_guardrail.domain.texts import Text
@@ -93,6 +93,17 @@ def test_a_fold_is_bounded_and_each_of_its_letters_has_a_place(text: str):
 
 
 @settings(deadline=None)  # tables are made at the first call
+@given(
+    st.lists(st.sampled_from(["a", "\u200b" * 700, "  \n" * 400, "ﬃ" * 900, "ßx" * 600, "\ud800", "İ"])).map(
+        "".join
+    )
+)
+def test_places_worked_out_in_part_are_those_worked_out_in_whole(text: str):
+    places = Places(text)
+    assert [places.source(place) for place in range(len(fold(text)) + 1)] == list(sources(text))
+
+
+@settings(deadline=None)  # tables are made at the first call
 @given(st.text(max_size=40), st.data())
 def test_what_is_copied_or_mirrored_leads_back_to_its_own_letter(text: str, data: st.DataObject):
     text = "".join(f"{letter}{index}," for index, letter in enumerate(text)) + "."
@@ -116,6 +127,7 @@ def test_what_is_copied_or_mirrored_leads_back_to_its_own_letter(text: str, data
 
 @settings(deadline=None)  # tables are made at the first call
 @given(st.one_of(any_text, awkward))
+@example("İƎɐɟɥʇʌ")
 def test_views_are_few_and_no_larger_than_the_text_allows(text: str):
     found = list(views(text))
     assert found[0].name == FOLDED

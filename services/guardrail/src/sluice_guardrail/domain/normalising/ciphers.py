@@ -49,7 +49,7 @@ def deciphered(reading: Reading, folded: str) -> Iterator[tuple[str, Reading]]:
         if count >= _ENOUGH:
             yield from _read(cipher, reading)
     if len(_FLIPPED_LETTERS.findall(folded)) >= _FLIPPED_AT_LEAST:
-        yield UPSIDE_DOWN, reading.mirrored(reading.text.casefold().translate(_FLIPPED)[::-1])
+        yield UPSIDE_DOWN, reading.mirrored(reading.text.translate(_FLIPPED)[::-1])
 
 
 def _read(cipher: str, reading: Reading) -> Iterator[tuple[str, Reading]]:

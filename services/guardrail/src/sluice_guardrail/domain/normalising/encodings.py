@@ -46,6 +46,8 @@ def _text(content: bytes, budget: Budget) -> str | None:
 
 
 def _base64(stretch: str, budget: Budget) -> str | None:
+    if stretch.islower():
+        return None  # a long word
     letters = "".join(stretch.split()).rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
     if len(letters) % 4 == 1:
         return None

@@ -9,6 +9,7 @@ import itertools
 import re
 import unicodedata
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
 
@@ -40,6 +41,9 @@ _INVISIBLE_LETTERS = frozenset(
 _ASCII_CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f]")
 _ASCII_GAPS = re.compile("[\t\x0b-\r\x1c-\x1f]")
 _SURROGATES = range(0xD800, 0xE000)
+#: Where a text may be cut, and how far apart at least.
+_CUT = re.compile("[0-9A-Za-z]")
+_STRETCH = 1_000
 _SPACES = re.compile(" {2,}")
 _LINE_ENDS = re.compile(" ?\n[ \n]*")
 _NEWLINES = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
@@ -75,6 +79,32 @@ def sources(text: str) -> "array[int]":
             indices.append(index)
     indices.append(len(text))
     return indices
+
+
+class Places:
+    """Leads places in the fold of a text back to the text, as `sources` does; works out only what is asked for.
+
+    Runs of white space apart, the fold of a text is that of its parts: it is cut before letters.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._cuts, self._starts = [0], [0]
+        while cut := _CUT.search(text, self._cuts[-1] + _STRETCH):
+            folded = fold(text[self._cuts[-1] : cut.start()])
+            self._starts.append(self._starts[-1] + len(folded))
+            self._cuts.append(cut.start())
+        self._known: dict[int, array[int]] = {}
+
+    def source(self, place: int) -> int:
+        """The index in the text that the code point at a place of its fold came from."""
+        stretch = bisect_right(self._starts, place) - 1
+        cut = self._cuts[stretch]
+        indices = self._known.get(stretch)
+        if indices is None:
+            end = self._cuts[stretch + 1] if stretch + 1 < len(self._cuts) else len(self._text)
+            indices = self._known[stretch] = sources(self._text[cut:end])
+        return cut + indices[min(place - self._starts[stretch], len(indices) - 1)]
 
 
 @cache

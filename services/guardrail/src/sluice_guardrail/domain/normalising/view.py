@@ -147,10 +147,9 @@ class View:
 
     def source(self, start: int, end: int) -> Span:
         """Where `[start, end)` of `text` stands in the original."""
-        indices = self._indices
-        last = indices[end - 1] + 1 if end > start else indices[start]
-        return self.reading.source(indices[start], last)
+        first = self._places.source(start)
+        return self.reading.source(first, self._places.source(end - 1) + 1 if end > start else first)
 
     @cached_property
-    def _indices(self) -> "array[int]":
-        return folding.sources(self.reading.text)
+    def _places(self) -> folding.Places:
+        return folding.Places(self.reading.text)
