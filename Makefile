@@ -79,6 +79,12 @@ fmt: setup ## Format the code and fix what can be fixed
 	$(RUN) ruff check --fix
 	$(RUN) buf format --write protos
 
+POLICIES := all
+
+.PHONY: policies
+policies: setup ## Build the policies in WebAssembly and compare their digests; needs Go and Rust, see policies/BUILD.md
+	$(MAKE) -C policies $(POLICIES) ZIG="$(CURDIR)/$(UV) run --no-project --with ziglang==0.16.0 python -m ziglang"
+
 .PHONY: protos
 protos: setup ## Generate the stubs from protos/
 	find $(STUBS)/sluice -name '*_pb2*' -delete
@@ -102,9 +108,21 @@ bench-folder: setup ## Ingest Debian's own documentation, killed twice on the wa
 	bench/debian_docs.sh .cache/debian-docs
 	$(RUN) python bench/folder.py .cache/debian-docs
 
+.PHONY: bench-guardrail
+bench-guardrail: setup ## What the guardrail costs on one core, over gRPC: ARGS="--only lengths", --calls 2000 for less
+	$(RUN) python bench/guardrail.py $(ARGS)
+
 .PHONY: eval-retrieval
 eval-retrieval: setup ## How well each stage of retrieval ranks: DATA=folder of labelled collections, ARGS=--tune to choose parameters
 	$(RUN) python bench/eval_retrieval.py --data "$(DATA)" $(ARGS)
+
+.PHONY: train-guardrail
+train-guardrail: setup ## Train the classifier of attacks that is shipped, and write its card: DATA=folder of labelled texts
+	$(RUN) python tools/train_guardrail.py --data "$(DATA)" $(ARGS)
+
+.PHONY: eval-guardrail
+eval-guardrail: setup ## What the guardrail finds and how often it is wrong: DATA as above, SLUICE_GUARD_MODELS=other classifiers' folders
+	PYTHONPATH=tools $(RUN) python bench/eval_guardrail.py --data "$(DATA)" $(ARGS)
 
 .PHONY: bench-retrieval
 bench-retrieval: setup ## What quantization, graph and ACORN cost and bring: DATA as above, ARGS="--vectors 10000" for less

@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 from support.running import Running, running  # noqa: E402 - its folder is no package
 
-STEPS = ("guard_input", "retrieve", "rerank", "generate", "guard_output")
+STEPS = ("guard_input", "retrieve", "rerank", "guard_passages", "generate", "guard_output")
 Json = dict[str, object]
 
 

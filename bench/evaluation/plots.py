@@ -69,6 +69,26 @@ def scan_and_graph(rows: Sequence[Row], path: Path) -> None:
     _save(figure, path)
 
 
+def time_by_length(
+    measured: Mapping[str, Sequence[float]], shares: Sequence[int], budgets: Mapping[str, float], path: Path
+) -> None:
+    """Milliseconds at some percentiles by the length of a text, and what they may be."""
+    figure, axis = plt.subplots(figsize=(6, 3.6))
+    names = list(measured)
+    for row, share in enumerate(shares):
+        axis.plot(range(len(names)), [measured[name][row] for name in names], "o-", label=f"p{share}")
+    for name, budget in budgets.items():
+        at = names.index(name)
+        axis.plot([at - 0.3, at + 0.3], [budget, budget], color="black", linewidth=1.5)
+        axis.annotate(f"≤ {budget:g}", (at, budget), fontsize=7, xytext=(0, 3), textcoords="offset points")
+    axis.set_xticks(range(len(names)), names)
+    axis.set_xlabel("tokens")
+    axis.set_ylabel("ms, one core")
+    axis.set_yscale("log")
+    axis.legend(fontsize=8)
+    _save(figure, path)
+
+
 def _save(figure: Figure, path: Path) -> None:
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -235,7 +235,7 @@ async def test_counts_and_facets_see_what_the_filter_lets_pass(engine: Engine) -
 
 async def test_a_field_is_set_on_the_points_that_the_filter_lets_pass(engine: Engine) -> None:
     await engine.backend.upsert("acme", [point(1, document="d"), point(2, document="e")])
-    await engine.backend.set_payload("acme", {Payload.EXPIRES: 5.0}, filters.of_document("acme", "d"))
+    await engine.backend.set_payload("acme", {Payload.EXPIRES: 5.0}, filters.of_documents("acme", ["d"]))
     found = await engine.backend.retrieve("acme", [identity(1), identity(2)])
 
     assert {numbers([each])[0]: each.payload.get("expires") for each in found} == {1: 5.0, 2: None}
@@ -243,7 +243,7 @@ async def test_a_field_is_set_on_the_points_that_the_filter_lets_pass(engine: En
 
 async def test_points_are_deleted_by_filter_and_never_by_none(engine: Engine) -> None:
     await engine.backend.upsert("acme", [point(1, document="d"), point(2, document="e")])
-    await engine.backend.delete("acme", filters.of_document("acme", "d"))
+    await engine.backend.delete("acme", filters.of_documents("acme", ["d"]))
     with pytest.raises(ValueError, match="empty filter"):
         await engine.backend.delete("acme", models.Filter())
 
@@ -343,7 +343,7 @@ async def test_fifty_tenants_at_once_see_their_own_points_only(engine: Engine, u
         )
         found = await ask(engine, rows[(number + 1) % 50].tolist(), Vector.DENSE, tenant, filter=of(tenant))
         assert sorted(found) == [number * 10 + each for each in range(4)]
-        await engine.backend.delete(tenant, filters.of_document(tenant, "d0"))
+        await engine.backend.delete(tenant, filters.of_documents(tenant, ["d0"]))
         assert await engine.backend.count(tenant, of(tenant), exact=True) == 3
 
     await asyncio.gather(*(live(number) for number in range(50)))

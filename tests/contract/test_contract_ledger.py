@@ -126,7 +126,7 @@ async def test_a_sweep_removes_what_is_out_of_date(engine: Engine) -> None:
         [part("w1", "over", expires=100.0), part("w2", "kept", expires=200.0), part("w3", "for ever")]
     )
     await engine.store.write([part("w4", "longer", expires=100.0)])
-    await engine.store.touch("acme", "longer", 300.0)
+    await engine.store.touch("acme", {"longer": 300.0})
 
     assert await engine.store.sweep(150.0) == 1
     assert sorted(await visible(engine)) == ["for ever", "kept", "longer"]
@@ -136,10 +136,20 @@ async def test_a_sweep_removes_what_is_out_of_date(engine: Engine) -> None:
 
 async def test_a_document_can_be_kept_for_ever_after_all(engine: Engine) -> None:
     await engine.store.write([part("w1", expires=100.0)])
-    await engine.store.touch("acme", "d", None)
+    await engine.store.touch("acme", {"d": None})
 
     assert await engine.store.sweep(1e9) == 0
     assert (await engine.ledger.stored("acme", ["d"]))["d"].expires is None
+
+
+async def test_several_documents_get_times_of_their_own_at_once(engine: Engine) -> None:
+    await engine.store.write([part("w1", "a", expires=1.0), part("w2", "b"), part("w3", "c", expires=3.0)])
+    await engine.store.touch("acme", {"a": 500.0, "b": 500.0, "c": None, "not there": 7.0})
+
+    stored = await engine.ledger.stored("acme", ["a", "b", "c", "not there"])
+    assert {name: known.expires for name, known in stored.items()} == {"a": 500.0, "b": 500.0, "c": None}
+    assert await engine.store.sweep(600.0) == 2
+    assert list(await visible(engine)) == ["c"]
 
 
 async def test_what_is_read_back_can_be_written_elsewhere(engine: Engine) -> None:

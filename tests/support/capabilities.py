@@ -41,6 +41,11 @@ CAPABILITIES = (
         f"make test-opensearch, or set {opensearch.URL_VARIABLE} to a node's",
     ),
     Capability(
+        "ticket-scope",
+        (Path(__file__).parents[2] / "policies" / "modules" / "ticket-scope.wasm").is_file,
+        "make policies POLICIES=ticket-scope, which needs Go",
+    ),
+    Capability(
         "qdrant",
         lambda: bool(os.environ.get("QDRANT_URL")),
         "set QDRANT_URL (and QDRANT_GRPC_PORT) to a Qdrant server that may be written to",

@@ -3,7 +3,7 @@ text is the test's."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,8 @@ class ModelServer:
     """What it answers, and what it was asked."""
 
     pieces: tuple[str, ...] = ("It is 40 ", "hours [1].")
+    writes: Callable[[dict[str, Any]], tuple[str, ...]] | None = None
+    """What it answers, by what it was asked; in place of `pieces`."""
     finish_reason: str = "stop"
     status: int = 200
     """Other than 200: the error that vLLM answers with."""
@@ -68,7 +70,9 @@ async def serving(server: ModelServer) -> AsyncIterator[ModelServer]:
         if status != 200:
             headers = {"retry-after": "3"} if status == 429 else {}
             return web.json_response({"error": _ERRORS[status]}, status=status, headers=headers)
-        pieces = (server.rewritten,) if rewriting and server.rewritten else server.pieces
+        pieces = server.pieces if server.writes is None else server.writes(body)
+        if rewriting and server.rewritten:
+            pieces = (server.rewritten,)
         return await _stream(server, request, body["model"], pieces)
 
     app = web.Application()

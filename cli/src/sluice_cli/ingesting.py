@@ -45,6 +45,10 @@ class Ingested:
     """Documents whose files are gone, where that was asked for."""
     failed: list[dict[str, str]] = field(default_factory=list)
     """Of each that failed its `id` and the `reason`."""
+    flags: list[Json] = field(default_factory=list)
+    """What policies flag in documents that were stored; each with the document's `id`."""
+    unscreened: list[dict[str, str]] = field(default_factory=list)
+    """Of each that was stored and could not be screened its `id` and the `reason`."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Files of kinds that cannot be ingested, by suffix."""
     seconds: float = 0.0
@@ -137,6 +141,9 @@ class Ingestion:
                 return
             document = waiting.pop(name, None)
             with self._lock:
+                self.outcome.flags += ({"id": name, **flag} for flag in event.get("flags", ()))
+                if reason := event.get("unscreened"):
+                    self.outcome.unscreened.append({"id": name, "reason": reason})
                 match event["outcome"]:
                     case "refused":
                         self.outcome.failed.append({"id": name, "reason": event["reason"]})

@@ -14,7 +14,9 @@ from sluice_cli.commands import (
     config,
     doctor,
     documents,
+    guard,
     ingest,
+    policy,
     quickstart,
     rebuild,
     runs,
@@ -40,9 +42,11 @@ app.command()(ingest.ingest)
 app.command()(rebuild.rebuild)
 app.command()(ask.ask)
 app.command()(search.search)
+app.command()(guard.guard)
 app.add_typer(documents.app, name="documents")
 app.add_typer(runs.app, name="runs")
 app.add_typer(audit.app, name="audit")
+app.add_typer(policy.app, name="policy")
 app.add_typer(config.app, name="config")
 app.command("compile")(compiling.compile_command)
 

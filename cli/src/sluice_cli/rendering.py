@@ -76,7 +76,10 @@ def verdict_lines(verdict: Json) -> list[str]:
 
 def flag_lines(flags: list[Json]) -> list[str]:
     """What the gates found and let go on: one line for each finding."""
-    return [_finding_line(flag["step"], "flag", flag, flag["segment"], *flag["span"]) for flag in flags]
+    return [
+        _finding_line(flag["step"], flag.get("decision", "flag"), flag, flag["segment"], *flag["span"])
+        for flag in flags
+    ]
 
 
 def finding_lines(run: Json) -> list[str]:
@@ -85,6 +88,35 @@ def finding_lines(run: Json) -> list[str]:
         _finding_line(step["name"], finding["decision"], finding, *finding["span"])
         for step in run["steps"]
         for finding in step["detail"].get("findings", ())
+    ]
+
+
+def gates_table(run: Json) -> Table | None:
+    """What each detector of each gate has seen and decided; None where the run holds nothing of it."""
+    table = Table("gate", "detector", "version", "decision", "score / from", "state", "ms")
+    table.columns[1].overflow = table.columns[2].overflow = "fold"
+    for column in (4, 6):
+        table.columns[column].justify = "right"
+    for step in run["steps"]:
+        for report in step["detail"].get("detectors", ()):
+            table.add_row(
+                step["name"],
+                escape(report["detector"]),
+                escape(report["version"]),
+                report["decision"],
+                f"{report['score']:.2f} / {report['threshold']:.2f}",
+                ": ".join(filter(None, (report["state"], escape(report.get("detail", ""))))),
+                f"{report['ms']:.2f}",
+            )
+    return table if table.row_count else None
+
+
+def shadow_lines(run: Json) -> list[str]:
+    """What gates would have done whose policies only record."""
+    return [
+        f"{step['name']}  shadow: would {escape(step['detail'].get('would', 'allow'))}"
+        for step in run["steps"]
+        if step["detail"].get("mode") == "shadow"
     ]
 
 

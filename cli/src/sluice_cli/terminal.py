@@ -60,6 +60,11 @@ def print_item(content: Any, output: OutputFormat) -> None:
     sys.stdout.flush()
 
 
+def json_line(content: Any) -> str:
+    """A document as a line of JSON that any file or terminal can hold: halves of surrogate pairs are escaped, too."""
+    return _as_json(content, indent=None).encode(errors="backslashreplace").decode()
+
+
 def _as_json(content: Any, indent: int | None) -> str:
     text = json.dumps(content, indent=indent, ensure_ascii=False)
     # DEL and C1, which JSON allows as they are.

@@ -8,7 +8,7 @@ from support.running import Running
 
 pytestmark = pytest.mark.processes
 
-STEPS = ["guard_input", "retrieve", "rerank", "generate", "guard_output"]
+STEPS = ["guard_input", "retrieve", "rerank", "guard_passages", "generate", "guard_output"]
 
 
 def _ask(up: Running, text: str, **options):

@@ -114,7 +114,7 @@ def test_one_trace_spans_all_services(tmp_path: Path):
     names = ("gateway", "guardrail", "retriever", "reranker", "inference")
     assert set(services) == {f"sluice-{name}" for name in names}
     steps = {span["attributes"]["sluice.step.name"] for span in trace if span["name"] == "sluice.step"}
-    assert steps == {"guard_input", "retrieve", "rerank", "generate", "guard_output"}
+    assert steps == {"guard_input", "retrieve", "rerank", "guard_passages", "generate", "guard_output"}
     known = {span["context"]["span_id"] for span in trace}
     roots = [span for span in trace if span["parent_id"] not in known]
     assert [span["name"] for span in roots] == ["POST /v1/chat/completions"]

@@ -52,6 +52,7 @@ def test_a_runs_events_are_its_own_and_end_with_it(up: Running):
         "guard_input",
         "retrieve",
         "rerank",
+        "guard_passages",
         "generate",
         "guard_output",
     }

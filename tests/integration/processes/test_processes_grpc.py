@@ -28,7 +28,7 @@ def test_grpc_answers_like_http(up: Running):
         assert "".join(event.delta for event in events) == answer.text == events[-1].answer.text
         run = stub.GetRun(gateway_pb2.GetRunRequest(run_id=answer.run_id)).run
         assert run.state == gateway_pb2.RUN_STATE_ANSWERED
-        assert len(run.steps) == 5
+        assert len(run.steps) == 6
         assert not answer.unanswerable
         request.messages[0].content = "Who composed the opera Tosca?"
         assert stub.Answer(request).unanswerable

@@ -12,7 +12,7 @@ from support.running import PROJECT, SLUICE, sluice, until
 
 pytestmark = pytest.mark.processes
 
-STEPS = ("guard_input", "retrieve", "rerank", "generate", "guard_output")
+STEPS = ("guard_input", "retrieve", "rerank", "guard_passages", "generate", "guard_output")
 
 
 def test_quickstart_answers_from_the_docs_though_its_port_is_taken(tmp_path: Path):

@@ -44,7 +44,7 @@ class Client:
         return common_pb2.Principal(tenant=self.tenant, acl=self.acl)
 
     async def ingest(
-        self, documents: Iterable[retriever_pb2.Document | dict[str, object]]
+        self, documents: Iterable[retriever_pb2.Document | dict[str, object]], **more: object
     ) -> list[retriever_pb2.IngestResponse]:
         async def requests() -> AsyncIterator[retriever_pb2.IngestRequest]:
             for document in documents:
@@ -52,6 +52,7 @@ class Client:
                     principal=self.principal,
                     knowledge_base=self.knowledge_base,
                     document=retriever_pb2.Document(**document) if isinstance(document, dict) else document,
+                    **more,
                 )
 
         return [response async for response in self.stub.Ingest(requests())]

@@ -197,7 +197,7 @@ async def test_what_has_expired_is_not_found_though_it_is_still_there(
             pass
         found = []
         for expires in (time.time() - 1, time.time() + 1000, None):
-            await store.touch("acme", "a", expires)
+            await store.touch("acme", {"a": expires})
             found.append(
                 [passage.document_id for passage in (await retriever.questions.search(look)).passages]
             )

@@ -94,7 +94,7 @@ async def test_a_folder_with_the_built_in_model_gives_its_vectors(
     for row, same in zip(await model.chunks(CHUNKS), encoder.chunks(CHUNKS), strict=True):
         assert row.dense @ same.dense > 0.99
         np.testing.assert_array_equal(row.sentences, same.sentences)
-    assert (model.dense_dimension, model.leaves_the_machine) == (384, False)
+    assert model.dense_dimension == 384
 
 
 async def test_pooling_and_prefixes_change_vectors_and_digest(folder: Path, encoders: Encoders):
@@ -143,7 +143,6 @@ async def test_openai_is_asked_as_its_reference_says(server: EmbeddingServer, en
     assert vectors.dense.shape == (64,)
     assert vectors.sentence.shape == (384,)
     assert vectors.dense @ chunks[0].dense > 0.8 > 0.5 > vectors.dense @ chunks[1].dense
-    assert model.leaves_the_machine
 
 
 async def test_tei_is_asked_as_its_reference_says(server: EmbeddingServer, encoders: Encoders):

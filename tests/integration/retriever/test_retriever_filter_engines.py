@@ -370,7 +370,7 @@ def test_writes_documents_and_what_has_expired_are_found_by_name(plain: Engines)
     )
 
     assert plain.passed(filters.of_tenant("ours")) == ({0, 1, 2},) * 2
-    assert plain.passed(filters.of_document("ours", "a")) == ({0, 1},) * 2
+    assert plain.passed(filters.of_documents("ours", ["a"])) == ({0, 1},) * 2
     assert plain.passed(models.Filter(must=[filters.in_writes(["2", "4"])])) == ({1, 3},) * 2
     assert plain.passed(models.Filter(must=[filters.in_writes([])])) == (set(),) * 2
     assert plain.passed(models.Filter(must=[filters.expired(NOW)])) == ({1},) * 2

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from sluice.retriever.v1 import retriever_pb2
+from sluice_retriever.store.reading import SLICE_CHUNKS
 from sluice_servicekit.errors import InvalidArgument, NotFound
 
 if TYPE_CHECKING:
@@ -108,6 +109,24 @@ async def test_a_document_of_several_slices_is_stored_whole(client: "Client") ->
     text = " ".join(passage.text for passage in passages if passage.document_id == "b")
     assert all(sentence in text for sentence in SENTENCES)
     assert await short.usage() == (3, replies[1].chunks + 2)
+
+
+async def test_written_chunks_come_as_the_passages_that_will_be_found(client: "Client") -> None:
+    short = replace(client, knowledge_base="short")
+    large = {"id": "large", "title": "Numbers", "text": " ".join(SENTENCES)}
+    documents = [large, {"id": "small", "text": "One sentence."}]
+    replies = await short.ingest(documents, return_chunks=True)
+    again = await short.ingest(documents, return_chunks=True)
+    quiet = await client.ingest(documents)
+
+    written = [(chunk.chunk_id, chunk.title, chunk.text) for reply in replies for chunk in reply.written]
+    passages = (await short.search("sentence number speaks", top_k=1000)).passages
+    found = {(passage.chunk_id, passage.title, passage.text) for passage in passages}
+    assert max(len(reply.written) for reply in replies) <= SLICE_CHUNKS < len(written)
+    assert found
+    assert found <= set(written)
+    assert sum(reply.chunks for reply in replies if reply.outcome == STORED) == len(written)
+    assert [len(reply.written) for reply in (*again, *quiet)] == [0] * 4
 
 
 async def test_two_streams_of_one_document_leave_one_of_its_versions(client: "Client") -> None:

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from sluice_api.merge_patch import merged
 from sluice_api.objects.guardrail_policy import Action, GuardrailPolicySpec, Mode
+from sluice_api.snapshot import Snapshot
 
 PATCH = {
     "input": {"promptInjection": {"threshold": 0.9}},
@@ -46,6 +47,20 @@ def test_what_travels_in_a_snapshot_means_the_same(exclude_defaults: bool):
         ({"tenants": [{"names": ["a"], "patch": {"tenants": []}}]}, "cannot change `tenants`"),
         ({"tenants": [{"names": ["a"], "patch": {}}, {"names": ["a"], "patch": {}}]}, "'a' is named twice"),
         ({"wasm": [{"name": "x", "module": "sha256:0"}]}, "String should match pattern"),
+        ({"output": {"pii": {"reversible": True}}}, "only what the input gate redacts"),
+        ({"input": {"pii": {"reversible": True}}}, "takes `action: redact`"),
+        (
+            {"streaming": "detect", "output": {"pii": {"action": "redact"}}},
+            r"output\.pii\.action: with `streaming",
+        ),
+        (
+            {"streaming": "detect", "output": {"profanity": {"action": "redact"}}},
+            r"output\.profanity\.action: with `streaming",
+        ),
+        (
+            {"streaming": "detect", "input": {"pii": {"action": "redact", "reversible": True}}},
+            r"input\.pii\.reversible: with `streaming",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(spec: dict[str, object], problem: str):
@@ -68,3 +83,44 @@ def test_what_cannot_be_is_refused(spec: dict[str, object], problem: str):
 )
 def test_merge_patches_as_in_appendix_a_of_rfc_7396(target: object, patch: object, result: object):
     assert merged(target, patch) == result
+
+
+def _snapshot(**policies: object) -> Snapshot:
+    """A pipeline of each policy's name over `shared`, and over a knowledge base of that name too."""
+    return Snapshot.model_validate(
+        {
+            "guardrailPolicies": {name: {"version": "1", "spec": spec} for name, spec in policies.items()},
+            "pipelines": {
+                name: {
+                    "version": "1",
+                    "spec": {
+                        "knowledgeBaseRef": name,
+                        "moreKnowledgeBaseRefs": ["shared"],
+                        "guardrailPolicyRef": name,
+                        "steps": {"generate": {"modelServerRef": "m"}},
+                    },
+                }
+                for name in policies
+            },
+            "knowledgeBases": {name: {} for name in (*policies, "shared")},
+        }
+    )
+
+
+def test_documents_are_screened_by_the_policies_of_all_pipelines_that_find_them():
+    off = {"documents": {"action": "allow"}}
+    snapshot = _snapshot(flags={}, blocks={"documents": {"action": "block"}}, off=off)
+    assert snapshot.document_policies("shared", "acme") == ("blocks", "flags")
+    assert snapshot.document_policies("flags", "acme") == ("flags",)
+    assert snapshot.document_policies("off", "acme") == ()
+
+
+def test_tenants_patch_counts_where_a_run_is_planned():
+    patch = {"documents": {"action": "allow"}, "streaming": "window", "input": {"pii": {"action": "redact"}}}
+    snapshot = _snapshot(one={"tenants": [{"names": ["acme", "beta"], "patch": patch}]})
+    pipeline = snapshot.pipelines["one"].spec
+    for tenant, patched in (("acme", True), ("beta", True), ("gamma", False)):
+        assert (snapshot.policy_for(pipeline, tenant).streaming == "window") is patched
+        assert snapshot.retrieval_waits(pipeline, tenant) is patched
+        assert (snapshot.document_policies("one", tenant) == ()) is patched
+    assert snapshot.policy_for(pipeline, "acme") is snapshot.policy_for(pipeline, "beta")

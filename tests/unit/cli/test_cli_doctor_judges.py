@@ -282,6 +282,12 @@ def test_process_with_another_snapshot(facts: dict[str, object], detail: str, re
     _one(findings, "snapshot of retriever", detail, remedy, exit_code)
 
 
+def test_object_that_is_not_in_force_is_named():
+    problem = "GuardrailPolicy strict: wasm policy 'pii', module sha256:abc: no file has this digest"
+    findings = list(snapshots.judge_snapshots([replace(SNAPSHOT, problems=(problem,))]))
+    _one(_not_ok(findings), f"objects of {SNAPSHOT.name}", problem, "last good version", 1)
+
+
 @pytest.mark.parametrize(
     ("facts", "detail", "state"),
     [

@@ -39,6 +39,16 @@ def test_gateway_knows_the_services_and_holds_the_socket():
     assert _plan()["retriever"].pass_fds == ()
 
 
+def test_guardrail_finds_modules_beside_the_objects_unless_it_is_told_another_folder():
+    modules = Path("/objects/modules")
+    own = {spec.name: spec.environment for spec in plan(Layout(Path("/data")), WIRING, {}, None, "", modules)}
+    assert own["guardrail"]["SLUICE_MODULES_DIR"] == "/objects/modules"
+    assert all("SLUICE_MODULES_DIR" not in own[name] for name in NAMES if name != "guardrail")
+    told = {"SLUICE_MODULES_DIR": "/elsewhere"}
+    other = plan(Layout(Path("/data")), WIRING, told, None, "", modules)
+    assert other[0].environment["SLUICE_MODULES_DIR"] == "/elsewhere"
+
+
 def test_surroundings_are_passed_on_and_overruled():
     specs = _plan({"SLUICE_LOG_LEVEL": "DEBUG", "SLUICE_LISTEN": "0.0.0.0:1"}, traces="file:/t")
     assert specs["retriever"].environment["SLUICE_LOG_LEVEL"] == "DEBUG"

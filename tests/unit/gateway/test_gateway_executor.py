@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
-from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMode
+from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.objects.knowledge_base import (
     Embedding,
     Keyword,
@@ -19,17 +17,10 @@ from sluice_api.objects.knowledge_base import (
 )
 from sluice_api.objects.pipeline import (
     Audit,
-    GenerateStep,
-    GuardStep,
     OnFail,
-    PipelineSpec,
-    RerankStep,
-    RetrieveStep,
-    RewriteStep,
-    Steps,
 )
 from sluice_api.objects.retrieval import Fusion, Retrieval, TokenMatch
-from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_api.snapshot import Snapshot
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (
     Decision,
@@ -37,19 +28,14 @@ from sluice_gateway.domain.model import (
     Finish,
     Message,
     Principal,
-    Released,
-    Reranked,
-    Rewritten,
     RunRequest,
     Sampling,
-    Vectors,
     Verdict,
 )
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.recording import digest
-from sluice_gateway.domain.run import Event, RunState, StepState, fold
-from sluice_gateway.domain.search import Found, Search
+from sluice_gateway.domain.run import RunState, StepState
 from sluice_servicekit.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -58,199 +44,7 @@ from sluice_servicekit.errors import (
     ServiceError,
     Unavailable,
 )
-from support.passages import Leg, Passage
-
-
-def _verdict(decision: Decision = Decision.ALLOW) -> Verdict:
-    reason = "" if decision is Decision.ALLOW else "PROMPT_INJECTION"
-    return Verdict(decision, reason, "No." if reason else "", "default", "1")
-
-
-@dataclass
-class World:
-    """The services and what they do. `fail[name]` are errors to raise, one for each call; `wait[name]` seconds."""
-
-    fail: dict[str, list[ServiceError]] = field(default_factory=lambda: defaultdict(list))
-    wait: dict[str, float] = field(default_factory=dict)
-    input_verdict: Verdict = field(default_factory=_verdict)
-    output_verdict: Verdict = field(default_factory=_verdict)
-    pieces: tuple[str, ...] = ("It is ", "forty [1].")
-    fail_after_piece: ServiceError | None = None
-    finish: Finish = field(default_factory=lambda: Finish("stop", model="double"))
-    rewritten: str = "How long does the second kiln take?"
-    shown: Sequence[Message] = ()
-    """The turns that were to be rewritten."""
-    queries: list[object] = field(default_factory=list)
-    """What was embedded, searched and reranked with."""
-    embedded_for: list[str] = field(default_factory=list)
-    searches: list[Search] = field(default_factory=list)
-    left_out: tuple[str, ...] = ()
-    """Legs that the retriever does without."""
-    calls: list[str] = field(default_factory=list)
-    called: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
-
-    async def step(self, name: str) -> None:
-        self.calls.append(name)
-        self.called[name].set()
-        await asyncio.sleep(self.wait.get(name, 0))
-        if self.fail[name]:
-            raise self.fail[name].pop(0)
-
-    async def check_input(self, policy: str, principal: Principal, messages: Sequence[Message]) -> Verdict:
-        await self.step("guard_input")
-        return self.input_verdict
-
-    async def check_output(self, *_: object) -> Verdict:
-        await self.step("guard_output")
-        return self.output_verdict
-
-    async def check_output_stream(
-        self, policy: str, principal: Principal, question: str, deltas: AsyncIterator[str], passages: object
-    ) -> AsyncGenerator[Released, None]:
-        self.calls.append("guard_output")
-        size = 0
-        async for delta in deltas:
-            size += len(delta)
-            yield Released(size, _verdict(), final=False)
-        yield Released(size, self.output_verdict, final=True)
-
-    async def rewrite(self, principal: object, step: object, turns: Sequence[Message]) -> Rewritten:
-        self.shown = turns
-        await self.step("rewrite")
-        return Rewritten(self.rewritten, model="double")
-
-    async def embed(self, text: str, knowledge_base: str) -> Vectors:
-        self.queries.append(text)
-        self.embedded_for.append(knowledge_base)
-        return Vectors(object())
-
-    async def search(self, principal: Principal, search: Search) -> Found:
-        self.queries.append(search.query)
-        self.searches.append(search)
-        await self.step("retrieve")
-        legs = (Leg("dense"), Leg("sparse"))
-        return Found([Passage("a.md", "A", legs=legs), Passage("b.md", legs=legs[:1])], self.left_out)
-
-    async def rerank(self, *arguments: object) -> Reranked:
-        self.queries.append(arguments[1])
-        await self.step("rerank")
-        return Reranked([Passage("a.md", "A")], 2, "double")
-
-    async def generate(self, prompt: object) -> AsyncGenerator[str | Finish, None]:
-        await self.step("generate")
-        for index, piece in enumerate(self.pieces):
-            if index == 1 and self.fail_after_piece:
-                raise self.fail_after_piece
-            yield piece
-        yield self.finish
-
-
-class Memory:
-    """A journal in memory; `full` makes it refuse."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.full = False
-        self.commits = 0
-
-    def append(self, event: Event) -> None:
-        if self.full:
-            raise ResourceExhausted("full", reason="JOURNAL_FULL")
-        self.events.append(event)
-
-    async def commit(self) -> None:
-        self.commits += 1
-
-    async def run(self, run_id: str):
-        raise NotImplementedError
-
-    async def runs(self, tenant: str, limit: int, before: str | None):
-        raise NotImplementedError
-
-
-class Clock:
-    """Counts."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.drops = 0
-
-    def now(self) -> float:
-        self.time += 1.0
-        return self.time
-
-    def dropped(self) -> None:
-        self.drops += 1
-
-
-QUICK = {"timeout": 1.0, "backoff": 0.001, "max_backoff": 0.002}
-
-
-@dataclass
-class Bench:
-    """An executor over a world."""
-
-    world: World = field(default_factory=World)
-    journal: Memory = field(default_factory=Memory)
-    clock: Clock = field(default_factory=Clock)
-    streaming: StreamingMode = StreamingMode.WITHHOLD
-    audit: Audit = Audit.REQUIRED
-    max_in_flight: int = 8
-    timeout: float = 5.0
-    retries: int = 2
-    rewrite: OnFail | None = None
-    """What the run does where rewriting fails; None leaves the step out."""
-    retrieval: Retrieval = field(default=Retrieval())
-    """The pipeline's parameters of retrieval."""
-    more_knowledge_bases: tuple[str, ...] = ()
-    specs: Mapping[str, KnowledgeBaseSpec] = field(default_factory=dict)
-    """Of those knowledge bases that are not as by default."""
-
-    def executor(self) -> Executor:
-        policy = {**QUICK, "retries": self.retries}
-        rewrite = RewriteStep(model_server_ref="m", on_fail=self.rewrite) if self.rewrite else None
-        spec = PipelineSpec(
-            knowledge_base_ref="default",
-            more_knowledge_base_refs=self.more_knowledge_bases,
-            guardrail_policy_ref="default",
-            timeout=f"{self.timeout}s",
-            audit=self.audit,
-            steps=Steps.model_construct(
-                guard_input=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
-                rewrite=rewrite and RewriteStep.model_construct(**{**rewrite.__dict__, **policy}),
-                retrieve=RetrieveStep.model_construct(
-                    **{**RetrieveStep(parameters=self.retrieval).__dict__, **policy}
-                ),
-                rerank=RerankStep.model_construct(**{**RerankStep().__dict__, **policy}),
-                generate=GenerateStep.model_construct(
-                    **{**GenerateStep(model_server_ref="m").__dict__, **policy}
-                ),
-                guard_output=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
-            ),
-        )
-        snapshot = Snapshot(
-            pipelines={"default": CompiledPipeline(version="1", spec=spec)},
-            guardrail_policies={
-                "default": CompiledPolicy(version="1", spec=GuardrailPolicySpec(streaming=self.streaming))
-            },
-            knowledge_bases={
-                name: self.specs.get(name, KnowledgeBaseSpec())
-                for name in ("default", *self.more_knowledge_bases)
-            },
-        )
-        ids = (f"run-{number}" for number in range(1000))
-        services = Services(self.world, self.world, self.world, self.world)
-        return Executor(
-            services, self.journal, self.clock, lambda: snapshot, lambda: next(ids), self.max_in_flight
-        )
-
-    @property
-    def record(self):
-        return fold(self.journal.events)
-
-    @property
-    def states(self) -> dict[str, StepState]:
-        return {step.name: step.state for step in self.record.steps}
+from support.run_bench import Bench, verdict
 
 
 def _request(stream: bool = False, text: str = "How long?", model: str = "default") -> RunRequest:
@@ -265,10 +59,10 @@ def _request(stream: bool = False, text: str = "How long?", model: str = "defaul
 
 
 ALONE = Message("user", "In which city is the Corrib lathe made?")
-ALL = ("guard_input", "retrieve", "rerank", "generate", "guard_output")
+ALL = ("guard_input", "retrieve", "rerank", "guard_passages", "generate", "guard_output")
 
 
-async def test_answers_in_five_steps_and_waits_for_the_journal():
+async def test_answers_in_six_steps_and_waits_for_the_journal():
     bench = Bench()
     result = await bench.executor().admit(_request()).result()
     assert result.text == "It is forty [1].\n\nSources:\n[1] A (a.md)"
@@ -386,7 +180,7 @@ async def test_question_that_leans_is_rewritten_after_the_gate_and_before_retrie
     bench = Bench(rewrite=OnFail.DEGRADE)
     bench.world.wait["guard_input"] = 0.02
     result = await _answer(bench, _conversation())
-    assert bench.world.calls == ["guard_input", "rewrite", "retrieve", "rerank", "generate", "guard_output"]
+    assert bench.world.calls == ["guard_input", "rewrite", *ALL[1:]]
     assert [step.name for step in bench.record.steps] == bench.world.calls
     assert bench.world.queries == [bench.world.rewritten] * 3
     assert tuple(bench.world.shown) == CONVERSATION[1:]
@@ -412,11 +206,11 @@ ENDPOINT = {"url": "http://models", "dimension": 8}
 @pytest.mark.parametrize("place", ["default", "other"])
 async def test_question_that_goes_to_a_server_waits_for_the_gate(spec: KnowledgeBaseSpec, place: str):
     bench = Bench(more_knowledge_bases=("other",), specs={place: spec})
-    bench.world.input_verdict = _verdict(Decision.BLOCK)
+    bench.world.input_verdict = verdict(Decision.BLOCK)
     bench.world.wait["guard_input"] = 0.02
     result = await _answer(bench, _request())
     assert (result.state, bench.world.calls, bench.world.queries) == (RunState.BLOCKED, ["guard_input"], [])
-    bench.world.input_verdict = _verdict()
+    bench.world.input_verdict = verdict()
     assert (await _answer(bench, _request())).state is RunState.ANSWERED
 
 
@@ -433,7 +227,7 @@ async def test_nothing_is_rewritten_without_need():
 
 async def test_blocked_question_reaches_no_engine():
     bench = Bench(rewrite=OnFail.DEGRADE)
-    bench.world.input_verdict = _verdict(Decision.BLOCK)
+    bench.world.input_verdict = verdict(Decision.BLOCK)
     assert (await _answer(bench, _conversation())).state is RunState.BLOCKED
     assert bench.world.calls == ["guard_input"]
 
@@ -510,7 +304,7 @@ async def test_run_never_outlives_its_timeout():
 
 async def test_input_block_discards_what_was_retrieved():
     bench = Bench()
-    bench.world.input_verdict = _verdict(Decision.BLOCK)
+    bench.world.input_verdict = verdict(Decision.BLOCK)
     bench.world.wait["retrieve"] = 30
     result = await bench.executor().admit(_request()).result()
     assert (result.state, result.finish_reason, result.text) == (RunState.BLOCKED, "content_filter", "No.")
@@ -520,7 +314,7 @@ async def test_input_block_discards_what_was_retrieved():
 
 async def test_output_block_withholds_the_answer():
     bench = Bench()
-    bench.world.output_verdict = _verdict(Decision.BLOCK)
+    bench.world.output_verdict = verdict(Decision.BLOCK)
     events = [event async for event in bench.executor().admit(_request(stream=True)).events()]
     assert [type(event) for event in events] == [RunResult]
     assert events[0].text == "No."
@@ -570,7 +364,7 @@ async def test_streamed_pieces_add_up_to_the_result(mode: StreamingMode):
 
 async def test_window_block_ends_the_stream():
     bench = Bench(streaming=StreamingMode.WINDOW)
-    bench.world.output_verdict = _verdict(Decision.BLOCK)
+    bench.world.output_verdict = verdict(Decision.BLOCK)
     events = [event async for event in bench.executor().admit(_request(stream=True)).events()]
     assert events[-1].state is RunState.BLOCKED
     assert bench.record.state is RunState.BLOCKED
@@ -677,7 +471,7 @@ async def test_gateway_without_a_snapshot_is_unavailable_and_says_so_in_the_jour
 
     bench = Bench()
     services = Services(bench.world, bench.world, bench.world, bench.world)
-    executor = Executor(services, bench.journal, bench.clock, none_yet, lambda: "run-0", 1)
+    executor = Executor(services, bench.journal, bench.clock, none_yet, lambda: "run-0", lambda: "", 1)
     with pytest.raises(Unavailable):
         executor.admit(_request())
     await executor.refuse(Principal("acme"), "default", Unavailable("starting"))

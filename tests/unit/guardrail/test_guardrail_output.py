@@ -84,13 +84,15 @@ def test_paraphrase_is_grounded():
     assert not _screen("Oil must be changed every 40 hours, and only by trained people [1].").findings
 
 
-def test_score_is_the_share_that_is_not_carried():
-    verdict = _screen(
-        "The Ardmore press needs its oil change after 40 hours of work [1]. "
-        "Its colour scheme follows traditional maritime pennants [2]."
-    )
-    score = verdict.findings[0].finding.score
-    assert 0.2 < score < 0.8
+def test_score_grows_with_what_is_not_carried():
+    good = "The Ardmore press needs its oil change after 40 hours of work [1]."
+    bad = "Its colour scheme follows traditional maritime pennants [2]."
+    none, some, all_of_it = (_groundedness(text) for text in (good, f"{good} {bad}", bad))
+    assert 0 < none < 0.1 < 0.4 < some < 0.6 < all_of_it < 1
+
+
+def _groundedness(text: str) -> float:
+    return next(report.score for report in _screen(text).reports if report.detector == "groundedness")
 
 
 @pytest.mark.parametrize(

@@ -230,9 +230,10 @@ def test_allowed_domain_is_no_other_domain_that_ends_alike():
     assert _found("nora@badexample.com", allow=("example.com",)) == [("email", "nora@badexample.com")]
 
 
-def test_findings_are_bounded():
+def test_all_places_are_found_and_a_part_of_them_is_reported():
     text = " ".join(f"person{index}@example.com" for index in range(1000))
-    assert len(DETECTOR.detect(Text(text)).findings) == 32
+    assert len(DETECTOR.detect(Text(text)).findings) == 1000
+    assert len(_screen(text).findings) == 32
 
 
 def test_default_policy_flags_and_says_why_without_the_value():
@@ -325,5 +326,5 @@ def test_no_text_is_too_much(text: str):
 def test_long_hostile_text_is_read_to_its_end(piece: str):
     text = (piece * 200_000)[:199_970] + " Mail nora@example.com"
     findings = DETECTOR.detect(Text(text)).findings
-    assert len(findings) <= 32
+    assert len([finding for finding in findings if finding.score < THRESHOLD]) <= 32
     assert any(finding.category == "email" for finding in findings) or len(findings) == 32

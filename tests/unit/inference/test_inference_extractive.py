@@ -4,6 +4,7 @@ from sluice_inference.domain.cleaning import readable
 from sluice_inference.domain.extractive import choose
 from sluice_inference.domain.model import Finish, FinishReason, Message, Passage, Sampling, Sentence, Task
 from sluice_inference.engines.extractive import ExtractiveEngine
+from sluice_lexical import datamarks
 from sluice_lexical.unanswerable import ENGLISH, SENTENCES
 
 
@@ -75,6 +76,13 @@ def test_same_sentence_in_two_passages_is_quoted_once():
 def test_passage_without_vectors_is_read_by_its_words():
     bare = Passage("a", "Care", "Nothing here. The press needs its oil change after 40 hours of work.", 1.0)
     assert choose(QUESTION, (bare,), 4)[0].text == "The press needs its oil change after 40 hours of work."
+
+
+def test_sentence_that_is_marked_as_data_is_not_quoted():
+    marked = datamarks.marked("The press needs its oil change after 40 hours of work.")
+    passage = _passage("Care", (marked, 0.9), ("The press needs it after 50 hours.", 0.8))
+    assert [quote.text for quote in choose(QUESTION, [passage], 4)] == ["The press needs it after 50 hours."]
+    assert choose(QUESTION, [Passage("Care", "Care", marked, 1.0)], 4) == []
 
 
 def test_never_more_sentences_than_allowed():

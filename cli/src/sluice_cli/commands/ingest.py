@@ -109,6 +109,7 @@ def report(outcome: Ingested, knowledge_base: str, output: OutputFormat = Output
         err.print(f"[red]not accepted:[/] {escape(failure['id'])}: {escape(failure['reason'])}")
     if len(outcome.failed) > _LISTED:
         err.print(f"[red]not accepted:[/] {len(outcome.failed) - _LISTED} more; --json lists them all")
+    _warn(outcome)
     if outcome.left_out:
         err.print(f"[dim]left out, of kinds that cannot be ingested: {_kinds(outcome)}[/]")
     sources = documents.counted(outcome.files, outcome.urls)
@@ -121,6 +122,25 @@ def report(outcome: Ingested, knowledge_base: str, output: OutputFormat = Output
         f"[dim]{stored} stored in {outcome.chunks} chunks, {outcome.unchanged} unchanged,"
         f" {len(outcome.failed)} failed; {outcome.seconds:.1f} s{rate}[/]"
     )
+
+
+def _warn(outcome: Ingested) -> None:
+    """Says what in the documents tries to instruct a model, and what nobody has looked at."""
+    for flag in outcome.flags[:_LISTED]:
+        span = flag["span"]
+        place = f"characters {span[0]} to {span[1]} of" if span else "the title of"
+        err.print(
+            f"[yellow]flagged:[/] {escape(flag['id'])}: {escape(flag['category'])} ({flag['score']:.2f}), {place} chunk"
+            f" {escape(flag['chunk_id'])}; policy {escape(flag['policy'])}: {flag['decision']}"
+        )
+    if len(outcome.flags) > _LISTED:
+        err.print(f"[yellow]flagged:[/] {len(outcome.flags) - _LISTED} more; --json lists them all")
+    if outcome.unscreened:
+        reasons = ", ".join(sorted({each["reason"] for each in outcome.unscreened}))
+        err.print(
+            f"[yellow]not screened:[/] {len(outcome.unscreened)} documents ({escape(reasons)}); they are screened when"
+            " they are retrieved"
+        )
 
 
 def _listed(file: Path) -> list[str]:

@@ -10,7 +10,15 @@ from rich.markup import escape
 from sluice_cli.client import DEFAULT_URL, Api, Params, Target
 from sluice_cli.graph import run_graph
 from sluice_cli.options import ApiKey, Model, Output, OutputFormat, RunId, Tenant, Url, prints_data
-from sluice_cli.rendering import change_line, finding_lines, run_line, runs_table, steps_table
+from sluice_cli.rendering import (
+    change_line,
+    finding_lines,
+    gates_table,
+    run_line,
+    runs_table,
+    shadow_lines,
+    steps_table,
+)
 from sluice_cli.tailing import STATES, follow_runs
 from sluice_cli.terminal import err, out, print_data, print_item
 
@@ -94,7 +102,10 @@ def show_run(
         out.print(*run_graph(run, out.width, datetime.now(UTC)), sep="\n")
     else:
         out.print(steps_table(run))
-    for line in finding_lines(run):
+    detectors = gates_table(run)
+    if detectors is not None:
+        out.print(detectors)
+    for line in (*shadow_lines(run), *finding_lines(run)):
         out.print(line)
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import httpx
 from rich.table import Table
+from rich.text import Text
 
 from sluice_cli.errors import CommandError
 from sluice_cli.options import DEFAULT_DATA, Data, Output, OutputFormat, prints_data
@@ -20,12 +21,15 @@ def status(data: Data = DEFAULT_DATA, output: Output = OutputFormat.TABLE) -> No
     """
     record = read_record(Layout(data))
     not_ready = _not_ready(record)
-    snapshots = asyncio.run(_snapshots(record))
+    snapshots, problems = asyncio.run(_snapshots(record))
     if output is not OutputFormat.TABLE:
-        print_data({**asdict(record), "not_ready": not_ready, "snapshots": snapshots}, output)
+        found = {"not_ready": not_ready, "snapshots": snapshots, "problems": problems}
+        print_data({**asdict(record), **found}, output)
     else:
         out.print(process_table(record, snapshots))
         out.print(f"HTTP API  {record.url}/v1     gRPC API  {record.grpc_address}")
+        for service, problem in ((name, each) for name, found in problems.items() for each in found):
+            out.print(Text(f"{service}: {problem}", style="yellow"))
     if not_ready:
         raise CommandError("not ready: " + "; ".join(not_ready), f"the logs are in {data / 'logs'}")
 
@@ -63,7 +67,8 @@ def _not_ready(record: UpRecord) -> list[str]:
     return [str(reason) for reason in found]
 
 
-async def _snapshots(record: UpRecord) -> dict[str, str]:
+async def _snapshots(record: UpRecord) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """By service: the digest that it runs by, and what of that is not in force."""
     from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc  # see `up`
     from sluice_servicekit.channels import open_channel
     from sluice_servicekit.errors import ServiceError
@@ -73,5 +78,8 @@ async def _snapshots(record: UpRecord) -> dict[str, str]:
         try:
             reply = await stub.ListWatchers(snapshot_pb2.ListWatchersRequest(), timeout=5.0)
         except ServiceError:
-            return {}
-    return {entry.watcher.service: entry.accepted_digest for entry in reply.watchers}
+            return {}, {}
+    return (
+        {entry.watcher.service: entry.accepted_digest for entry in reply.watchers},
+        {entry.watcher.service: list(entry.problems) for entry in reply.watchers if entry.problems},
+    )

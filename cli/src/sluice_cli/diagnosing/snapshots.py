@@ -22,6 +22,8 @@ class SnapshotFacts:
     refused: str
     reason: str
     current: str
+    problems: tuple[str, ...] = ()
+    """What of the accepted one is not in force, and why."""
 
 
 def judge_snapshots(found: Sequence[SnapshotFacts]) -> Iterator[Finding]:
@@ -38,6 +40,10 @@ def judge_snapshots(found: Sequence[SnapshotFacts]) -> Iterator[Finding]:
         else:
             remedy = "look again in a few seconds; if it stays so, see its log"
             yield warning(check, f"{facts.accepted[:19]} is not the current one", remedy)
+    for facts in found:
+        for problem in facts.problems:
+            remedy = "correct the object or what it asks for; its last good version stays where it has one"
+            yield failed(f"objects of {facts.name}", problem, remedy)
     if not behind:
         yield ok("snapshots", f"all run by {found[0].current[:19]}" if found else "nobody watches")
 
@@ -53,7 +59,14 @@ async def look(record: UpRecord) -> list[Finding]:
     watching = {entry.watcher.service: entry for entry in reply.watchers}
     nobody = snapshot_pb2.WatcherStatus()
     found = [
-        SnapshotFacts(name, entry.accepted_digest, entry.refused_digest, entry.reason, reply.current_digest)
+        SnapshotFacts(
+            name,
+            entry.accepted_digest,
+            entry.refused_digest,
+            entry.reason,
+            reply.current_digest,
+            tuple(entry.problems),
+        )
         for name in (process.name for process in record.processes)
         for entry in (watching.get(name, nobody),)
     ]

@@ -20,6 +20,13 @@ def compile_files(paths: Sequence[Path]) -> Compilation:
     return compile_objects(load(paths))
 
 
+def modules_folder(paths: Sequence[Path]) -> Path | None:
+    """Where policies in WebAssembly lie beside the objects: `modules` in the first folder that has it, else in the
+    first folder, where it may yet come; None where no folder is given."""
+    candidates = [path.absolute() / "modules" for path in paths if path.is_dir()]
+    return next((folder for folder in candidates if folder.is_dir()), next(iter(candidates), None))
+
+
 async def changes(paths: Sequence[Path]) -> AsyncIterator[Compilation | ObjectError]:
     """What comes of the files after each change to them."""
     # Folders, not files: an editor that writes a new file in place of the old one would end a watch on the old.

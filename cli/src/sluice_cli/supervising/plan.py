@@ -10,6 +10,8 @@ from sluice_cli.supervising.layout import Layout
 SERVICES = ("guardrail", "retriever", "reranker", "inference")
 GATEWAY = "gateway"
 
+_MODULES = "SLUICE_MODULES_DIR"
+
 
 @dataclass(frozen=True)
 class Wiring:
@@ -23,9 +25,18 @@ class Wiring:
 
 
 def plan(
-    layout: Layout, wiring: Wiring, environment: Mapping[str, str], api_keys: Path | None, traces: str
+    layout: Layout,
+    wiring: Wiring,
+    environment: Mapping[str, str],
+    api_keys: Path | None,
+    traces: str,
+    modules: Path | None = None,
 ) -> list[ChildSpec]:
-    """The processes, services first. `environment` is passed on, so that any setting can be given there."""
+    """The processes, services first. `environment` is passed on, so that any setting can be given there.
+
+    Args:
+        modules: The folder of the guardrail's modules, where the environment names none.
+    """
 
     def child(name: str, more: Mapping[str, str], *fds: int) -> ChildSpec:
         own = {
@@ -49,4 +60,6 @@ def plan(
     gateway["SLUICE_HTTP_LISTEN"] = f"fd:{wiring.http_fd}"
     if api_keys is not None:
         gateway["SLUICE_API_KEYS_FILE"] = str(api_keys.absolute())
-    return [*(child(name, {}) for name in SERVICES), child(GATEWAY, gateway, wiring.http_fd)]
+    own_modules = modules is not None and _MODULES not in environment
+    more = {"guardrail": {_MODULES: str(modules)} if own_modules else {}}
+    return [*(child(name, more.get(name, {})) for name in SERVICES), child(GATEWAY, gateway, wiring.http_fd)]

@@ -45,6 +45,7 @@ class _Watching:
     accepted: str = ""
     refused: str = ""
     reason: str = ""
+    problems: tuple[str, ...] = ()
 
 
 class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
@@ -61,7 +62,7 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         first = await anext(aiter(request_iterator), None)
         if first is None or not first.HasField("watcher"):
             raise InvalidArgument("the first message must carry `watcher`", field="watcher")
-        watching = _Watching(first.watcher, first.accepted_digest)
+        watching = _Watching(first.watcher, first.accepted_digest, problems=tuple(first.problems))
         self._watching.append(watching)
         listening = asyncio.create_task(self._listen(watching, request_iterator))
         try:
@@ -88,6 +89,7 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
                     accepted_digest=entry.accepted,
                     refused_digest=entry.refused,
                     reason=entry.reason,
+                    problems=entry.problems,
                 )
                 for entry in self._watching
             ],
@@ -97,5 +99,6 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         async for request in requests:
             watching.accepted = request.accepted_digest
             watching.refused, watching.reason = request.refused_digest, request.reason
+            watching.problems = tuple(request.problems)
             if request.refused_digest:
                 _LOG.warning("%s refuses the snapshot: %s", watching.watcher.service, request.reason)

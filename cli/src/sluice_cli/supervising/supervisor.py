@@ -169,7 +169,8 @@ async def supervising(options: UpOptions) -> AsyncIterator[Supervisor]:
         async with serving([servicer]) as snapshot_address:
             wiring = Wiring(services, metrics, snapshot_address, http.fileno())
             supervisor = Supervisor(layout, _url(http), wiring.services[GATEWAY], snapshot_address)
-            specs = plan(layout, wiring, os.environ, options.api_keys, options.traces)
+            modules = objects.modules_folder(options.objects)
+            specs = plan(layout, wiring, os.environ, options.api_keys, options.traces, modules)
             supervisor.start(specs, compilation.snapshot.digest)
             watching = asyncio.create_task(_follow(options.objects, publisher, supervisor))
             try:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pydantic import ConfigDict, Field
 
 from sluice_api.objects.base import Model
-from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
+from sluice_api.objects.guardrail_policy import Action, GuardrailPolicySpec
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.model_server import ModelServerSpec
 from sluice_api.objects.pipeline import PipelineSpec
@@ -53,6 +53,55 @@ class Snapshot(Model):
         """True where looking for a question sends its text to a server: an embedding endpoint, a keyword store."""
         names = (pipeline.knowledge_base_ref, *pipeline.more_knowledge_base_refs)
         return any(self.knowledge_bases[name].leaves_the_machine for name in names)
+
+    def policy_for(self, pipeline: PipelineSpec, tenant: str) -> GuardrailPolicySpec:
+        """What both gates do for a tenant."""
+        name = pipeline.guardrail_policy_ref
+        spec = self.guardrail_policies[name].spec
+        first = self._overridden.get((name, tenant))
+        if first is None:
+            return spec
+        if (name, first) not in self._patched:
+            self._patched[name, first] = spec.for_tenant(first)
+        return self._patched[name, first]
+
+    def retrieval_waits(self, pipeline: PipelineSpec, tenant: str) -> bool:
+        """True where nothing may be looked for before the input gate has decided: the question's text goes to a server,
+        or the gate may replace it."""
+        return self.leaves_the_machine(pipeline) or self.policy_for(pipeline, tenant).may_change_requests
+
+    def document_policies(self, knowledge_base: str, tenant: str) -> tuple[str, ...]:
+        """The policies by which passages of a knowledge base are screened for a tenant, by name."""
+        specs = (pipeline.spec for pipeline in self.pipelines.values())
+        guarding = {
+            spec.guardrail_policy_ref
+            for spec in specs
+            if knowledge_base in (spec.knowledge_base_ref, *spec.more_knowledge_base_refs)
+            and self.policy_for(spec, tenant).documents.action is not Action.ALLOW
+        }
+        return tuple(sorted(guarding))
+
+    def has_canary(self, pipeline: PipelineSpec, tenant: str) -> bool:
+        """True where the prompt holds a word that must not appear: what only quotes passages has no prompt."""
+        leakage = self.policy_for(pipeline, tenant).output.leakage
+        server = self.model_servers.get(pipeline.steps.generate.model_server_ref)
+        quotes = server is not None and server.extractive is not None
+        return leakage.canary and leakage.action is not Action.ALLOW and not quotes
+
+    @cached_property
+    def _overridden(self) -> dict[tuple[str, str], str]:
+        """Of every tenant that a policy names, by policy and tenant, the first that the same patch is for."""
+        return {
+            (name, tenant): override.names[0]
+            for name, policy in self.guardrail_policies.items()
+            for override in policy.spec.tenants
+            for tenant in override.names
+        }
+
+    @cached_property
+    def _patched(self) -> dict[tuple[str, str], GuardrailPolicySpec]:
+        """Filled as tenants come: a patch is worked out once."""
+        return {}
 
     @classmethod
     def parse(cls, content: bytes, digest: str) -> "Snapshot":

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
@@ -26,6 +27,8 @@ class Snapshots:
         self._current = Snapshot()
         self._arrived = asyncio.Event()
         self._listeners: list[OnChange] = []
+        self._problems: tuple[str, ...] = ()
+        self._hearers: list[Callable[[], None]] = []
         self._last_good = last_good
 
     @classmethod
@@ -56,6 +59,26 @@ class Snapshots:
         A listener refuses by raising `ServiceError` or `ValueError`; the snapshot in force then stays.
         """
         self._listeners.append(listener)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What of the snapshot in force is not in force itself, and why; one sentence for each object."""
+        return self._problems
+
+    def report(self, problems: Iterable[str]) -> None:
+        """Says what of the snapshot could not be taken over, so that `sluice status` can tell."""
+        self._problems = tuple(problems)
+        for hear in self._hearers:
+            hear()
+
+    @contextmanager
+    def hearing(self, hear: Callable[[], None]) -> Iterator[None]:
+        """Calls `hear` at every report, for the length of the block."""
+        self._hearers.append(hear)
+        try:
+            yield
+        finally:
+            self._hearers.remove(hear)
 
     async def take(self, digest: str, content: bytes) -> str:
         """Checks a snapshot and puts it in force. Gives the reason for refusing it, or an empty string."""
@@ -113,17 +136,28 @@ async def _follow(
     stub: "snapshot_pb2_grpc.SnapshotServiceAsyncStub",
     watcher: snapshot_pb2.Watcher,
 ) -> None:
-    replies: asyncio.Queue[snapshot_pb2.WatchRequest] = asyncio.Queue(maxsize=16)
-    accepted = snapshots.current.digest if snapshots.ready else ""
-    await replies.put(snapshot_pb2.WatchRequest(watcher=watcher, accepted_digest=accepted))
+    replies: asyncio.Queue[snapshot_pb2.WatchRequest] = asyncio.Queue()
+    refused = reason = ""
+
+    def reply(of: snapshot_pb2.Watcher | None = None) -> None:
+        accepted = snapshots.current.digest if snapshots.ready else ""
+        replies.put_nowait(
+            snapshot_pb2.WatchRequest(
+                watcher=of,
+                accepted_digest=accepted,
+                refused_digest=refused,
+                reason=reason,
+                problems=snapshots.problems,
+            )
+        )
 
     async def requests() -> AsyncIterator[snapshot_pb2.WatchRequest]:
         while True:
             yield await replies.get()
 
-    async for response in stub.Watch(requests()):
-        reason = await snapshots.take(response.digest, response.content)
-        reply = snapshot_pb2.WatchRequest(accepted_digest=snapshots.current.digest if snapshots.ready else "")
-        if reason:
-            reply.refused_digest, reply.reason = response.digest, reason
-        await replies.put(reply)
+    reply(watcher)
+    with snapshots.hearing(reply):
+        async for response in stub.Watch(requests()):
+            reason = await snapshots.take(response.digest, response.content)
+            refused = response.digest if reason else ""
+            reply()

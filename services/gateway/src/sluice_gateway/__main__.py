@@ -17,12 +17,13 @@ from sluice.inference.v1 import inference_pb2_grpc
 from sluice.reranker.v1 import reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.snapshot import Snapshot
-from sluice_gateway.clients import GeneratorClient, GuardClient, RerankerClient, RetrieverClient
+from sluice_gateway.clients import GeneratorClient, RerankerClient, RetrieverClient
 from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.ports import Services
-from sluice_gateway.gateway import Gateway, new_run_id
+from sluice_gateway.gateway import Gateway, new_canary, new_run_id
 from sluice_gateway.grpc_api import GatewayServicer
+from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.http.app import make_app
 from sluice_gateway.http.state import HttpState
 from sluice_gateway.journal.sqlite import SqliteJournal
@@ -82,7 +83,9 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
                 raise Unavailable("the gateway is starting: no snapshot has arrived yet", retry_after=1.0)
             return context.snapshots.current
 
-        executor = Executor(services, journal, SystemClock(), snapshot, new_run_id, settings.max_in_flight)
+        executor = Executor(
+            services, journal, SystemClock(), snapshot, new_run_id, new_canary, settings.max_in_flight
+        )
         gateway = Gateway(executor, journal, guard, retriever, reranker, snapshot, time.perf_counter)
         state = HttpState(gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels))
         await stack.enter_async_context(_http(state, listening, settings))

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import cast
 
 from sluice.common.v1 import common_pb2
-from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
 from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
@@ -15,12 +14,10 @@ from sluice_gateway.domain.model import (
     Message,
     Passage,
     Principal,
-    Released,
     Reranked,
     Rewritten,
     Usage,
     Vectors,
-    Verdict,
 )
 from sluice_gateway.domain.ports import Prompt
 from sluice_gateway.domain.search import Found, Search
@@ -32,60 +29,6 @@ _FINISH = {
     inference_pb2.FINISH_REASON_LENGTH: "length",
     inference_pb2.FINISH_REASON_CONTENT_FILTER: "content_filter",
 }
-
-
-class GuardClient:
-    """`domain.ports.Guard` over gRPC."""
-
-    def __init__(self, stub: "guardrail_pb2_grpc.GuardrailServiceAsyncStub") -> None:
-        self._stub = stub
-
-    async def check_input(self, policy: str, principal: Principal, messages: Sequence[Message]) -> Verdict:
-        """The input gate's verdict."""
-        request = guardrail_pb2.CheckInputRequest(
-            policy=policy,
-            principal=conversion.principal(principal),
-            segments=[
-                guardrail_pb2.Segment(channel=_channel(message), role=message.role, text=message.content)
-                for message in messages
-            ],
-        )
-        return conversion.verdict((await self._stub.CheckInput(request)).verdict)
-
-    async def guard(
-        self, principal: Principal, request: guardrail_pb2.GuardRequest
-    ) -> guardrail_pb2.GuardResponse:
-        """The decision on one text, outside of any run."""
-        request.principal.CopyFrom(conversion.principal(principal))
-        return await self._stub.Guard(request)
-
-    async def check_output(
-        self, policy: str, principal: Principal, question: str, text: str, passages: Sequence[Passage]
-    ) -> Verdict:
-        """The output gate's verdict on a whole answer."""
-        request = _output_request(policy, principal, question, passages)
-        request.text = text
-        return conversion.verdict((await self._stub.CheckOutput(request)).verdict)
-
-    async def check_output_stream(
-        self,
-        policy: str,
-        principal: Principal,
-        question: str,
-        deltas: AsyncIterator[str],
-        passages: Sequence[Passage],
-    ) -> AsyncGenerator[Released, None]:
-        """The output gate's verdicts on an answer that is being written."""
-
-        async def requests() -> AsyncIterator[guardrail_pb2.CheckOutputStreamRequest]:
-            start = _output_request(policy, principal, question, passages)
-            yield guardrail_pb2.CheckOutputStreamRequest(start=start)
-            async for delta in deltas:
-                yield guardrail_pb2.CheckOutputStreamRequest(delta=delta)
-            yield guardrail_pb2.CheckOutputStreamRequest(final=True)
-
-        async for response in exchange(self._stub.CheckOutputStream, requests()):
-            yield Released(response.released, conversion.verdict(response.verdict), response.final)
 
 
 class RetrieverClient:
@@ -126,14 +69,19 @@ class RetrieverClient:
         documents: AsyncIterator[retriever_pb2.Document],
         *,
         progress: bool,
+        return_chunks: bool,
     ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
-        """Stores documents; one reply for each, in order, and with `progress` more of large ones."""
+        """Stores documents; one reply for each, in order, and with `progress` or `return_chunks` more of large ones."""
         who = conversion.principal(principal)
 
         async def requests() -> AsyncIterator[retriever_pb2.IngestRequest]:
             async for document in documents:
                 yield retriever_pb2.IngestRequest(
-                    principal=who, knowledge_base=knowledge_base, document=document, progress=progress
+                    principal=who,
+                    knowledge_base=knowledge_base,
+                    document=document,
+                    progress=progress,
+                    return_chunks=return_chunks,
                 )
 
         async for response in exchange(self._stub.Ingest, requests()):
@@ -235,6 +183,7 @@ class GeneratorClient:
             question_vectors=_vectors(prompt.vectors),
             sampling=conversion.sampling(prompt.sampling),
             instructions=prompt.step.instructions,
+            canary=prompt.canary,
         )
         async for response in self._stub.Generate(request):
             if response.WhichOneof("event") == "delta":
@@ -277,20 +226,5 @@ def _reordered(
     return ordered
 
 
-def _channel(message: Message) -> "guardrail_pb2.Channel.ValueType":
-    return guardrail_pb2.CHANNEL_TOOL if message.role == "tool" else guardrail_pb2.CHANNEL_USER
-
-
 def _vectors(vectors: Vectors | None) -> common_pb2.QuestionVectors | None:
     return cast("common_pb2.QuestionVectors | None", vectors)
-
-
-def _output_request(
-    policy: str, principal: Principal, question: str, passages: Sequence[Passage]
-) -> guardrail_pb2.CheckOutputRequest:
-    return guardrail_pb2.CheckOutputRequest(
-        policy=policy,
-        principal=conversion.principal(principal),
-        question=question,
-        passages=cast("Sequence[common_pb2.Passage]", passages),
-    )

@@ -1,24 +1,30 @@
 """All that the APIs need, assembled once: the HTTP and the gRPC API are two faces of this."""
 
+import secrets
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import uuid_utils
 
 from sluice.common.v1 import common_pb2
+from sluice.gateway.v1 import gateway_pb2
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_api.snapshot import Snapshot
-from sluice_gateway.clients import GuardClient, RerankerClient, RetrieverClient
+from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
-from sluice_gateway.domain.executor import Executor, Run
+from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord
+from sluice_gateway.domain.running import Run
 from sluice_gateway.domain.search import Search
 from sluice_gateway.following import Following
+from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.journal.port import Journal
+from sluice_gateway.stored_screening import StoredScreening
 from sluice_servicekit.errors import NotFound, ServiceError
 
 #: Candidates that a search hands to the reranker, at least.
@@ -128,11 +134,19 @@ class Gateway:
         documents: AsyncIterator[retriever_pb2.Document],
         *,
         progress: bool = False,
-    ) -> AsyncGenerator[retriever_pb2.IngestResponse, None]:
-        """Stores documents; one reply for each, in order, and with `progress` more of large ones."""
+    ) -> AsyncGenerator[gateway_pb2.IngestResponse, None]:
+        """Stores documents; one reply for each, in order, and with `progress` more of large ones. What is stored is
+        screened by the policies that guard the knowledge base, and each reply says what they flag."""
         self.require_writer(principal, knowledge_base)
-        async for response in self._retriever.ingest(principal, knowledge_base, documents, progress=progress):
-            yield response
+        policies = self._snapshot().document_policies(knowledge_base, principal.tenant)
+        stored = self._retriever.ingest(
+            principal, knowledge_base, documents, progress=progress, return_chunks=bool(policies)
+        )
+        screening = StoredScreening(self._guard, principal, knowledge_base, policies)
+        async with aclosing(screening.screened(stored)) as responses:
+            async for response in responses:
+                if progress or response.result.outcome != retriever_pb2.INGEST_OUTCOME_IN_PROGRESS:
+                    yield response
 
     async def delete(self, principal: Principal, knowledge_base: str, document_ids: Sequence[str]) -> int:
         """Removes documents; gives how many of the ids there were."""
@@ -212,6 +226,11 @@ class Gateway:
 def new_run_id() -> str:
     """A UUID of version 7: runs sort by their start."""
     return str(uuid_utils.uuid7())
+
+
+def new_canary() -> str:
+    """A word of 16 to 24 letters and digits: its length and letters name no product."""
+    return secrets.token_hex(8 + secrets.randbelow(5))
 
 
 def _is_uuid(text: str) -> bool:

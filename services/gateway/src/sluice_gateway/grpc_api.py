@@ -13,10 +13,10 @@ from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_gateway import conversion
 from sluice_gateway.domain.access import Access
-from sluice_gateway.domain.executor import Run
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest
 from sluice_gateway.domain.outcome import ADMIT, Flag, RunFailedError, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
+from sluice_gateway.domain.running import Run
 from sluice_gateway.domain.search import Search
 from sluice_gateway.gateway import Gateway
 from sluice_servicekit import retrieval_parameters
@@ -99,7 +99,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
         results = self._gateway.ingest(principal, first.knowledge_base, documents(), progress=first.progress)
         async for result in results:
-            yield gateway_pb2.IngestResponse(result=result)
+            yield result
 
     async def DeleteDocuments(
         self, request: gateway_pb2.DeleteDocumentsRequest, context: Any
@@ -223,6 +223,7 @@ def _flag(flag: Flag) -> gateway_pb2.Flag:
         threshold=finding.threshold,
         segment=finding.segment,
         span=common_pb2.Span(start=finding.start, end=finding.end),
+        decision=conversion.decision_message(finding.decision),
     )
 
 

@@ -9,13 +9,18 @@ from sluice_guardrail.domain.model import (
     Channel,
     Decision,
     Judged,
+    Passage,
     Report,
     ScanState,
     Segment,
+    Span,
     Verdict,
 )
+from sluice_guardrail.domain.shapes import Shape
 from sluice_guardrail.domain.streaming import Progress
 from sluice_guardrail.domain.texts import Text
+from sluice_guardrail.domain.vault import Binding
+from sluice_lexical import datamarks
 from sluice_servicekit.errors import InvalidArgument
 
 _CHANNELS = {
@@ -41,11 +46,13 @@ def text(request: guardrail_pb2.GuardRequest) -> Text:
     """The text of a request.
 
     Raises:
-        InvalidArgument: the channel is not set.
+        InvalidArgument: the channel is not set, or there is no text.
     """
     channel = {**_CHANNELS, guardrail_pb2.CHANNEL_OUTPUT: Channel.OUTPUT}.get(request.channel)
     if channel is None:
         raise InvalidArgument("the channel must be user, document, tool or output", field="channel")
+    if not request.text:
+        raise InvalidArgument("text is empty", field="text")
     return Text(request.text, channel)
 
 
@@ -67,14 +74,28 @@ def segments(messages: Iterable[guardrail_pb2.Segment]) -> list[Segment]:
     return found
 
 
+def binding(
+    request: guardrail_pb2.CheckInputRequest | guardrail_pb2.CheckOutputRequest, policy: str
+) -> Binding:
+    """Whose a vault is."""
+    return Binding(request.principal.tenant, request.run_id, policy)
+
+
+def shape(request: guardrail_pb2.CheckOutputStreamRequest) -> Shape:
+    """What a message of a stream carries."""
+    return Shape(request.HasField("start"), bool(request.delta), request.final)
+
+
 def answer(request: guardrail_pb2.CheckOutputRequest) -> Answer:
-    """The answer of a request."""
-    return Answer(request.question, request.text, passages(request.passages))
+    """The answer of a request. Its passages are compared by their words, whether or not they were marked as data."""
+    read = tuple(datamarks.unmarked(passage.read) for passage in documents(request.passages))
+    canaries = tuple(request.canaries)
+    return Answer(request.question, request.text, read, canaries, request.passages_screened)
 
 
-def passages(messages: Iterable[common_pb2.Passage]) -> tuple[str, ...]:
-    """The passages' texts in citation order. A title is part of what a passage says."""
-    return tuple(f"{each.title}\n{each.text}" if each.title else each.text for each in messages)
+def documents(messages: Iterable[common_pb2.Passage]) -> tuple[Passage, ...]:
+    """The passages in citation order."""
+    return tuple(Passage(each.title, each.text) for each in messages)
 
 
 def verdict_message(verdict: Verdict) -> guardrail_pb2.Verdict:
@@ -98,7 +119,15 @@ def verdict_message(verdict: Verdict) -> guardrail_pb2.Verdict:
 def treated_messages(verdict: Verdict) -> list[guardrail_pb2.TreatedText]:
     """What the policy has changed."""
     return [
-        guardrail_pb2.TreatedText(segment=each.segment, text=each.text, dropped=each.dropped)
+        guardrail_pb2.TreatedText(
+            segment=each.segment,
+            text=each.text,
+            dropped=each.dropped,
+            edits=[
+                guardrail_pb2.Edit(span=_span(edit.span), replacement=edit.replacement) for edit in each.edits
+            ],
+            untitled=each.untitled,
+        )
         for each in verdict.treated
     ]
 
@@ -137,6 +166,10 @@ def _finding(judged: Judged) -> guardrail_pb2.Finding:
         threshold=judged.threshold,
         decision=_DECISIONS[judged.decision],
         segment=judged.segment,
-        span=common_pb2.Span(start=finding.span.start, end=finding.span.end),
+        span=_span(finding.span),
         view=finding.view,
     )
+
+
+def _span(span: Span) -> common_pb2.Span:
+    return common_pb2.Span(start=span.start, end=span.end)

@@ -102,6 +102,7 @@ def _task(request: inference_pb2.GenerateRequest) -> Task:
         sampling=_sampling(request.sampling),
         instructions=request.instructions,
         model_name=request.model_name,
+        canary=request.canary,
     )
 
 

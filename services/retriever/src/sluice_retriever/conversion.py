@@ -157,14 +157,19 @@ def _passage(found: Passage) -> common_pb2.Passage:
     )
 
 
-def ingested(result: Ingested) -> retriever_pb2.IngestResponse:
-    """What became of a document."""
+def ingested(result: Ingested, *, chunks: bool) -> retriever_pb2.IngestResponse:
+    """What became of a document, and where it is asked for, the chunks that were written."""
+    written = result.written if chunks else ()
     return retriever_pb2.IngestResponse(
         document_id=result.document_id,
         outcome=_OUTCOMES[result.outcome],
         reason=result.reason,
         chunks=result.chunks,
         total_chunks=result.total_chunks,
+        written=[
+            retriever_pb2.WrittenChunk(chunk_id=each.chunk_id, title=each.title, text=each.text)
+            for each in written
+        ],
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from functools import partial
+from dataclasses import replace
 
 from prometheus_client import Counter
 
@@ -11,10 +11,11 @@ from sluice_minilm.tokenizing import WINDOW
 from sluice_retriever.arriving import Arrivals
 from sluice_retriever.assembling import assemble, slices
 from sluice_retriever.domain.chunking import Budget
-from sluice_retriever.domain.model import Document, DocumentSummary, Ingested, Usage
+from sluice_retriever.domain.model import Document, DocumentSummary, Ingested, Usage, WrittenChunk
 from sluice_retriever.planning import Planner
 from sluice_retriever.preparing.preparer import Preparer
 from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases
+from sluice_retriever.store.messages import Piece
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
 from sluice_servicekit.errors import InvalidArgument
@@ -56,8 +57,9 @@ class Ingestion:
         stored = await home.store.stored(tenant, tuple({document.id for document in group}))
         model = home.encoder.model_digest
         budget = _budget(home.spec)
-        touch = partial(home.store.touch, tenant)
-        plans = await self._planner.plan(group, stored, budget, model, touch, home.spec.fields)
+        plans = await self._planner.plan(group, stored, budget, model, home.spec.fields)
+        if touched := {plan.document.id: plan.document.expires for plan in plans if plan.touched}:
+            await home.store.touch(tenant, touched)
         begun: set[str] = set()
         try:
             for slice_ in slices(plans):
@@ -68,8 +70,13 @@ class Ingestion:
                         await home.store.write(parts)
                     begun.difference_update(part.write_id for part in parts if part.total is not None)
                 _CHUNKS.labels(home.name).inc(sum(len(part.pieces) for part in parts))
+                pieces = iter([part.pieces for part in parts])
                 for run in slice_:
-                    yield run.outcome
+                    yield (
+                        replace(run.outcome, written=_written(next(pieces)))
+                        if run.plan.chunks
+                        else run.outcome
+                    )
         finally:
             if begun:
                 await home.store.abandon(tenant, tuple(begun))
@@ -98,6 +105,10 @@ class Ingestion:
     async def usage(self, tenant: str, knowledge_base: str) -> Usage:
         """What a tenant holds."""
         return await self._knowledge_bases.home(knowledge_base).store.usage(tenant)
+
+
+def _written(pieces: Sequence[Piece]) -> tuple[WrittenChunk, ...]:
+    return tuple(WrittenChunk(piece.chunk_id, piece.title, piece.chunk.text) for piece in pieces)
 
 
 def _budget(spec: KnowledgeBaseSpec) -> Budget:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sluice_api.objects.knowledge_base import MetadataField
@@ -13,9 +13,6 @@ from sluice_retriever.domain.model import Chunk, Document, Ingested, Outcome
 from sluice_retriever.preparing.parsers import registry
 from sluice_retriever.preparing.preparer import Preparer
 from sluice_retriever.store.messages import Stored
-
-#: Sets when a stored document's time is over, given its id and epoch seconds.
-Touch = Callable[[str, float | None], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,8 @@ class Plan:
     write_id: str = ""
     digest: str = ""
     chunks: tuple[Chunk, ...] = ()
+    touched: bool = False
+    """It is unchanged but for when its time is over."""
 
 
 class Planner:
@@ -48,7 +47,6 @@ class Planner:
         stored: Mapping[str, Stored],
         budget: Budget,
         model_digest: str,
-        touch: Touch,
         declared: Sequence[MetadataField] = (),
     ) -> list[Plan]:
         """One plan for each document, in order. Within one group a later copy of an id counts as the newer one.
@@ -58,7 +56,6 @@ class Planner:
             stored: What is stored of them.
             budget: How they are cut.
             model_digest: Of the model that encodes: what another one encoded is not the same content.
-            touch: Gives those more or less time that are unchanged but for that; called at once.
             declared: Metadata fields whose values must be of their types.
         """
         cutting = f"{budget}/{registry.VERSION}"
@@ -75,7 +72,7 @@ class Planner:
             elif earlier is not None and before == (digest, document.expires):
                 planned = _again(document, earlier)
             elif earlier is None and known is not None and known.digest == digest:
-                planned = _touched(document, known, touch)
+                planned = _unchanged(document, known.chunks, touched=document.expires != known.expires)
             else:
                 planned = self._prepared(document, digest, budget)
             planning.append(asyncio.create_task(planned))
@@ -109,14 +106,8 @@ async def _refused(document: Document, reason: str) -> Plan:
     return Plan(document, Ingested(document.id, Outcome.REFUSED, reason))
 
 
-async def _touched(document: Document, known: Stored, touch: Touch) -> Plan:
-    if document.expires != known.expires:
-        await touch(document.id, document.expires)
-    return await _unchanged(document, known.chunks)
-
-
-async def _unchanged(document: Document, chunks: int) -> Plan:
-    return Plan(document, Ingested(document.id, Outcome.UNCHANGED, chunks=chunks))
+async def _unchanged(document: Document, chunks: int, *, touched: bool = False) -> Plan:
+    return Plan(document, Ingested(document.id, Outcome.UNCHANGED, chunks=chunks), touched=touched)
 
 
 async def _again(document: Document, earlier: asyncio.Task[Plan]) -> Plan:

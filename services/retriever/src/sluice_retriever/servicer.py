@@ -57,12 +57,13 @@ class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
         async for group in _groups(request_iterator):
             tenant = conversion.reader(group[0].principal).tenant
             documents = [conversion.document(request.document) for request in group]
+            asked = group[0]
             async with aclosing(
                 self._ingestion.ingest(tenant, group[0].knowledge_base, documents)
             ) as results:
                 async for result in results:
-                    if result.outcome is not Outcome.IN_PROGRESS or group[0].progress:
-                        yield conversion.ingested(result)
+                    if result.outcome is not Outcome.IN_PROGRESS or asked.progress or asked.return_chunks:
+                        yield conversion.ingested(result, chunks=asked.return_chunks)
 
     async def DeleteDocuments(
         self, request: retriever_pb2.DeleteDocumentsRequest, context: Any

@@ -65,6 +65,10 @@ class Detector(Model):
         return self
 
 
+#: What a calibration may be for.
+_CALIBRATED = ("*", "user", "document", "tool", "output")
+
+
 class OnnxClassifier(Model):
     """A sequence classifier as Hugging Face's tools export it: `model.onnx`, `tokenizer.json`, `config.json`."""
 
@@ -86,6 +90,15 @@ class OnnxClassifier(Model):
     calibration: dict[str, tuple[float, float]] = Field(default={})
     """Per channel the model's own scores that one in a hundred and one in a thousand harmless texts reach
     (`make eval-guardrail` prints them); `*` for all channels. Without it 0.5 is taken for both."""
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        for channel, (one_in_hundred, one_in_thousand) in self.calibration.items():
+            if channel not in _CALIBRATED:
+                raise ValueError(f"calibration: {channel!r} is none of {', '.join(_CALIBRATED)}")
+            if not 0.0 <= one_in_hundred <= one_in_thousand <= 1.0:
+                raise ValueError(f"calibration.{channel}: must be two scores, 0 to 1, the lower one first")
+        return self
 
 
 class PiiEntity(StrEnum):
@@ -127,8 +140,10 @@ class PromptInjectionDetector(Detector):
     """Attempts to override or leak the instructions: rules in every view of the text, and a classifier."""
 
     flag_threshold: Score | None = None
+    """The score from which it is flagged, where the action is stricter. When absent, 0.3 for the classifier, and only
+    the action for rules, whose scores are no shares of harmless texts."""
     classifier: OnnxClassifier | None = None
-    """Another classifier beside the built-in one, or in its place."""
+    """Another classifier beside the built-in one, or in its place; for documents and tools too."""
 
 
 class Treatment(StrEnum):
@@ -158,7 +173,7 @@ class PiiDetector(Detector):
     thresholds: dict[PiiEntity, Score] = Field(default={})
     """Other thresholds for some kinds."""
     reversible: bool = False
-    """Puts back into the answer what was redacted from the request. The values travel sealed; see the docs."""
+    """Puts back into the answer what was redacted from the request. Of the input gate alone, with `action: redact`."""
     entities: Annotated[tuple[PiiEntity, ...], Field(min_length=1)] = tuple(PiiEntity)
     """The kinds to look for."""
     allow: Annotated[
@@ -214,6 +229,7 @@ class ContentDetector(Detector):
     """Content that a policy does not want, by a classifier."""
 
     action: Action = Action.ALLOW
+    threshold: Score = 0.3
     categories: Annotated[tuple[ContentCategory, ...], Field(min_length=1)] = tuple(ContentCategory)
 
 
@@ -349,6 +365,26 @@ class GuardrailPolicySpec(Model):
         return self
 
     @model_validator(mode="after")
+    def _redaction_possible(self) -> Self:
+        if self.output.pii.reversible:
+            raise ValueError("output.pii.reversible: only what the input gate redacts can be put back")
+        reversible = self.input.pii.reversible
+        if reversible and self.input.pii.action is not Action.REDACT:
+            raise ValueError("input.pii.reversible: takes `action: redact`")
+        if self.streaming is StreamingMode.DETECT:
+            changes = {
+                "input.pii.reversible": reversible,
+                "output.pii.action": self.output.pii.action is Action.REDACT,
+                "output.profanity.action": self.output.profanity.action is Action.REDACT,
+            }
+            if wanted := [field for field, changed in changes.items() if changed]:
+                raise ValueError(
+                    f"{wanted[0]}: with `streaming: detect` the answer has left before it is screened, so nothing of "
+                    "it can be changed; use `window` or `withhold`"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _patches_fit(self) -> Self:
         for index, override in enumerate(self.tenants):
             if "tenants" in override.patch:
@@ -360,6 +396,14 @@ class GuardrailPolicySpec(Model):
                 where = ".".join(map(str, first["loc"]))
                 raise ValueError(f"tenants[{index}].patch.{where}: {first['msg']}") from None
         return self
+
+    @property
+    def may_change_requests(self) -> bool:
+        """True where the input gate may replace what a caller wrote: what follows has to wait for it."""
+        if self.mode is Mode.SHADOW:
+            return False
+        redacts = Action.REDACT in (self.input.pii.action, self.input.profanity.action)
+        return redacts or any(WasmStage.PRE in policy.stages for policy in self.wasm)
 
     def for_tenant(self, tenant: str) -> "GuardrailPolicySpec":
         """What applies to a tenant."""

@@ -107,6 +107,7 @@ class Steps(Model):
     rewrite: RewriteStep | None = None
     retrieve: RetrieveStep = RetrieveStep()
     rerank: RerankStep = RerankStep()
+    guard_passages: GuardStep = GuardStep()
     generate: GenerateStep
     guard_output: GuardStep = GuardStep()
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluice_gateway.domain.model import Passage
+from sluice_lexical import datamarks
 from sluice_lexical.marks import MARK, numbers
 
 
@@ -17,6 +18,7 @@ class Citation:
     knowledge_base: str
     title: str
     text: str
+    """As the model has read it, without the signs of datamarking."""
     score: float
     metadata_json: str
     marks: tuple[tuple[int, int], ...]
@@ -57,7 +59,7 @@ def _citation(number: int, passage: Passage, marks: tuple[tuple[int, int], ...])
         chunk_id=passage.chunk_id,
         knowledge_base=passage.knowledge_base,
         title=passage.title,
-        text=passage.text,
+        text=datamarks.unmarked(passage.text),
         score=passage.score,
         metadata_json=passage.metadata_json,
         marks=marks,

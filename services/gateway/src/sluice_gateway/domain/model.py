@@ -53,11 +53,21 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model asked for in an earlier turn."""
+
+    name: str
+    arguments: str
+    """JSON, as the model wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a conversation."""
 
     role: str
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What one detector has seen and decided, whether or not it found anything."""
+
+    detector: str
+    version: str
+    threshold_set: str
+    """Which thresholds and calibration its scores go by."""
+    state: str
+    """`scanned`, `partial`, `skipped` or `failed`."""
+    score: float
+    threshold: float
+    decision: Decision
+    milliseconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """A gate's decision."""
 
@@ -125,6 +152,67 @@ class Verdict:
     policy_version: str = ""
     findings: tuple[Finding, ...] = ()
     partial: bool = False
+    reports: tuple[Report, ...] = ()
+    """Every detector that was to run, in the order they ran."""
+    shadow: bool = False
+    """The policy only records; `would` says what it had decided."""
+    would: Decision = Decision.ALLOW
+    score: float = 0.0
+    milliseconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TreatedSegment:
+    """A text of a request that the input gate has changed."""
+
+    segment: int
+    """The message's index; behind the messages come the calls of tools, in order."""
+    text: str
+    """Empty where nothing of it may be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenedInput:
+    """The input gate's verdict, and what of the request it has changed."""
+
+    verdict: Verdict
+    treated: tuple[TreatedSegment, ...] = ()
+    vault: bytes = b""
+    """What was redacted, sealed; for the output gate alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenedPassages:
+    """The verdict on passages, and those that a model may read."""
+
+    verdict: Verdict
+    passages: Sequence[Passage]
+    """As the policy has changed them, in their order."""
+    withheld: Sequence[Passage] = ()
+    changed: Sequence[Passage] = ()
+    """Those of `passages` that are not as they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenedOutput:
+    """The output gate's verdict on a whole answer, and the answer as it may leave."""
+
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerContext:
+    """What an answer is checked against."""
+
+    policy: str
+    principal: Principal
+    run_id: str
+    question: str
+    passages: Sequence[Passage]
+    """As the model has read them; they have been screened."""
+    vault: bytes = b""
+    canaries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +254,8 @@ class Reranked:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """How much of a streamed answer has been screened."""
+    """What of a streamed answer may leave since the last one of these."""
 
-    characters: int
+    text: str
     verdict: Verdict
     final: bool

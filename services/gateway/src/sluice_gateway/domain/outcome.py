@@ -18,15 +18,19 @@ RUNS = Counter(names.RUNS_TOTAL, "Runs by how they ended", ("pipeline", "state")
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A finding that a gate let go on."""
+    """A finding that did not end the run."""
 
     step: str
     finding: Finding
 
 
-def flags(step: str, verdict: Verdict) -> tuple[Flag, ...]:
-    """What a gate's verdict flags; findings below their threshold are no flags."""
-    return tuple(Flag(step, finding) for finding in verdict.findings if finding.decision is Decision.FLAG)
+def flags(step: str, verdict: Verdict, *, withholds: bool = False) -> tuple[Flag, ...]:
+    """What a gate's verdict flags or redacts, and where it withholds what it blocks, that too. Findings below their
+    threshold are no flags, and those of a policy that only records are nobody's to read."""
+    if verdict.shadow:
+        return ()
+    shown = {Decision.FLAG, Decision.REDACT, *([Decision.BLOCK] if withholds else [])}
+    return tuple(Flag(step, finding) for finding in verdict.findings if finding.decision in shown)
 
 
 @dataclass(frozen=True, slots=True)

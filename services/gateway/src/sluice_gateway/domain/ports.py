@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sluice_api.objects.pipeline import GenerateStep, RewriteStep
 from sluice_gateway.domain.model import (
+    AnswerContext,
     Finish,
     Message,
     Passage,
@@ -14,8 +15,10 @@ from sluice_gateway.domain.model import (
     Reranked,
     Rewritten,
     Sampling,
+    ScreenedInput,
+    ScreenedOutput,
+    ScreenedPassages,
     Vectors,
-    Verdict,
 )
 from sluice_gateway.domain.search import Found, Search
 
@@ -23,21 +26,21 @@ from sluice_gateway.domain.search import Found, Search
 class Guard(Protocol):
     """The gates."""
 
-    async def check_input(self, policy: str, principal: Principal, messages: Sequence[Message]) -> Verdict:
-        """The input gate's verdict on all messages."""
+    async def check_input(
+        self, policy: str, principal: Principal, run_id: str, messages: Sequence[Message]
+    ) -> ScreenedInput:
+        """The input gate's verdict on all messages and calls of tools."""
 
-    async def check_output(
-        self, policy: str, principal: Principal, question: str, text: str, passages: Sequence[Passage]
-    ) -> Verdict:
+    async def check_passages(
+        self, policy: str, principal: Principal, passages: Sequence[Passage]
+    ) -> ScreenedPassages:
+        """Which passages a model may read."""
+
+    async def check_output(self, context: AnswerContext, text: str) -> ScreenedOutput:
         """The output gate's verdict on a whole answer."""
 
     def check_output_stream(
-        self,
-        policy: str,
-        principal: Principal,
-        question: str,
-        deltas: AsyncIterator[str],
-        passages: Sequence[Passage],
+        self, context: AnswerContext, deltas: AsyncIterator[str]
     ) -> AsyncGenerator[Released, None]:
         """The output gate's verdicts while an answer is written; the last one is final."""
 
@@ -76,6 +79,8 @@ class Prompt:
     passages: Sequence[Passage]
     vectors: Vectors
     sampling: Sampling
+    canary: str = ""
+    """A random word that the prompt holds and the answer must not."""
 
 
 class Generator(Protocol):

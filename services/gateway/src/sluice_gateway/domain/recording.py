@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sluice_api.objects.pipeline import Audit
 from sluice_gateway.domain.clock import Clock
-from sluice_gateway.domain.model import Passage, Verdict
+from sluice_gateway.domain.model import Passage, Report, ScreenedPassages, Verdict
 from sluice_gateway.domain.run import Event, EventKind, RunState, StepState
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit.errors import ServiceError
@@ -115,7 +115,12 @@ def verdict_detail(verdict: Verdict) -> Detail:
     return {
         "policy": verdict.policy,
         "policy_version": verdict.policy_version,
+        "mode": "shadow" if verdict.shadow else "enforce",
+        "would": str(verdict.would),
         "partial": verdict.partial,
+        "score": round(verdict.score, 4),
+        "ms": round(verdict.milliseconds, 3),
+        "detectors": [_report_detail(report) for report in verdict.reports],
         "findings": [
             {
                 "detector": finding.detector,
@@ -128,6 +133,30 @@ def verdict_detail(verdict: Verdict) -> Detail:
             }
             for finding in verdict.findings
         ],
+    }
+
+
+def _report_detail(report: Report) -> Detail:
+    detail = {
+        "detector": report.detector,
+        "version": report.version,
+        "threshold_set": report.threshold_set,
+        "state": report.state,
+        "score": round(report.score, 4),
+        "threshold": round(report.threshold, 4),
+        "decision": str(report.decision),
+        "ms": round(report.milliseconds, 3),
+    }
+    return {**detail, "detail": report.detail} if report.detail else detail
+
+
+def passages_verdict_detail(screened: ScreenedPassages) -> Detail:
+    """What the journal keeps of the verdict on passages: which were withheld, and which were read otherwise than they
+    are stored."""
+    return {
+        **verdict_detail(screened.verdict),
+        "withheld": [passage.chunk_id for passage in screened.withheld],
+        "changed": [passage.chunk_id for passage in screened.changed],
     }
 
 

@@ -3,21 +3,21 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sluice_api.objects.pipeline import OnFail, PipelineSpec, RewriteStep, StepPolicy
 from sluice_api.objects.retrieval import override
-from sluice_gateway.domain.asking import Asked, unusable
-from sluice_gateway.domain.model import Decision, Finish, Passage, RunRequest, Vectors, Verdict
+from sluice_gateway.domain.asking import Asked, asked, unusable
+from sluice_gateway.domain.gating import Gates
+from sluice_gateway.domain.model import Finish, Passage, RunRequest, ScreenedInput, Vectors
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
-from sluice_gateway.domain.recording import digest, passages_detail, verdict_detail
+from sluice_gateway.domain.recording import digest, passages_detail
 from sluice_gateway.domain.run import StepState
+from sluice_gateway.domain.screened import screened
 from sluice_gateway.domain.search import Found, Search
 from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
-from sluice_servicekit import telemetry_names as names
-from sluice_servicekit import tracing
 
 T = TypeVar("T")
 
@@ -26,8 +26,9 @@ T = TypeVar("T")
 class Retrieved:
     """Passages, and what they were looked for with."""
 
-    screened: Verdict
-    """The input gate's verdict on the question."""
+    screened: ScreenedInput
+    request: RunRequest
+    """As the input gate lets it go on."""
     query: str
     vectors: Vectors
     passages: Sequence[Passage]
@@ -37,15 +38,15 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of one run."""
+    """The steps of one run between its gates."""
 
     stepper: Stepper
     services: Services
     spec: PipelineSpec
+    gates: Gates
     request: RunRequest
-    asked: Asked
-    leaves_the_machine: bool
-    """Retrieval sends the question's text to a server."""
+    waits: bool
+    """Retrieval waits for the input gate: the question goes to a server, or the gate may replace it."""
 
     async def screen_and_retrieve(self) -> Retrieved:
         """Both at once, unless the question goes to an engine that rewrites it or to a server that helps to find:
@@ -54,45 +55,47 @@ class Steps:
         Raises:
             BlockedError: the input gate says no.
         """
-        rewrite = self.spec.steps.rewrite if self.asked.leans else None
-        if rewrite is None and not self.leaves_the_machine:
-            return await self._screen_while_retrieving()
-        verdict = await self._guard_input()
-        if verdict.decision is Decision.BLOCK:
-            raise BlockedError("guard_input", verdict)
-        query, degraded = await self._rewrite(rewrite) if rewrite else (self.asked.query, "")
-        vectors, found = await self._retrieve(query)
-        return Retrieved(verdict, query, vectors, found.passages, _reasons(degraded, _left_out(found)))
+        question = asked(self.request.messages)
+        if not self.waits and (self.spec.steps.rewrite is None or not question.leans):
+            return await self._screen_while_retrieving(question.query)
+        result, request = await self._screen()
+        return await self._retrieved(result, request)
 
-    async def _screen_while_retrieving(self) -> Retrieved:
-        """What was retrieved is dropped when the gate blocks."""
-        retrieving = asyncio.create_task(self._retrieve(self.asked.query))
+    async def _screen_while_retrieving(self, query: str) -> Retrieved:
+        """What was retrieved is dropped when the gate blocks, or when it has changed the question after all: a policy
+        may be newer there than here."""
+        retrieving = asyncio.create_task(self._retrieve(query))
         try:
-            verdict = await self._guard_input()
-            if verdict.decision is Decision.BLOCK:
+            try:
+                result, request = await self._screen()
+            except BlockedError:
                 self.stepper.on_cancel = (StepState.SKIPPED, "BLOCKED")
-                raise BlockedError("guard_input", verdict)
-            vectors, found = await retrieving
-            return Retrieved(verdict, self.asked.query, vectors, found.passages, _left_out(found))
+                raise
+            if asked(request.messages).query == query:
+                vectors, found = await retrieving
+                return Retrieved(result, request, query, vectors, found.passages, _left_out(found))
         finally:
             if not retrieving.done():
                 retrieving.cancel()
             with suppress(asyncio.CancelledError, StepFailedError):
                 await retrieving
+        return await self._retrieved(result, request)
 
-    async def _guard_input(self) -> Verdict:
-        async def work() -> Done[Verdict]:
-            with tracing.span(names.SPAN_GUARD, {names.POLICY: self.spec.guardrail_policy_ref}):
-                verdict = await self.services.guard.check_input(
-                    self.spec.guardrail_policy_ref, self.request.principal, self.request.messages
-                )
-            return _judged(verdict)
+    async def _screen(self) -> tuple[ScreenedInput, RunRequest]:
+        result = await self.gates.input(self.request.messages)
+        messages = screened(self.request.messages, result.treated)
+        return result, replace(self.request, messages=messages)
 
-        return await self.stepper.run("guard_input", self.spec.steps.guard_input, work)
+    async def _retrieved(self, result: ScreenedInput, request: RunRequest) -> Retrieved:
+        question = asked(request.messages)
+        rewrite = self.spec.steps.rewrite if question.leans else None
+        query, degraded = await self._rewrite(rewrite, question) if rewrite else (question.query, "")
+        vectors, found = await self._retrieve(query)
+        return Retrieved(result, request, query, vectors, found.passages, reasons(degraded, _left_out(found)))
 
-    async def _rewrite(self, step: RewriteStep) -> tuple[str, str]:
+    async def _rewrite(self, step: RewriteStep, question: Asked) -> tuple[str, str]:
         """What to look for, and why the run is degraded where that is only the rules' query."""
-        by_rules, turns = self.asked.query, self.asked.turns
+        by_rules, turns = question.query, question.turns
 
         async def work() -> Done[str]:
             written = await self.services.generator.rewrite(self.request.principal, step, turns)
@@ -169,40 +172,14 @@ class Steps:
 
         return await self.stepper.run("generate", self.spec.steps.generate, work)
 
-    async def guard_output(self, text: str, passages: Sequence[Passage]) -> Verdict:
-        """The output gate's verdict.
-
-        Raises:
-            BlockedError: it says no.
-        """
-
-        async def work() -> Done[Verdict]:
-            with tracing.span(names.SPAN_GUARD, {names.POLICY: self.spec.guardrail_policy_ref}):
-                verdict = await self.services.guard.check_output(
-                    self.spec.guardrail_policy_ref,
-                    self.request.principal,
-                    self.request.question,
-                    text,
-                    passages,
-                )
-            return _judged(verdict)
-
-        verdict = await self.stepper.run("guard_output", self.spec.steps.guard_output, work)
-        if verdict.decision is Decision.BLOCK:
-            raise BlockedError("guard_output", verdict)
-        return verdict
-
 
 def _left_out(found: Found) -> str:
     return f"retrieve: {found.reason}" if found.degraded else ""
 
 
-def _reasons(*reasons: str) -> str:
-    return "; ".join(reason for reason in reasons if reason)
-
-
-def _judged(verdict: Verdict) -> Done[Verdict]:
-    return Done(verdict, str(verdict.decision), verdict.reason, verdict_detail(verdict))
+def reasons(*given: str) -> str:
+    """Why a run is degraded, in one line; empty where nothing was given."""
+    return "; ".join(reason for reason in given if reason)
 
 
 def _generation_detail(finish: Finish) -> dict[str, object]:

@@ -6,7 +6,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from sluice_api.objects.pipeline import PipelineSpec
-from sluice_gateway.domain.model import Finish, Released, Verdict
+from sluice_gateway.domain.gating import OUTPUT, Gates
+from sluice_gateway.domain.model import AnswerContext, Finish, Released, Verdict
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import verdict_detail
 from sluice_gateway.domain.run import StepState
@@ -21,6 +22,7 @@ class Screened:
     """A streamed answer at its end."""
 
     text: str
+    """What has left."""
     finish: Finish
     verdict: Verdict
 
@@ -32,72 +34,65 @@ class _Written:
     pieces: list[str] = field(default_factory=list)
     finish: Finish | None = None
 
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces)
-
 
 async def windowed(
-    stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, question: str
+    stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, context: AnswerContext
 ) -> AsyncGenerator[str | Screened, None]:
     """Releases what the output gate has screened; its steps `generate` and `guard_output` run together."""
     written = _Written()
-    stepper.recorder.step_started("guard_output", 1)
-    sent = 0
+    released: list[str] = []
+    stepper.recorder.step_started(OUTPUT, 1)
     last: Released | None = None
     try:
         # In the background, since the guard's call reads the deltas from a task of its own.
         async with in_background(_deltas(stepper, services, spec, prompt, written)) as deltas:
-            screening = services.guard.check_output_stream(
-                spec.guardrail_policy_ref, prompt.principal, question, deltas, prompt.passages
-            )
+            screening = services.guard.check_output_stream(context, deltas)
             async with aclosing(screening):
                 async for last in screening:
-                    if last.characters > sent:
-                        yield written.text[sent : last.characters]
-                        sent = last.characters
+                    if last.text:
+                        released.append(last.text)
+                        yield last.text
     except ServiceError as error:
-        stepper.recorder.step_ended("guard_output", 1, StepState.FAILED, reason=error.reason)
-        raise StepFailedError("guard_output", error) from error
+        stepper.recorder.step_ended(OUTPUT, 1, StepState.FAILED, reason=error.reason)
+        raise StepFailedError(OUTPUT, error) from error
     except StepFailedError:
-        stepper.recorder.step_ended("guard_output", 1, StepState.SKIPPED, reason="GENERATE_FAILED")
+        stepper.recorder.step_ended(OUTPUT, 1, StepState.SKIPPED, reason="GENERATE_FAILED")
         raise
     except (asyncio.CancelledError, GeneratorExit):
-        stepper.recorder.step_ended("guard_output", 1, StepState.CANCELLED)
+        stepper.recorder.step_ended(OUTPUT, 1, StepState.CANCELLED)
         raise
     if last is None or not last.final:
         silent = Internal("the output gate ended without a verdict", reason="NO_VERDICT")
-        stepper.recorder.step_ended("guard_output", 1, StepState.FAILED, reason=silent.reason)
-        raise StepFailedError("guard_output", silent)
+        stepper.recorder.step_ended(OUTPUT, 1, StepState.FAILED, reason=silent.reason)
+        raise StepFailedError(OUTPUT, silent)
     verdict = last.verdict
     stepper.recorder.step_ended(
-        "guard_output",
+        OUTPUT,
         1,
         StepState.SUCCEEDED,
         decision=verdict.decision,
         reason=verdict.reason,
         detail=verdict_detail(verdict),
     )
-    yield Screened(written.text, written.finish or Finish("stop"), verdict)
+    yield Screened("".join(released), written.finish or Finish("stop"), verdict)
 
 
 async def detected(
-    stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, question: str
+    stepper: Stepper,
+    services: Services,
+    spec: PipelineSpec,
+    prompt: Prompt,
+    context: AnswerContext,
+    gates: Gates,
 ) -> AsyncGenerator[str | Screened, None]:
     """Releases at once; the output gate's verdict on the whole is only recorded."""
     written = _Written()
     async with aclosing(_deltas(stepper, services, spec, prompt, written)) as deltas:
         async for delta in deltas:
             yield delta
-
-    async def work() -> Done[Verdict]:
-        verdict = await services.guard.check_output(
-            spec.guardrail_policy_ref, prompt.principal, question, written.text, prompt.passages
-        )
-        return Done(verdict, verdict.decision, verdict.reason, verdict_detail(verdict))
-
-    verdict = await stepper.run("guard_output", spec.steps.guard_output, work)
-    yield Screened(written.text, written.finish or Finish("stop"), verdict)
+    text = "".join(written.pieces)
+    screened = await gates.output(context, text, acts=False)
+    yield Screened(text, written.finish or Finish("stop"), screened.verdict)
 
 
 async def _deltas(

@@ -16,10 +16,14 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def in_background(items: AsyncGenerator[T, None]) -> AsyncIterator[AsyncIterator[T]]:
+async def in_background(items: AsyncGenerator[T, None], ahead: int = 0) -> AsyncIterator[AsyncIterator[T]]:
     """The items, made by one task and read by any. When the block is left, the generator has been closed, even where
-    somebody still waits for an item."""
-    send, receive = create_memory_object_stream[T](0)
+    somebody still waits for an item.
+
+    Args:
+        ahead: Items that may be made before they are asked for.
+    """
+    send, receive = create_memory_object_stream[T](ahead)
     making = asyncio.create_task(_make(items, send))
 
     async def made() -> AsyncIterator[T]:

@@ -10,8 +10,8 @@ from typing import Protocol, TypeVar
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from sluice_gateway.domain.executor import Run
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
+from sluice_gateway.domain.running import Run
 from sluice_gateway.http import completions, sse
 from sluice_gateway.http.bodies import read
 from sluice_gateway.http.chat_schema import ChatRequest

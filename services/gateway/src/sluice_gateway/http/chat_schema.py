@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain import filters
-from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest, Sampling
+from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest, Sampling, ToolCall
 from sluice_gateway.filter_conversion import filter_message
 from sluice_gateway.http.bodies import RequestModel
 from sluice_servicekit.errors import InvalidArgument
@@ -22,11 +22,41 @@ class ContentPart(RequestModel):
     text: str = ""
 
 
+class CalledFunction(RequestModel):
+    """A function that the model asked for in an earlier turn."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+class CalledTool(RequestModel):
+    """A call of a tool; `custom` ones have an `input` in place of arguments."""
+
+    function: CalledFunction | None = None
+    custom: dict[str, Any] | None = None
+
+    def call(self) -> ToolCall:
+        """The call, of either kind."""
+        if self.function is not None:
+            return ToolCall(self.function.name, self.function.arguments)
+        custom = self.custom or {}
+        return ToolCall(str(custom.get("name", "")), str(custom.get("input", "")))
+
+
 class ChatMessage(RequestModel):
     """One message."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[ContentPart] | None = None
+    tool_calls: Annotated[list[CalledTool], Field(max_length=128)] | None = None
+    function_call: CalledFunction | None = None
+    """As OpenAI named a call before there were tools."""
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        """All that the message calls."""
+        tools = tuple(tool.call() for tool in self.tool_calls or ())
+        old = self.function_call
+        return tools if old is None else (*tools, ToolCall(old.name, old.arguments))
 
 
 class StreamOptions(RequestModel):
@@ -108,9 +138,9 @@ class ChatRequest(RequestModel):
 
 def _message(message: ChatMessage, index: int) -> Message:
     if not isinstance(message.content, list):
-        return Message(message.role, message.content or "")
+        return Message(message.role, message.content or "", message.calls())
     for position, part in enumerate(message.content):
         if part.type != "text":
             field = f"messages[{index}].content[{position}].type"
             raise InvalidArgument(f"{part.type} cannot be read here; send text", field=field)
-    return Message(message.role, "\n".join(part.text for part in message.content))
+    return Message(message.role, "\n".join(part.text for part in message.content), message.calls())

@@ -95,6 +95,7 @@ def _flag(flag: Flag) -> Json:
         "category": finding.category,
         "score": round(finding.score, 4),
         "threshold": round(finding.threshold, 4),
+        "decision": str(finding.decision),
         "segment": finding.segment,
         "span": [finding.start, finding.end],
     }

@@ -10,12 +10,16 @@ from typing import Any, Self
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from sluice.gateway.v1 import gateway_pb2
+from sluice.guardrail.v1 import guardrail_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_api.media_types import MAX_CONTENT_BYTES
 from sluice_api.objects.base import Duration
 from sluice_gateway.http.bodies import RequestModel
 from sluice_gateway.http.expiry import expire_time, written
 from sluice_servicekit.errors import InvalidArgument
+
+Json = dict[str, Any]
 
 #: What clients send that do not know the kind; the retriever finds it out.
 _UNKNOWN_TYPES = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
@@ -61,9 +65,15 @@ class Ingestion:
     accepted: int = 0
     unchanged: int = 0
     failed: list[dict[str, str]] = field(default_factory=list)
+    flags: list[Json] = field(default_factory=list)
+    unscreened: list[dict[str, str]] = field(default_factory=list)
 
-    def note(self, result: retriever_pb2.IngestResponse) -> None:
+    def note(self, response: gateway_pb2.IngestResponse) -> None:
         """Counts what became of a document."""
+        result = response.result
+        self.flags += ({"id": result.document_id, **_flag(flag)} for flag in response.flags)
+        if response.unscreened:
+            self.unscreened.append({"id": result.document_id, "reason": response.unscreened})
         match result.outcome:
             case retriever_pb2.INGEST_OUTCOME_REFUSED:
                 self.failed.append({"id": result.document_id, "reason": result.reason})
@@ -73,21 +83,44 @@ class Ingestion:
                 self.accepted += 1
                 self.unchanged += 1
 
-    def totals(self) -> dict[str, Any]:
-        """The reply: what was accepted, unchanged ones included, and what was not."""
-        return {"accepted": self.accepted, "failed": self.failed}
+    def totals(self) -> Json:
+        """The reply: what was accepted, unchanged ones included, and what was not; and where there is any, what
+        policies flag in it and what they have not seen."""
+        totals: Json = {"accepted": self.accepted, "failed": self.failed}
+        if self.flags:
+            totals["flags"] = self.flags
+        if self.unscreened:
+            totals["unscreened"] = self.unscreened
+        return totals
 
 
-def outcome(result: retriever_pb2.IngestResponse) -> dict[str, Any]:
+def outcome(response: gateway_pb2.IngestResponse) -> Json:
     """What became of one document."""
-    described: dict[str, Any] = {"id": result.document_id, "outcome": _WORDS[result.outcome]}
+    result = response.result
+    described: Json = {"id": result.document_id, "outcome": _WORDS[result.outcome]}
     if result.reason:
         described["reason"] = result.reason
     else:
         described["chunks"] = result.chunks
     if result.total_chunks:
         described["total_chunks"] = result.total_chunks
+    if response.flags:
+        described["flags"] = [_flag(flag) for flag in response.flags]
+    if response.unscreened:
+        described["unscreened"] = response.unscreened
     return described
+
+
+def _flag(flag: gateway_pb2.DocumentFlag) -> Json:
+    return {
+        "chunk_id": flag.chunk_id,
+        "policy": flag.policy,
+        "detector": flag.detector,
+        "category": flag.category,
+        "score": round(flag.score, 4),
+        "decision": guardrail_pb2.Decision.Name(flag.decision).removeprefix("DECISION_").lower(),
+        "span": [flag.span.start, flag.span.end] if flag.HasField("span") else None,
+    }
 
 
 def document_of(entry: object, now: float) -> retriever_pb2.Document | retriever_pb2.IngestResponse:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import Field
 
+from sluice.gateway.v1 import gateway_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_gateway.domain.model import Principal
 from sluice_gateway.gateway import Gateway
@@ -26,7 +27,7 @@ _DOCUMENTS = "/v1/knowledge/{knowledge_base}/documents"
 _DOCUMENT = _DOCUMENTS + "/{document_id:path}"
 _MAX_PAGE = 1000
 
-Results = AsyncGenerator[retriever_pb2.IngestResponse, None]
+Results = AsyncGenerator[gateway_pb2.IngestResponse, None]
 
 
 class Documents(RequestModel):
@@ -66,8 +67,8 @@ async def replace(request: Request, knowledge_base: str, document_id: str) -> JS
     document = uploaded(document_id, content, content_type, request.query_params, time.time())
     async with aclosing(_stored(state.gateway, who, knowledge_base, [document], progress=False)) as results:
         result = await anext(results)
-    if result.outcome == retriever_pb2.INGEST_OUTCOME_REFUSED:
-        raise InvalidArgument(result.reason, reason="DOCUMENT_REFUSED")
+    if result.result.outcome == retriever_pb2.INGEST_OUTCOME_REFUSED:
+        raise InvalidArgument(result.result.reason, reason="DOCUMENT_REFUSED")
     return JSONResponse(outcome(result))
 
 
@@ -107,7 +108,7 @@ async def _stored(
     """What becomes of documents: first the refusals that need no retriever."""
     for each in given:
         if isinstance(each, retriever_pb2.IngestResponse):
-            yield each
+            yield gateway_pb2.IngestResponse(result=each)
 
     async def documents() -> AsyncIterator[retriever_pb2.Document]:
         for each in given:

@@ -24,6 +24,16 @@ _REFUSAL = re.compile(
     r"|steht nicht in|keine (?:angaben?|informationen)"
     r"|ne (?:contiennent|mentionnent|precisent) pas|no (?:se )?(?:menciona|contienen|indica))"
 )
+#: What is said to be polite, or to lead in, in folded text.
+_COURTESY = re.compile(
+    r"(?:(?:sure|certainly|of course|absolutely|great|okay|ok|yes|no)[,!.:] ?)?"
+    r"(?:(?:hello|hi|hey|hallo|bonjour|hola|good (?:morning|day|evening))\b[^.]{0,40}[!,.]?$|thanks?\b|thank you\b"
+    r"|you(?:'re| are) welcome|let me know\b|feel free\b|(?:i )?hope (?:this|that)\b|(?:i am |i'm )?(?:happy|glad) to\b"
+    r"|please (?:let|feel|ask)\b|if you (?:have|need|want|would like) (?:any|more|further)\b"
+    r"|(?:here|below|the following) (?:is|are)\b[^.]{0,80}"
+    r"(?:summary|overview|answer|list|information|points?|details?|steps?|rules?|:)|"
+    r"(?:according to|based on) the (?:documents?|passages?|sources?|context)[^.]{0,40}:$)"
+)
 #: Lines that frame an answer: headings, the list of its sources.
 _FRAME = re.compile(
     r"\s*(?:#{1,6}\s.*|(?:\**)?(?:sources?|references?|quellen|fuentes)(?:\**)?\s*:?\s*(?:\**)?\s*$|[-*_=]{3,}\s*$)",
@@ -102,4 +112,5 @@ def _inside(marks: Sequence[Citation], at: int, sentence: Span) -> Iterator[Cita
 def _claims_something(sentence: str) -> bool:
     if sentence.endswith("?") or _FRAME.fullmatch(sentence) or says_so(sentence):
         return False
-    return _REFUSAL.search(fold(sentence)) is None
+    folded = fold(sentence)
+    return _COURTESY.match(folded) is None and _REFUSAL.search(folded) is None

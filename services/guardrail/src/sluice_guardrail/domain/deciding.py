@@ -1,7 +1,8 @@
 """What all checks together come to: one decision, its reason, and whether the policy acts on it. Pure."""
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from sluice_api.objects.guardrail_policy import Mode, OnError
 from sluice_guardrail.domain.checks import Policy
@@ -20,6 +21,8 @@ from sluice_guardrail.domain.model import (
 )
 
 _UNSEEN = frozenset({ScanState.PARTIAL, ScanState.FAILED})
+#: Findings of one detector in one text that are reported, the strictest; all of them are acted on.
+_REPORTED = 32
 
 
 def decided(
@@ -37,10 +40,12 @@ def decided(
         judged += before.findings
         reports = [*before.reports, *reports]
     partial = any(report.state in _UNSEEN for report in reports)
-    findings = tuple(sorted(judged, key=lambda found: (-found.decision, -found.finding.score)))
+    ranked = sorted(judged, key=lambda found: (-found.decision, -found.finding.score))
+    findings = tuple(_reported(ranked))
     would = max((found.decision for found in findings), default=Decision.ALLOW)
     reason = findings[0].reason if would is not Decision.ALLOW else None
-    if partial and would < (unseen := _unseen(policy)):
+    open_ = any(report.state in _UNSEEN and not report.settled for report in reports)
+    if open_ and would < (unseen := _unseen(policy)):
         would, reason = unseen, Reason.NOT_SCANNED
     shadow = policy.spec.mode is Mode.SHADOW
     decision = Decision.ALLOW if shadow else would
@@ -61,6 +66,7 @@ def decided(
         would=would,
         score=_score(outcomes, before),
         milliseconds=(time.perf_counter() - started) * 1000,
+        redactions=_redactions(outcomes) if not shadow and would is not Decision.BLOCK else (),
     )
 
 
@@ -70,6 +76,22 @@ def too_long(policy: Policy, reason: Reason, size: int, gate: Gate) -> Verdict:
     finding = Judged(Finding("length", 1.0, span), "length", "1", 1.0, Decision.BLOCK, reason)
     report = Report("length", "1", "policy", ScanState.PARTIAL, 1.0, 1.0, Decision.BLOCK, 0.0)
     return decided(policy, [Outcome((finding,), report, blocks=True)], gate, time.perf_counter())
+
+
+def _reported(ranked: Iterable[Judged]) -> Iterator[Judged]:
+    """The first of each detector in each text."""
+    seen: Counter[tuple[str, int]] = Counter()
+    for judged in ranked:
+        place = judged.detector, judged.segment
+        seen[place] += 1
+        if seen[place] <= _REPORTED:
+            yield judged
+
+
+def _redactions(outcomes: Iterable[Outcome]) -> tuple[Judged, ...]:
+    return tuple(
+        judged for outcome in outcomes for judged in outcome.judged if judged.decision is Decision.REDACT
+    )
 
 
 def _unseen(policy: Policy) -> Decision:

@@ -1,13 +1,14 @@
 """One detector over the subjects of a check: what it finds, and what the policy makes of it."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from sluice_api.objects.guardrail_policy import Action
 from sluice_api.objects.guardrail_policy import Detector as DetectorSpec
-from sluice_guardrail.domain.detectors import Detector
+from sluice_guardrail.domain.classifying.allowance import Allowance
+from sluice_guardrail.domain.detectors import Detector, TimedDetector
 from sluice_guardrail.domain.model import Decision, Detection, Finding, Judged, Reason, Report, ScanState
 
 Subject = TypeVar("Subject")
@@ -33,15 +34,19 @@ class Check(Generic[Subject]):
     def run(self, subjects: Sequence[tuple[int, Subject]]) -> "Outcome":
         """Runs over subjects, each with the segment or passage it is."""
         started = time.perf_counter()
-        judged: list[Judged] = []
-        detections: list[Detection] = []
-        for index, subject in subjects:
-            detection = self.detector.detect(subject)
-            detections.append(detection)
-            judged += (self._judged(finding, index) for finding in detection.findings)
+        detections = [self.detector.detect(subject) for _, subject in subjects]
+        return self._outcome([index for index, _ in subjects], detections, started)
+
+    def _outcome(self, segments: Sequence[int], detections: Sequence[Detection], started: float) -> "Outcome":
+        judged = [
+            self._judged(finding, segment)
+            for segment, detection in zip(segments, detections, strict=True)
+            for finding in detection.findings
+        ]
+        scores = {segment: each.score for segment, each in zip(segments, detections, strict=True)}
         milliseconds = (time.perf_counter() - started) * 1000
         report = self._report(detections, judged, milliseconds)
-        return Outcome(tuple(judged), report, blocks=self.spec.action is Action.BLOCK)
+        return Outcome(tuple(judged), report, blocks=self.spec.action is Action.BLOCK, scores=scores)
 
     def decide(self, finding: Finding) -> Decision:
         """What the policy makes of a finding."""
@@ -84,6 +89,25 @@ class Check(Generic[Subject]):
 
 
 @dataclass(frozen=True, slots=True)
+class TimedCheck(Check[Subject]):
+    """A check that may not be finished in time, and is not begun where a block is certain."""
+
+    detector: TimedDetector[Subject]
+
+    def run_within(
+        self, subjects: Sequence[tuple[int, Subject]], allowance: Allowance, before: Sequence["Outcome"]
+    ) -> "Outcome":
+        """Runs over subjects after other checks, in the time they all share."""
+        started = time.perf_counter()
+        if not allowance.each and any(outcome.report.decision is Decision.BLOCK for outcome in before):
+            skipped = Detection((), 0.0, ScanState.SKIPPED, "a block was certain")
+            detections: Sequence[Detection] = [skipped] * len(subjects)
+        else:
+            detections = self.detector.detect_within([subject for _, subject in subjects], allowance)
+        return self._outcome([index for index, _ in subjects], detections, started)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a check came to."""
 
@@ -91,6 +115,12 @@ class Outcome:
     report: Report
     blocks: bool
     """The detector's action is to block."""
+    scores: Mapping[int, float] = field(default_factory=dict)
+    """The detector's score for each segment or passage."""
+
+    def until(self, end: int) -> "Outcome":
+        """Without what begins at `end` or behind it."""
+        return replace(self, judged=tuple(each for each in self.judged if each.finding.span.start < end))
 
 
 _SEVERITY = {ScanState.SCANNED: 0, ScanState.SKIPPED: 1, ScanState.PARTIAL: 2, ScanState.FAILED: 3}

@@ -89,12 +89,42 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as far as a check may depend on it."""
+
+    tenant: str = ""
+    request_id: str = ""
+    """The run's id; empty outside of a run."""
+
+
+NOBODY = Caller()
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One text to screen."""
 
     channel: Channel
     role: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document before a model reads it."""
+
+    title: str
+    text: str
+
+    @property
+    def read(self) -> str:
+        """What is looked through: a title is part of what a passage says."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+    @property
+    def text_start(self) -> int:
+        """Where in that the text begins."""
+        return len(self.title) + 1 if self.title else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +135,10 @@ class Answer:
     text: str
     passages: tuple[str, ...]
     """In citation order: passage `i` is cited as `[i+1]`."""
+    canaries: tuple[str, ...] = ()
+    """Random words of the run's prompt, which must not appear."""
+    passages_screened: bool = False
+    """They were screened before the model read them, and are not screened again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +204,17 @@ class Report:
     decision: Decision
     milliseconds: float
     detail: str = ""
+    settled: bool = False
+    """What it has not seen is decided already, by its own `onError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change of a text."""
+
+    span: Span
+    """What is replaced, in the text as it was."""
+    replacement: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +224,11 @@ class Treated:
     segment: int
     text: str
     dropped: bool = False
+    """Nothing of it may be used."""
+    edits: tuple[Edit, ...] = ()
+    """For a passage: what differs from its text, in order."""
+    untitled: bool = False
+    """For a passage: its title may not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +257,5 @@ class Verdict:
     milliseconds: float = 0.0
     treated: tuple[Treated, ...] = ()
     """Segments or passages to be used in place of those that were screened."""
+    redactions: tuple[Judged, ...] = ()
+    """All that is to be replaced in what was screened; empty where the policy only records, or blocks."""

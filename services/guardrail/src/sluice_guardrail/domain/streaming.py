@@ -1,19 +1,25 @@
 """An answer screened while it is written: what may leave, and when it must stop."""
 
-import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_guardrail.domain.model import Answer, Decision, Span, Verdict
+from sluice_api.objects.guardrail_policy import Mode, StreamingMode
+from sluice_guardrail.domain.holding import Ends, forced, held
+from sluice_guardrail.domain.model import NOBODY, Answer, Caller, Decision, Judged, Span, Verdict
+from sluice_guardrail.domain.modules import with_window
+from sluice_guardrail.domain.redacting.leaving import Leaving
+from sluice_guardrail.domain.redacting.placeholders import Placeholder, unfinished
 from sluice_guardrail.domain.screening import Screener
 
-#: The end of a sentence or line, once it is clear that no citation mark follows. What is blank between digits ends
-#: nothing: it may stand within a card number, whose first half must not leave alone.
-_FINISHED = re.compile(r"(?P<number>\d\s+(?=\d))|(?:[.!?]['\")\]”’»]*\s+|[。！？]|\n)(?=[^\s\[])")
 #: Characters of the text before that are screened again with each new part, for what spans both.
 _CONTEXT = 400
-#: Characters without the end of a sentence that are looked through again for one.
-_LOOK_BACK = 8
+#: Characters that must have come before a part is screened again of which nothing could leave.
+_STEP = 64
+#: Characters that may wait for the end of what is redacted. Beyond that all of the rest waits for the end.
+_MOST_HELD = 16_384
+
+_NOTHING: Mapping[Placeholder, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,95 +27,131 @@ class Progress:
     """What was screened so far."""
 
     released: int
-    """Code points of the answer that may leave."""
+    """Code points of the answer, as it was written, that were screened and have left."""
     verdict: Verdict
     final: bool
     text: str
-    """What may leave since the last progress."""
+    """What leaves since the last progress: redacted, and with what the input gate had redacted put back."""
 
 
 class OutputStream:
-    """One answer in the making. Not thread-safe; the work is linear in the answer's length."""
+    """One answer in the making, under one policy throughout. Not thread-safe; the work is linear in its length."""
 
-    def __init__(self, screener: Screener, question: str, passages: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        screener: Screener,
+        question: str,
+        passages: tuple[str, ...],
+        kept: Mapping[Placeholder, str] = _NOTHING,
+        caller: Caller = NOBODY,
+        canaries: tuple[str, ...] = (),
+        *,
+        passages_screened: bool = False,
+    ) -> None:
+        """`kept`: what the input gate has redacted and is to be put back. `canaries`: as in `Answer`."""
         self._screener = screener
+        self._caller = caller
         self._question = question
         self._passages = passages
+        self._canaries = canaries
+        self._leaving = Leaving(kept, passages)
+        # Shadow mode withholds nothing.
+        shadow = screener.spec.mode is Mode.SHADOW
+        self._streaming = StreamingMode.DETECT if shadow else screener.spec.streaming
         self._parts: list[str] = []
         self._size = 0
+        #: The end of the answer: what has not left, and some of what came before.
         self._tail = ""
         self._tail_start = 0
+        self._ends = Ends()
         self._released = 0
-        self._searched = 0
-        self._sent = 0
-        self._made_from = screener.screen_passages(passages)
+        #: Nothing is screened again before the answer is as long as this.
+        self._screen_from = 0
+        self._made_from = screener.screen_passages(() if passages_screened else passages)
         self._verdict = self._made_from
 
     def feed(self, delta: str) -> Progress:
-        """Takes the next piece. After a block nothing more is released."""
+        """Takes the next piece. After a block nothing more leaves."""
         self._parts.append(delta)
-        self._tail += delta
         self._size += len(delta)
+        text = ""
         if self._size > self._screener.spec.max_input_characters:
             self._verdict = self._screener.too_long(self._size)
-        elif self._screener.spec.streaming is StreamingMode.WINDOW:
-            self._advance()
-        elif self._screener.spec.streaming is StreamingMode.DETECT:
-            self._released = self._size
-        return self._progress(final=self._blocked)
+        if not self._blocked and self._streaming is not StreamingMode.WITHHOLD:
+            self._tail += delta
+            text = self._window() if self._streaming is StreamingMode.WINDOW else self._unseen()
+        return Progress(self._released, self._verdict, self._blocked, text)
 
     def finish(self) -> Progress:
         """Screens the whole answer."""
-        if not self._blocked:
-            self._verdict = self._screener.screen_output(self._answer("".join(self._parts)), self._made_from)
-            if not self._blocked:
-                self._released = self._size
-        return self._progress(final=True)
+        if self._blocked:
+            return Progress(self._released, self._verdict, final=True, text="")
+        answer = "".join(self._parts)
+        verdict = self._screener.screen_output(self._answer(answer), self._made_from, self._caller)
+        self._verdict = verdict
+        text = ""
+        if self._streaming is StreamingMode.DETECT:
+            text = self._leave(answer[self._released :], ())
+        elif verdict.decision is not Decision.BLOCK:
+            text = self._leave(answer[self._released :], _moved(verdict.redactions, -self._released))
+        return Progress(self._released, verdict, final=True, text=text)
 
     @property
     def _blocked(self) -> bool:
         return self._verdict.decision is Decision.BLOCK
 
-    def _advance(self) -> None:
-        """Screens up to the last finished sentence, together with the end of what came before."""
-        end = 0
-        for match in _FINISHED.finditer(self._tail, self._search_from()):
-            end = end if match["number"] else match.end()
-        self._searched = len(self._tail)
-        if self._tail_start + end <= self._released:
-            return
-        verdict = _moved(self._screener.screen_part(self._answer(self._tail[:end])), self._tail_start)
-        if verdict.decision >= self._verdict.decision:
-            self._verdict = verdict
-        if self._blocked:
-            return
-        self._released = self._tail_start + end
-        cut = max(0, end - _CONTEXT)
-        self._tail = self._tail[cut:]
-        self._tail_start += cut
-        self._searched -= cut
+    def _unseen(self) -> str:
+        """All but a placeholder whose end is still to come."""
+        cut = unfinished(self._tail) if self._leaving.restores else len(self._tail)
+        text, self._tail = self._tail[:cut], self._tail[cut:]
+        return self._leave(text, ())
 
-    def _search_from(self) -> int:
-        """Where to look on for an end: a little before what was searched, and not within a gap between digits."""
-        start = max(0, self._searched - _LOOK_BACK)
-        while start > max(0, self._searched - 2 * _LOOK_BACK) and self._tail[start].isspace():
-            start -= 1
-        return start
+    def _window(self) -> str:
+        """What was screened up to the last finished sentence, together with the end of what came before."""
+        fresh = self._released - self._tail_start
+        if len(self._tail) - fresh > _MOST_HELD:
+            self._streaming, self._tail = StreamingMode.WITHHOLD, ""
+        if self._size < self._screen_from or not self._tail:
+            return ""
+        end = max(self._ends.last(self._tail), forced(self._tail, fresh))
+        if end <= fresh:
+            return ""
+        verdict = self._screener.screen_part(self._answer(self._tail), end, self._caller)
+        self._take(verdict)
+        cut = held(self._tail, end, (judged.finding.span for judged in verdict.redactions))
+        if self._blocked or cut <= fresh:
+            self._screen_from = self._size + _STEP
+            return ""
+        text = self._leave(self._tail[fresh:cut], _moved(verdict.redactions, -fresh))
+        self._cut(max(0, cut - _CONTEXT))
+        return text
+
+    def _take(self, verdict: Verdict) -> None:
+        findings = tuple(_moved(verdict.findings, self._tail_start))
+        redactions = tuple(_moved(verdict.redactions, self._tail_start))
+        window = replace(verdict, findings=findings, redactions=redactions)
+        self._made_from = with_window(self._made_from, window)
+        if verdict.decision >= self._verdict.decision:
+            self._verdict = window
+
+    def _leave(self, text: str, redactions: Iterable[Judged]) -> str:
+        self._released += len(text)
+        return self._leaving.piece(text, [each for each in redactions if each.finding.span.end > 0])
+
+    def _cut(self, count: int) -> None:
+        """Forgets so many characters at the tail's start; to a blank, so that no number is cut in two."""
+        blank = self._tail.find(" ", max(0, count - _STEP), count)
+        count = blank if blank >= 0 else count
+        self._tail = self._tail[count:]
+        self._tail_start += count
+        self._ends.cut(count)
 
     def _answer(self, text: str) -> Answer:
-        return Answer(self._question, text, self._passages)
-
-    def _progress(self, *, final: bool) -> Progress:
-        leaving = "".join(self._parts)[self._sent : self._released] if self._released > self._sent else ""
-        self._sent = self._released
-        return Progress(self._released, self._verdict, final, leaving)
+        return Answer(self._question, text, self._passages, self._canaries)
 
 
-def _moved(verdict: Verdict, by: int) -> Verdict:
-    """The verdict on a part of an answer, its spans as in the whole."""
-    findings = []
-    for judged in verdict.findings:
+def _moved(found: Iterable[Judged], by: int) -> Iterable[Judged]:
+    """Findings in a part of an answer, their places as in another one."""
+    for judged in found:
         span = judged.finding.span
-        moved = replace(judged.finding, span=Span(span.start + by, span.end + by))
-        findings.append(replace(judged, finding=moved))
-    return replace(verdict, findings=tuple(findings))
+        yield replace(judged, finding=replace(judged.finding, span=Span(span.start + by, span.end + by)))

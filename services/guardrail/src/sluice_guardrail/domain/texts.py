@@ -6,8 +6,8 @@ from functools import cached_property
 
 from sluice_guardrail.domain.model import Channel, Segment
 from sluice_guardrail.domain.normalising.decoder import Budget
-from sluice_guardrail.domain.normalising.view import View
-from sluice_guardrail.domain.normalising.views import views
+from sluice_guardrail.domain.normalising.view import Reading, View
+from sluice_guardrail.domain.normalising.views import FOLDED, views
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Text:
     def of(cls, segment: Segment) -> "Text":
         """A segment's."""
         return cls(segment.text, segment.channel, segment.role)
+
+    @cached_property
+    def folded(self) -> View:
+        """The text as written, folded; for detectors that need no other view."""
+        return View(FOLDED, Reading.original(self.text))
 
     @property
     def views(self) -> Sequence[View]:

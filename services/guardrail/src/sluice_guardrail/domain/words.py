@@ -1,4 +1,4 @@
-"""Words of a text for comparing texts: stems, numbers and names."""
+"""Words of a text for comparing texts: stems, numbers with their units, and names."""
 
 import re
 import unicodedata
@@ -6,9 +6,18 @@ from dataclasses import dataclass
 
 import Stemmer
 
-#: A number with its separators, a run of letters and digits, or one character of a script without blanks.
-_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_぀-ヿ㐀-鿿가-힯]+(?:['’\-][^\W\d_]+)*\d*|[぀-ヿ㐀-鿿]")
+from sluice_guardrail.domain.quantities import UNITS, WORTH, Quantity, plain_number, quantity
+
+#: A number with its separators and what is written right behind it, a word with its hyphens, or one character of a
+#: script without blanks.
+_TOKEN = re.compile(
+    r"(?P<number>\d+(?:[.,:]\d+)*)(?P<behind>[^\W_]*)"
+    r"|[^\W\d_぀-ヿ㐀-鿿가-힯]+(?:['’\-][^\W_]+)*\d*"
+    r"|[぀-ヿ㐀-鿿]|[%€$£°]"
+)
 _SENTENCE_START = re.compile(r"[.!?:\n•\-*#>\"“(\[]\s*$")
+_LETTERS_BEFORE = re.compile(r"[^\W\d_]\d*/$")
+_ORDINAL = frozenset(("st", "nd", "rd", "th", "s"))
 
 #: Words that say nothing about what a sentence claims.
 STOPWORDS = frozenset(
@@ -31,12 +40,20 @@ STOPWORDS = frozenset(
 class Words:
     """What a text says, as far as words show it."""
 
-    stems: tuple[str, ...]
-    """Content words, stemmed, in order."""
-    numbers: frozenset[str]
-    """Numbers in one spelling: `1,000.50` is `1000.5`."""
+    terms: tuple[str, ...]
+    """Content words, stemmed, and numbers, in order."""
+    anchors: tuple[int, ...]
+    """Which of the terms are numbers in digits, or names."""
+    quantities: tuple[Quantity, ...]
+    """What is written in digits."""
     names: frozenset[str]
-    """Capitalised words within a sentence, in lower case; proper names, mostly."""
+    """Capitalised words within a sentence and words with digits, in lower case; proper names, mostly."""
+    plain: tuple[str, ...]
+    """All words in lower case, in order."""
+    initials: str
+    """First letters of all words, in order; abbreviations are parts of it."""
+    capitals: float
+    """Share of the content words that are capitalised within a sentence: most of them in a heading or in German."""
 
 
 class WordReader:
@@ -47,28 +64,81 @@ class WordReader:
 
     def read(self, text: str) -> Words:
         """The words of a text."""
-        text = unicodedata.normalize("NFKC", text)
-        stems: list[str] = []
-        numbers: set[str] = set()
+        text = text if text.isascii() else unicodedata.normalize("NFKC", text)
+        terms: list[str] = []
+        quantities: list[Quantity] = []
         names: set[str] = set()
+        plain: list[str] = []
+        initials: list[str] = []
+        anchors: list[int] = []
+        capitals = within = 0
         for match in _TOKEN.finditer(text):
             token = match[0]
-            if token[0].isdigit():
-                numbers.add(plain_number(token))
-                continue
+            number = match["number"]
+            if number is not None:
+                behind = match["behind"].lower()
+                if _is_joined(text, match.start()):  # the 4 of `OCT3/4`
+                    terms.append(plain_number(number))
+                    continue
+                if not behind or behind in UNITS or behind in _ORDINAL:
+                    quantities.append(quantity(number, behind, plain, text[match.end() : match.end() + 24]))
+                    anchors.append(len(terms))
+                    terms.append(quantities[-1].value)
+                    plain.append(token.lower())
+                    continue
             lower = token.lower().replace("’", "'").removesuffix("'s")
+            plain.append(lower)
+            initials.append(lower[0])
             if lower in STOPWORDS:
                 continue
-            stems.append(self._stemmer.stemWord(lower))
-            if token[0].isupper() and len(token) > 1 and not _starts_sentence(text, match.start()):
-                names.add(lower)
-        return Words(tuple(stems), frozenset(numbers), frozenset(names))
+            if lower in WORTH:
+                terms.append(WORTH[lower])
+                continue
+            first = len(terms)
+            parts = lower.split("-") if "-" in lower else [lower]
+            for part in parts:
+                if part and part not in STOPWORDS:
+                    terms.append(self._stemmer.stemWord(part))
+                    initials.append(part[0] if part is not parts[0] else "")
+            starts = _starts_sentence(text, match.start())
+            within += not starts
+            if _is_name(token, starts=starts):
+                capitals += not starts
+                names.update(_named_parts(token))
+                anchors += range(first, len(terms))
+        return Words(
+            tuple(terms),
+            tuple(anchors),
+            tuple(quantities),
+            frozenset(names),
+            tuple(plain),
+            "".join(initials),
+            capitals / within if within else 0.0,
+        )
 
 
-def plain_number(number: str) -> str:
-    """A number without thousands separators and trailing zeros."""
-    plain = re.sub(r"[,](?=\d{3}(?:\D|$))", "", number).rstrip(".,:")
-    return plain.rstrip("0").rstrip(".") if "." in plain and plain.count(".") == 1 else plain
+def _is_joined(text: str, start: int) -> bool:
+    return (
+        start > 1
+        and text[start - 1] == "/"
+        and _LETTERS_BEFORE.search(text[max(0, start - 12) : start]) is not None
+    )
+
+
+def _is_name(token: str, *, starts: bool) -> bool:
+    if len(token) == 1:
+        return False
+    if starts:  # the first word of a sentence is capitalised in any case; `DNA` and `B12` are names there too
+        return not token.islower() and (token[1:] != token[1:].lower() or any(map(str.isdigit, token)))
+    return token[0].isupper() or (any(map(str.isdigit, token)) and token.lower() != token)
+
+
+def _named_parts(token: str) -> list[str]:
+    """The parts of a name that name: `HIV` of `HIV-positive`, all of `PD-1`."""
+    parts = re.sub("['’]s$", "", token).split("-")
+    if len(parts) > 1 and not any(part.isdigit() or len(part) == 1 for part in parts):
+        return [part.lower() for part in parts if not part.islower()]
+    return ["-".join(parts).lower()]
 
 
 def _starts_sentence(text: str, start: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sluice_inference.domain.cleaning import readable
 from sluice_inference.domain.model import Passage
+from sluice_lexical import datamarks
 from sluice_lexical.words import coverage, rarity, terms
 
 #: Weights of a sentence's evidence, chosen by hand on questions about this project's documents.
@@ -86,6 +87,8 @@ def _sentences(passage: Passage) -> Iterator[tuple[str, float]]:
     if not spans:
         spans = [(match.start(), match.end(), 0.0) for match in _FALLBACK.finditer(passage.text)]
     for start, end, similarity in spans:
+        if datamarks.is_marked(passage.text[start:end]):  # suspicious: nothing to quote
+            continue
         text = readable(passage.text[start:end])
         if len(terms(text)) >= 2 and not text.endswith(":"):  # less is a heading or leads to what follows
             yield text, similarity

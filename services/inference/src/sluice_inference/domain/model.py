@@ -52,6 +52,8 @@ class Task:
     sampling: Sampling = field(default=Sampling())
     instructions: str = ""
     model_name: str = ""
+    canary: str = ""
+    """A random word that the prompt holds and the answer must not; none when empty."""
 
     @property
     def question(self) -> str:

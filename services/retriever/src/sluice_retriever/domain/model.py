@@ -163,6 +163,15 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenChunk:
+    """A chunk as a passage shows it."""
+
+    chunk_id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ingested:
     """What became of one document."""
 
@@ -172,6 +181,8 @@ class Ingested:
     chunks: int = 0
     total_chunks: int = 0
     """How many it will have, while it is in progress."""
+    written: tuple[WrittenChunk, ...] = ()
+    """Those written since the document's outcome before."""
 
 
 @dataclass(frozen=True, slots=True)

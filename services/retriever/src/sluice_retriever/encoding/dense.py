@@ -17,10 +17,6 @@ class DenseModel(Protocol):
     def dimension(self) -> int:
         """Length of its vectors."""
 
-    @property
-    def leaves_the_machine(self) -> bool:
-        """True where texts go to an endpoint."""
-
     async def question(self, text: str) -> Floats:
         """A question's vector, shape (dimension,)."""
 

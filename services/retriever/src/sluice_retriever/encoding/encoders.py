@@ -43,8 +43,6 @@ class KnowledgeBaseEncoder:
         self.model_digest = _digest(builtin, dense)
         """Names all that makes the vectors comparable."""
         self.dense_dimension = dense.dimension if dense else DENSE_DIMENSION
-        self.leaves_the_machine = dense is not None and dense.leaves_the_machine
-        """True where texts go to an endpoint."""
 
     async def question(self, text: str, *, dense_only: bool = False) -> QuestionVectors:
         """The vectors of a question.

@@ -54,8 +54,6 @@ class Endpoint:
         api_key: Sent as a bearer token where it is not empty.
     """
 
-    leaves_the_machine = True
-
     def __init__(self, spec: EndpointEmbedding, protocol: wire.Wire, api_key: str = "") -> None:
         self._spec = spec
         self._wire = protocol

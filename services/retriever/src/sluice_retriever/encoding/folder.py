@@ -43,8 +43,6 @@ class FolderModel:
         FailedPrecondition: the folder holds no model that can be used.
     """
 
-    leaves_the_machine = False
-
     def __init__(
         self, spec: OnnxEmbedding, threads: int, question_threads: Executor, ingestion_threads: Executor
     ) -> None:

@@ -1,7 +1,7 @@
 """A vector store with a keyword store beside it: written together, searched together, the vectors alone decide."""
 
 import asyncio
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from sluice_retriever.domain.model import DocumentSummary, Leg, Reader, Usage
@@ -102,9 +102,9 @@ class PairedStore:
         """What a tenant holds."""
         return await self.vectors.usage(tenant)
 
-    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
-        """Sets when a stored document's time is over."""
-        await self.vectors.touch(tenant, document_id, expires)
+    async def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
+        """Sets when stored documents' times are over."""
+        await self.vectors.touch(tenant, expiries)
 
     async def sweep(self, now: float) -> int:
         """Removes documents whose time is over; their entries with the comparison that follows."""

@@ -1,7 +1,7 @@
 """Filters in Qdrant's words, the same for the embedded engine and a server, with the tenant at the root where no caller
 reaches it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from qdrant_client import models
 
@@ -31,9 +31,10 @@ def of_tenant(tenant: str) -> models.Filter:
     return models.Filter(must=[_equals(Payload.TENANT, tenant)])
 
 
-def of_document(tenant: str, document_id: str) -> models.Filter:
-    """All points of a document."""
-    return models.Filter(must=[_equals(Payload.TENANT, tenant), _equals(Payload.DOCUMENT, document_id)])
+def of_documents(tenant: str, document_ids: Sequence[str]) -> models.Filter:
+    """All points of some documents."""
+    named = models.FieldCondition(key=Payload.DOCUMENT, match=models.MatchAny(any=list(document_ids)))
+    return models.Filter(must=[_equals(Payload.TENANT, tenant), named])
 
 
 def of_run(tenant: str, write_id: str, start: int, count: int) -> models.Filter:

@@ -1,6 +1,6 @@
 """Which write of each document is in force: the protocol that makes documents whole or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from qdrant_client import models
@@ -52,8 +52,8 @@ class Ledger(Protocol):
         """What a tenant holds."""
         ...
 
-    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
-        """Notes when a stored document's time is over, in epoch seconds."""
+    async def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
+        """Notes when stored documents' times are over, by id, in epoch seconds."""
         ...
 
     async def sweep(self, now: float) -> int:

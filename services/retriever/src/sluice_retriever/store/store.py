@@ -1,6 +1,6 @@
 """One generation of a knowledge base: puts documents in force whole or not at all, and answers the staged query."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from qdrant_client import models
@@ -11,7 +11,7 @@ from sluice_retriever.store import filters, points
 from sluice_retriever.store.backend import Backend
 from sluice_retriever.store.bm25 import SparseEncoder
 from sluice_retriever.store.conditions import metadata_key
-from sluice_retriever.store.grouping import by_tenant
+from sluice_retriever.store.grouping import by_tenant, inverted
 from sluice_retriever.store.ledger import Ledger
 from sluice_retriever.store.messages import Found, Lookup, Part, Piece, Stocked, Stored
 from sluice_retriever.store.schema import Payload
@@ -54,8 +54,8 @@ class Store(Protocol):
         """What a tenant holds."""
         ...
 
-    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
-        """Sets when a stored document's time is over, in epoch seconds."""
+    async def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
+        """Sets when stored documents' times are over, by id, in epoch seconds."""
         ...
 
     async def sweep(self, now: float) -> int:
@@ -142,18 +142,22 @@ class BackendStore:
         """What a tenant holds."""
         return await self._ledger.usage(tenant)
 
-    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
-        """Sets when a stored document's time is over."""
-        known = (await self._ledger.stored(tenant, [document_id])).get(document_id)
-        if known is None or known.expires == expires:
+    async def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
+        """Sets when stored documents' times are over; one flush for all."""
+        known = await self._ledger.stored(tenant, list(expiries))
+        moved = {
+            document_id: expires
+            for document_id, expires in expiries.items()
+            if document_id in known and known[document_id].expires != expires
+        }
+        if not moved:
             return
-        chunks = filters.of_document(tenant, document_id)
-        # What never expires is far in the future rather than without the field: one kind of write for both.
-        await self._backend.set_payload(
-            tenant, {Payload.EXPIRES: _NEVER if expires is None else expires}, chunks
-        )
+        for expires, document_ids in inverted(moved).items():
+            # What never expires is far in the future rather than without the field: one kind of write for both.
+            payload: dict[str, object] = {Payload.EXPIRES: _NEVER if expires is None else expires}
+            await self._backend.set_payload(tenant, payload, filters.of_documents(tenant, document_ids))
         await self._backend.flush()
-        await self._ledger.touch(tenant, document_id, expires)
+        await self._ledger.touch(tenant, moved)
 
     async def sweep(self, now: float) -> int:
         """Removes documents whose time is over, and what was left half written."""

@@ -244,7 +244,7 @@ Global___AnswerResponse: _TypeAlias = AnswerResponse  # noqa: Y015
 
 @_typing.final
 class Flag(_message.Message):
-    """A finding whose decision was a flag."""
+    """A finding that did not end the run: flagged, redacted, or in a passage that was withheld."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -255,8 +255,9 @@ class Flag(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     SEGMENT_FIELD_NUMBER: _builtins.int
     SPAN_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
     step: _builtins.str
-    """The gate's step: `guard_input` or `guard_output`."""
+    """The gate's step: `guard_input`, `guard_passages` or `guard_output`."""
     detector: _builtins.str
     """The detector's name."""
     category: _builtins.str
@@ -267,6 +268,8 @@ class Flag(_message.Message):
     """The score from which the policy flags."""
     segment: _builtins.int
     """Which message of the request, or which passage; 0 for the answer itself."""
+    decision: _guardrail_pb2.Decision.ValueType
+    """What the policy made of it."""
     @_builtins.property
     def span(self) -> _common_pb2.Span:
         """Where in that text."""
@@ -281,10 +284,11 @@ class Flag(_message.Message):
         threshold: _builtins.float = ...,
         segment: _builtins.int = ...,
         span: _common_pb2.Span | None = ...,
+        decision: _guardrail_pb2.Decision.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["span", b"span"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "detector", b"detector", "score", b"score", "segment", b"segment", "span", b"span", "step", b"step", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "decision", b"decision", "detector", b"detector", "score", b"score", "segment", b"segment", "span", b"span", "step", b"step", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -501,22 +505,80 @@ class IngestResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
+    UNSCREENED_FIELD_NUMBER: _builtins.int
+    unscreened: _builtins.str
+    """Why not all of it was screened; empty where it was, or where no policy asks for it."""
     @_builtins.property
     def result(self) -> _retriever_pb2.IngestResponse:
         """The outcome."""
+
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentFlag]:
+        """What the policies that guard the knowledge base found in its chunks. The document is stored all the same."""
 
     def __init__(
         self,
         *,
         result: _retriever_pb2.IngestResponse | None = ...,
+        flags: _abc.Iterable[Global___DocumentFlag] | None = ...,
+        unscreened: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flags", b"flags", "result", b"result", "unscreened", b"unscreened"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IngestResponse: _TypeAlias = IngestResponse  # noqa: Y015
+
+@_typing.final
+class DocumentFlag(_message.Message):
+    """Something in a stored document that a policy flags or withholds when it is retrieved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_ID_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    DETECTOR_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    SPAN_FIELD_NUMBER: _builtins.int
+    chunk_id: _builtins.str
+    """The chunk's id."""
+    policy: _builtins.str
+    """The GuardrailPolicy's name."""
+    detector: _builtins.str
+    """The detector's name."""
+    category: _builtins.str
+    """What was found."""
+    score: _builtins.float
+    """The detector's score, 0 to 1."""
+    decision: _guardrail_pb2.Decision.ValueType
+    """What the policy makes of it."""
+    @_builtins.property
+    def span(self) -> _common_pb2.Span:
+        """Where in the chunk's text; empty where it is in its title."""
+
+    def __init__(
+        self,
+        *,
+        chunk_id: _builtins.str = ...,
+        policy: _builtins.str = ...,
+        detector: _builtins.str = ...,
+        category: _builtins.str = ...,
+        score: _builtins.float = ...,
+        decision: _guardrail_pb2.Decision.ValueType = ...,
+        span: _common_pb2.Span | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["span", b"span"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "chunk_id", b"chunk_id", "decision", b"decision", "detector", b"detector", "policy", b"policy", "score", b"score", "span", b"span"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentFlag: _TypeAlias = DocumentFlag  # noqa: Y015
 
 @_typing.final
 class DeleteDocumentsRequest(_message.Message):

@@ -25,51 +25,53 @@ _sym_db = _symbol_database.Default()
 from sluice.common.v1 import common_pb2 as sluice_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/guardrail/v1/guardrail.proto\x12\x13sluice.guardrail.v1\x1a\x1dsluice/common/v1/common.proto\"\xf6\x01\n\x0e\x44\x65tectorReport\x12\x10\n\x08\x64\x65tector\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x15\n\rthreshold_set\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".sluice.guardrail.v1.DetectorState\x12\r\n\x05score\x18\x05 \x01(\x02\x12\x11\n\tthreshold\x18\x06 \x01(\x02\x12/\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0e\x32\x1d.sluice.guardrail.v1.Decision\x12\x14\n\x0cmilliseconds\x18\x08 \x01(\x02\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\"=\n\x0bTreatedText\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07\x64ropped\x18\x03 \x01(\x08\"T\n\x07Segment\x12-\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1c.sluice.guardrail.v1.Channel\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\xdf\x01\n\x07\x46inding\x12\x10\n\x08\x64\x65tector\x18\x01 \x01(\t\x12\x18\n\x10\x64\x65tector_version\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x11\n\tthreshold\x18\x05 \x01(\x02\x12/\n\x08\x64\x65\x63ision\x18\x06 \x01(\x0e\x32\x1d.sluice.guardrail.v1.Decision\x12\x0f\n\x07segment\x18\x07 \x01(\r\x12$\n\x04span\x18\x08 \x01(\x0b\x32\x16.sluice.common.v1.Span\x12\x0c\n\x04view\x18\t \x01(\t\"\xf8\x02\n\x07Verdict\x12/\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x1d.sluice.guardrail.v1.Decision\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12.\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1c.sluice.guardrail.v1.Finding\x12\x0e\n\x06policy\x18\x05 \x01(\t\x12\x16\n\x0epolicy_version\x18\x06 \x01(\t\x12\x0f\n\x07partial\x18\x07 \x01(\x08\x12\x36\n\tdetectors\x18\x08 \x03(\x0b\x32#.sluice.guardrail.v1.DetectorReport\x12\'\n\x04mode\x18\t \x01(\x0e\x32\x19.sluice.guardrail.v1.Mode\x12,\n\x05would\x18\n \x01(\x0e\x32\x1d.sluice.guardrail.v1.Decision\x12\r\n\x05score\x18\x0b \x01(\x02\x12\x14\n\x0cmilliseconds\x18\x0c \x01(\x02\"\xd0\x01\n\x11\x43heckInputRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12.\n\tprincipal\x18\x02 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12.\n\x08segments\x18\x03 \x03(\x0b\x32\x1c.sluice.guardrail.v1.Segment\x12;\n\x10question_vectors\x18\x04 \x01(\x0b\x32!.sluice.common.v1.QuestionVectors\x12\x0e\n\x06run_id\x18\x05 \x01(\t\"\x85\x01\n\x12\x43heckInputResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\x31\n\x07treated\x18\x02 \x03(\x0b\x32 .sluice.guardrail.v1.TreatedText\x12\r\n\x05vault\x18\x03 \x01(\x0c\"\x92\x01\n\x14\x43heckPassagesRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12.\n\tprincipal\x18\x02 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12+\n\x08passages\x18\x03 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12\r\n\x05\x61head\x18\x04 \x01(\x08\"y\n\x15\x43heckPassagesResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\x31\n\x07treated\x18\x02 \x03(\x0b\x32 .sluice.guardrail.v1.TreatedText\"\xae\x01\n\x0cGuardRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12.\n\tprincipal\x18\x02 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12-\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x1c.sluice.guardrail.v1.Channel\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x05 \x03(\t\x12\x10\n\x08question\x18\x06 \x01(\t\"q\n\rGuardResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\x31\n\x07treated\x18\x02 \x03(\x0b\x32 .sluice.guardrail.v1.TreatedText\"\xd2\x01\n\x12\x43heckOutputRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12.\n\tprincipal\x18\x02 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x10\n\x08question\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12+\n\x08passages\x18\x05 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12\x0e\n\x06run_id\x18\x06 \x01(\t\x12\r\n\x05vault\x18\x07 \x01(\x0c\x12\x10\n\x08\x63\x61naries\x18\x08 \x03(\t\"R\n\x13\x43heckOutputResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\x0c\n\x04text\x18\x02 \x01(\t\"p\n\x18\x43heckOutputStreamRequest\x12\x36\n\x05start\x18\x01 \x01(\x0b\x32\'.sluice.guardrail.v1.CheckOutputRequest\x12\r\n\x05\x64\x65lta\x18\x02 \x01(\t\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\"y\n\x19\x43heckOutputStreamResponse\x12\x10\n\x08released\x18\x01 \x01(\r\x12-\n\x07verdict\x18\x02 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x0c\n\x04text\x18\x04 \x01(\t*t\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44\x45\x43ISION_ALLOW\x10\x01\x12\x11\n\rDECISION_FLAG\x10\x02\x12\x13\n\x0f\x44\x45\x43ISION_REDACT\x10\x03\x12\x12\n\x0e\x44\x45\x43ISION_BLOCK\x10\x04*p\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43HANNEL_USER\x10\x01\x12\x14\n\x10\x43HANNEL_DOCUMENT\x10\x02\x12\x10\n\x0c\x43HANNEL_TOOL\x10\x03\x12\x12\n\x0e\x43HANNEL_OUTPUT\x10\x04*\x9e\x01\n\rDetectorState\x12\x1e\n\x1a\x44\x45TECTOR_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45TECTOR_STATE_SCANNED\x10\x01\x12\x1a\n\x16\x44\x45TECTOR_STATE_PARTIAL\x10\x02\x12\x1a\n\x16\x44\x45TECTOR_STATE_SKIPPED\x10\x03\x12\x19\n\x15\x44\x45TECTOR_STATE_FAILED\x10\x04*?\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x10\n\x0cMODE_ENFORCE\x10\x01\x12\x0f\n\x0bMODE_SHADOW\x10\x02\x32\x83\x04\n\x10GuardrailService\x12]\n\nCheckInput\x12&.sluice.guardrail.v1.CheckInputRequest\x1a\'.sluice.guardrail.v1.CheckInputResponse\x12`\n\x0b\x43heckOutput\x12\'.sluice.guardrail.v1.CheckOutputRequest\x1a(.sluice.guardrail.v1.CheckOutputResponse\x12\x66\n\rCheckPassages\x12).sluice.guardrail.v1.CheckPassagesRequest\x1a*.sluice.guardrail.v1.CheckPassagesResponse\x12N\n\x05Guard\x12!.sluice.guardrail.v1.GuardRequest\x1a\".sluice.guardrail.v1.GuardResponse\x12v\n\x11\x43heckOutputStream\x12-.sluice.guardrail.v1.CheckOutputStreamRequest\x1a..sluice.guardrail.v1.CheckOutputStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/guardrail/v1/guardrail.proto\x12\x13sluice.guardrail.v1\x1a\x1dsluice/common/v1/common.proto\"\xf6\x01\n\x0e\x44\x65tectorReport\x12\x10\n\x08\x64\x65tector\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x15\n\rthreshold_set\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".sluice.guardrail.v1.DetectorState\x12\r\n\x05score\x18\x05 \x01(\x02\x12\x11\n\tthreshold\x18\x06 \x01(\x02\x12/\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0e\x32\x1d.sluice.guardrail.v1.Decision\x12\x14\n\x0cmilliseconds\x18\x08 \x01(\x02\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\"A\n\x04\x45\x64it\x12$\n\x04span\x18\x01 \x01(\x0b\x32\x16.sluice.common.v1.Span\x12\x13\n\x0breplacement\x18\x02 \x01(\t\"y\n\x0bTreatedText\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07\x64ropped\x18\x03 \x01(\x08\x12(\n\x05\x65\x64its\x18\x04 \x03(\x0b\x32\x19.sluice.guardrail.v1.Edit\x12\x10\n\x08untitled\x18\x05 \x01(\x08\"T\n\x07Segment\x12-\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1c.sluice.guardrail.v1.Channel\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\xdf\x01\n\x07\x46inding\x12\x10\n\x08\x64\x65tector\x18\x01 \x01(\t\x12\x18\n\x10\x64\x65tector_version\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x11\n\tthreshold\x18\x05 \x01(\x02\x12/\n\x08\x64\x65\x63ision\x18\x06 \x01(\x0e\x32\x1d.sluice.guardrail.v1.Decision\x12\x0f\n\x07segment\x18\x07 \x01(\r\x12$\n\x04span\x18\x08 \x01(\x0b\x32\x16.sluice.common.v1.Span\x12\x0c\n\x04view\x18\t \x01(\t\"\xf8\x02\n\x07Verdict\x12/\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x1d.sluice.guardrail.v1.Decision\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12.\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x1c.sluice.guardrail.v1.Finding\x12\x0e\n\x06policy\x18\x05 \x01(\t\x12\x16\n\x0epolicy_version\x18\x06 \x01(\t\x12\x0f\n\x07partial\x18\x07 \x01(\x08\x12\x36\n\tdetectors\x18\x08 \x03(\x0b\x32#.sluice.guardrail.v1.DetectorReport\x12\'\n\x04mode\x18\t \x01(\x0e\x32\x19.sluice.guardrail.v1.Mode\x12,\n\x05would\x18\n \x01(\x0e\x32\x1d.sluice.guardrail.v1.Decision\x12\r\n\x05score\x18\x0b \x01(\x02\x12\x14\n\x0cmilliseconds\x18\x0c \x01(\x02\"\xd0\x01\n\x11\x43heckInputRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12.\n\tprincipal\x18\x02 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12.\n\x08segments\x18\x03 \x03(\x0b\x32\x1c.sluice.guardrail.v1.Segment\x12;\n\x10question_vectors\x18\x04 \x01(\x0b\x32!.sluice.common.v1.QuestionVectors\x12\x0e\n\x06run_id\x18\x05 \x01(\t\"\x85\x01\n\x12\x43heckInputResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\x31\n\x07treated\x18\x02 \x03(\x0b\x32 .sluice.guardrail.v1.TreatedText\x12\r\n\x05vault\x18\x03 \x01(\x0c\"\x92\x01\n\x14\x43heckPassagesRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12.\n\tprincipal\x18\x02 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12+\n\x08passages\x18\x03 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12\r\n\x05\x61head\x18\x04 \x01(\x08\"y\n\x15\x43heckPassagesResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\x31\n\x07treated\x18\x02 \x03(\x0b\x32 .sluice.guardrail.v1.TreatedText\"\xae\x01\n\x0cGuardRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12.\n\tprincipal\x18\x02 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12-\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x1c.sluice.guardrail.v1.Channel\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x05 \x03(\t\x12\x10\n\x08question\x18\x06 \x01(\t\"q\n\rGuardResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\x31\n\x07treated\x18\x02 \x03(\x0b\x32 .sluice.guardrail.v1.TreatedText\"\xed\x01\n\x12\x43heckOutputRequest\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12.\n\tprincipal\x18\x02 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x10\n\x08question\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12+\n\x08passages\x18\x05 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12\x0e\n\x06run_id\x18\x06 \x01(\t\x12\r\n\x05vault\x18\x07 \x01(\x0c\x12\x10\n\x08\x63\x61naries\x18\x08 \x03(\t\x12\x19\n\x11passages_screened\x18\t \x01(\x08\"R\n\x13\x43heckOutputResponse\x12-\n\x07verdict\x18\x01 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\x0c\n\x04text\x18\x02 \x01(\t\"p\n\x18\x43heckOutputStreamRequest\x12\x36\n\x05start\x18\x01 \x01(\x0b\x32\'.sluice.guardrail.v1.CheckOutputRequest\x12\r\n\x05\x64\x65lta\x18\x02 \x01(\t\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\"y\n\x19\x43heckOutputStreamResponse\x12\x10\n\x08released\x18\x01 \x01(\r\x12-\n\x07verdict\x18\x02 \x01(\x0b\x32\x1c.sluice.guardrail.v1.Verdict\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x0c\n\x04text\x18\x04 \x01(\t*t\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44\x45\x43ISION_ALLOW\x10\x01\x12\x11\n\rDECISION_FLAG\x10\x02\x12\x13\n\x0f\x44\x45\x43ISION_REDACT\x10\x03\x12\x12\n\x0e\x44\x45\x43ISION_BLOCK\x10\x04*p\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43HANNEL_USER\x10\x01\x12\x14\n\x10\x43HANNEL_DOCUMENT\x10\x02\x12\x10\n\x0c\x43HANNEL_TOOL\x10\x03\x12\x12\n\x0e\x43HANNEL_OUTPUT\x10\x04*\x9e\x01\n\rDetectorState\x12\x1e\n\x1a\x44\x45TECTOR_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45TECTOR_STATE_SCANNED\x10\x01\x12\x1a\n\x16\x44\x45TECTOR_STATE_PARTIAL\x10\x02\x12\x1a\n\x16\x44\x45TECTOR_STATE_SKIPPED\x10\x03\x12\x19\n\x15\x44\x45TECTOR_STATE_FAILED\x10\x04*?\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x10\n\x0cMODE_ENFORCE\x10\x01\x12\x0f\n\x0bMODE_SHADOW\x10\x02\x32\x83\x04\n\x10GuardrailService\x12]\n\nCheckInput\x12&.sluice.guardrail.v1.CheckInputRequest\x1a\'.sluice.guardrail.v1.CheckInputResponse\x12`\n\x0b\x43heckOutput\x12\'.sluice.guardrail.v1.CheckOutputRequest\x1a(.sluice.guardrail.v1.CheckOutputResponse\x12\x66\n\rCheckPassages\x12).sluice.guardrail.v1.CheckPassagesRequest\x1a*.sluice.guardrail.v1.CheckPassagesResponse\x12N\n\x05Guard\x12!.sluice.guardrail.v1.GuardRequest\x1a\".sluice.guardrail.v1.GuardResponse\x12v\n\x11\x43heckOutputStream\x12-.sluice.guardrail.v1.CheckOutputStreamRequest\x1a..sluice.guardrail.v1.CheckOutputStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.guardrail.v1.guardrail_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DECISION']._serialized_start=2539
-  _globals['_DECISION']._serialized_end=2655
-  _globals['_CHANNEL']._serialized_start=2657
-  _globals['_CHANNEL']._serialized_end=2769
-  _globals['_DETECTORSTATE']._serialized_start=2772
-  _globals['_DETECTORSTATE']._serialized_end=2930
-  _globals['_MODE']._serialized_start=2932
-  _globals['_MODE']._serialized_end=2995
+  _globals['_DECISION']._serialized_start=2693
+  _globals['_DECISION']._serialized_end=2809
+  _globals['_CHANNEL']._serialized_start=2811
+  _globals['_CHANNEL']._serialized_end=2923
+  _globals['_DETECTORSTATE']._serialized_start=2926
+  _globals['_DETECTORSTATE']._serialized_end=3084
+  _globals['_MODE']._serialized_start=3086
+  _globals['_MODE']._serialized_end=3149
   _globals['_DETECTORREPORT']._serialized_start=92
   _globals['_DETECTORREPORT']._serialized_end=338
-  _globals['_TREATEDTEXT']._serialized_start=340
-  _globals['_TREATEDTEXT']._serialized_end=401
-  _globals['_SEGMENT']._serialized_start=403
-  _globals['_SEGMENT']._serialized_end=487
-  _globals['_FINDING']._serialized_start=490
-  _globals['_FINDING']._serialized_end=713
-  _globals['_VERDICT']._serialized_start=716
-  _globals['_VERDICT']._serialized_end=1092
-  _globals['_CHECKINPUTREQUEST']._serialized_start=1095
-  _globals['_CHECKINPUTREQUEST']._serialized_end=1303
-  _globals['_CHECKINPUTRESPONSE']._serialized_start=1306
-  _globals['_CHECKINPUTRESPONSE']._serialized_end=1439
-  _globals['_CHECKPASSAGESREQUEST']._serialized_start=1442
-  _globals['_CHECKPASSAGESREQUEST']._serialized_end=1588
-  _globals['_CHECKPASSAGESRESPONSE']._serialized_start=1590
-  _globals['_CHECKPASSAGESRESPONSE']._serialized_end=1711
-  _globals['_GUARDREQUEST']._serialized_start=1714
-  _globals['_GUARDREQUEST']._serialized_end=1888
-  _globals['_GUARDRESPONSE']._serialized_start=1890
-  _globals['_GUARDRESPONSE']._serialized_end=2003
-  _globals['_CHECKOUTPUTREQUEST']._serialized_start=2006
-  _globals['_CHECKOUTPUTREQUEST']._serialized_end=2216
-  _globals['_CHECKOUTPUTRESPONSE']._serialized_start=2218
-  _globals['_CHECKOUTPUTRESPONSE']._serialized_end=2300
-  _globals['_CHECKOUTPUTSTREAMREQUEST']._serialized_start=2302
-  _globals['_CHECKOUTPUTSTREAMREQUEST']._serialized_end=2414
-  _globals['_CHECKOUTPUTSTREAMRESPONSE']._serialized_start=2416
-  _globals['_CHECKOUTPUTSTREAMRESPONSE']._serialized_end=2537
-  _globals['_GUARDRAILSERVICE']._serialized_start=2998
-  _globals['_GUARDRAILSERVICE']._serialized_end=3513
+  _globals['_EDIT']._serialized_start=340
+  _globals['_EDIT']._serialized_end=405
+  _globals['_TREATEDTEXT']._serialized_start=407
+  _globals['_TREATEDTEXT']._serialized_end=528
+  _globals['_SEGMENT']._serialized_start=530
+  _globals['_SEGMENT']._serialized_end=614
+  _globals['_FINDING']._serialized_start=617
+  _globals['_FINDING']._serialized_end=840
+  _globals['_VERDICT']._serialized_start=843
+  _globals['_VERDICT']._serialized_end=1219
+  _globals['_CHECKINPUTREQUEST']._serialized_start=1222
+  _globals['_CHECKINPUTREQUEST']._serialized_end=1430
+  _globals['_CHECKINPUTRESPONSE']._serialized_start=1433
+  _globals['_CHECKINPUTRESPONSE']._serialized_end=1566
+  _globals['_CHECKPASSAGESREQUEST']._serialized_start=1569
+  _globals['_CHECKPASSAGESREQUEST']._serialized_end=1715
+  _globals['_CHECKPASSAGESRESPONSE']._serialized_start=1717
+  _globals['_CHECKPASSAGESRESPONSE']._serialized_end=1838
+  _globals['_GUARDREQUEST']._serialized_start=1841
+  _globals['_GUARDREQUEST']._serialized_end=2015
+  _globals['_GUARDRESPONSE']._serialized_start=2017
+  _globals['_GUARDRESPONSE']._serialized_end=2130
+  _globals['_CHECKOUTPUTREQUEST']._serialized_start=2133
+  _globals['_CHECKOUTPUTREQUEST']._serialized_end=2370
+  _globals['_CHECKOUTPUTRESPONSE']._serialized_start=2372
+  _globals['_CHECKOUTPUTRESPONSE']._serialized_end=2454
+  _globals['_CHECKOUTPUTSTREAMREQUEST']._serialized_start=2456
+  _globals['_CHECKOUTPUTSTREAMREQUEST']._serialized_end=2568
+  _globals['_CHECKOUTPUTSTREAMRESPONSE']._serialized_start=2570
+  _globals['_CHECKOUTPUTSTREAMRESPONSE']._serialized_end=2691
+  _globals['_GUARDRAILSERVICE']._serialized_start=3152
+  _globals['_GUARDRAILSERVICE']._serialized_end=3667
 # @@protoc_insertion_point(module_scope)

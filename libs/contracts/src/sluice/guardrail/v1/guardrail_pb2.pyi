@@ -195,6 +195,34 @@ class DetectorReport(_message.Message):
 Global___DetectorReport: _TypeAlias = DetectorReport  # noqa: Y015
 
 @_typing.final
+class Edit(_message.Message):
+    """One change of a text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPAN_FIELD_NUMBER: _builtins.int
+    REPLACEMENT_FIELD_NUMBER: _builtins.int
+    replacement: _builtins.str
+    """What stands there now."""
+    @_builtins.property
+    def span(self) -> _common_pb2.Span:
+        """What is replaced, in the text as it was."""
+
+    def __init__(
+        self,
+        *,
+        span: _common_pb2.Span | None = ...,
+        replacement: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["span", b"span"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replacement", b"replacement", "span", b"span"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Edit: _TypeAlias = Edit  # noqa: Y015
+
+@_typing.final
 class TreatedText(_message.Message):
     """A text that a policy has changed."""
 
@@ -203,22 +231,32 @@ class TreatedText(_message.Message):
     SEGMENT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     DROPPED_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    UNTITLED_FIELD_NUMBER: _builtins.int
     segment: _builtins.int
     """Which segment or passage of the request."""
     text: _builtins.str
     """What is to be used in its place; empty where it is dropped."""
     dropped: _builtins.bool
     """True where nothing of it may be used."""
+    untitled: _builtins.bool
+    """For a passage: true where its title may not be used."""
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edit]:
+        """For a passage: what differs from its text, in order."""
+
     def __init__(
         self,
         *,
         segment: _builtins.int = ...,
         text: _builtins.str = ...,
         dropped: _builtins.bool = ...,
+        edits: _abc.Iterable[Global___Edit] | None = ...,
+        untitled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "segment", b"segment", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "edits", b"edits", "segment", b"segment", "text", b"text", "untitled", b"untitled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -616,6 +654,7 @@ class CheckOutputRequest(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     VAULT_FIELD_NUMBER: _builtins.int
     CANARIES_FIELD_NUMBER: _builtins.int
+    PASSAGES_SCREENED_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The GuardrailPolicy to apply."""
     question: _builtins.str
@@ -626,6 +665,8 @@ class CheckOutputRequest(_message.Message):
     """The run's id."""
     vault: _builtins.bytes
     """What the input gate has redacted, as it gave it."""
+    passages_screened: _builtins.bool
+    """True where `CheckPassages` has decided on the passages: they are compared with the answer, not screened again."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asked the question."""
@@ -649,10 +690,11 @@ class CheckOutputRequest(_message.Message):
         run_id: _builtins.str = ...,
         vault: _builtins.bytes = ...,
         canaries: _abc.Iterable[_builtins.str] | None = ...,
+        passages_screened: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canaries", b"canaries", "passages", b"passages", "policy", b"policy", "principal", b"principal", "question", b"question", "run_id", b"run_id", "text", b"text", "vault", b"vault"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canaries", b"canaries", "passages", b"passages", "passages_screened", b"passages_screened", "policy", b"policy", "principal", b"principal", "question", b"question", "run_id", b"run_id", "text", b"text", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,31 +25,31 @@ _sym_db = _symbol_database.Default()
 from sluice.common.v1 import common_pb2 as sluice_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/inference/v1/inference.proto\x12\x13sluice.inference.v1\x1a\x1dsluice/common/v1/common.proto\"(\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xa4\x01\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nmax_tokens\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x0c\n\x04stop\x18\x04 \x03(\t\x12\x11\n\x04seed\x18\x05 \x01(\x03H\x03\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\r\n\x0b_max_tokensB\x07\n\x05_seed\"\xcc\x02\n\x0fGenerateRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x14\n\x0cmodel_server\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12.\n\x08messages\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12+\n\x08passages\x18\x05 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12;\n\x10question_vectors\x18\x06 \x01(\x0b\x32!.sluice.common.v1.QuestionVectors\x12/\n\x08sampling\x18\x07 \x01(\x0b\x32\x1d.sluice.inference.v1.Sampling\x12\x14\n\x0cinstructions\x18\x08 \x01(\t\"9\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\"\x8b\x01\n\x06\x46inish\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.sluice.inference.v1.FinishReason\x12)\n\x05usage\x18\x02 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0cunanswerable\x18\x04 \x01(\x08\"[\n\x10GenerateResponse\x12\x0f\n\x05\x64\x65lta\x18\x01 \x01(\tH\x00\x12-\n\x06\x66inish\x18\x02 \x01(\x0b\x32\x1b.sluice.inference.v1.FinishH\x00\x42\x07\n\x05\x65vent\"\xab\x01\n\x0eRewriteRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x14\n\x0cmodel_server\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12+\n\x05turns\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12\x12\n\nmax_tokens\x18\x05 \x01(\r\"Z\n\x0fRewriteResponse\x12\r\n\x05query\x18\x01 \x01(\t\x12)\n\x05usage\x18\x02 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12\r\n\x05model\x18\x03 \x01(\t*\x81\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x32\xc3\x01\n\x10InferenceService\x12Y\n\x08Generate\x12$.sluice.inference.v1.GenerateRequest\x1a%.sluice.inference.v1.GenerateResponse0\x01\x12T\n\x07Rewrite\x12#.sluice.inference.v1.RewriteRequest\x1a$.sluice.inference.v1.RewriteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/inference/v1/inference.proto\x12\x13sluice.inference.v1\x1a\x1dsluice/common/v1/common.proto\"(\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xa4\x01\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nmax_tokens\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x0c\n\x04stop\x18\x04 \x03(\t\x12\x11\n\x04seed\x18\x05 \x01(\x03H\x03\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\r\n\x0b_max_tokensB\x07\n\x05_seed\"\xdc\x02\n\x0fGenerateRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x14\n\x0cmodel_server\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12.\n\x08messages\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12+\n\x08passages\x18\x05 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12;\n\x10question_vectors\x18\x06 \x01(\x0b\x32!.sluice.common.v1.QuestionVectors\x12/\n\x08sampling\x18\x07 \x01(\x0b\x32\x1d.sluice.inference.v1.Sampling\x12\x14\n\x0cinstructions\x18\x08 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\t \x01(\t\"9\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\"\x8b\x01\n\x06\x46inish\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.sluice.inference.v1.FinishReason\x12)\n\x05usage\x18\x02 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0cunanswerable\x18\x04 \x01(\x08\"[\n\x10GenerateResponse\x12\x0f\n\x05\x64\x65lta\x18\x01 \x01(\tH\x00\x12-\n\x06\x66inish\x18\x02 \x01(\x0b\x32\x1b.sluice.inference.v1.FinishH\x00\x42\x07\n\x05\x65vent\"\xab\x01\n\x0eRewriteRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x14\n\x0cmodel_server\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12+\n\x05turns\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12\x12\n\nmax_tokens\x18\x05 \x01(\r\"Z\n\x0fRewriteResponse\x12\r\n\x05query\x18\x01 \x01(\t\x12)\n\x05usage\x18\x02 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12\r\n\x05model\x18\x03 \x01(\t*\x81\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x32\xc3\x01\n\x10InferenceService\x12Y\n\x08Generate\x12$.sluice.inference.v1.GenerateRequest\x1a%.sluice.inference.v1.GenerateResponse0\x01\x12T\n\x07Rewrite\x12#.sluice.inference.v1.RewriteRequest\x1a$.sluice.inference.v1.RewriteResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.inference.v1.inference_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=1196
-  _globals['_FINISHREASON']._serialized_end=1325
+  _globals['_FINISHREASON']._serialized_start=1212
+  _globals['_FINISHREASON']._serialized_end=1341
   _globals['_MESSAGE']._serialized_start=91
   _globals['_MESSAGE']._serialized_end=131
   _globals['_SAMPLING']._serialized_start=134
   _globals['_SAMPLING']._serialized_end=298
   _globals['_GENERATEREQUEST']._serialized_start=301
-  _globals['_GENERATEREQUEST']._serialized_end=633
-  _globals['_USAGE']._serialized_start=635
-  _globals['_USAGE']._serialized_end=692
-  _globals['_FINISH']._serialized_start=695
-  _globals['_FINISH']._serialized_end=834
-  _globals['_GENERATERESPONSE']._serialized_start=836
-  _globals['_GENERATERESPONSE']._serialized_end=927
-  _globals['_REWRITEREQUEST']._serialized_start=930
-  _globals['_REWRITEREQUEST']._serialized_end=1101
-  _globals['_REWRITERESPONSE']._serialized_start=1103
-  _globals['_REWRITERESPONSE']._serialized_end=1193
-  _globals['_INFERENCESERVICE']._serialized_start=1328
-  _globals['_INFERENCESERVICE']._serialized_end=1523
+  _globals['_GENERATEREQUEST']._serialized_end=649
+  _globals['_USAGE']._serialized_start=651
+  _globals['_USAGE']._serialized_end=708
+  _globals['_FINISH']._serialized_start=711
+  _globals['_FINISH']._serialized_end=850
+  _globals['_GENERATERESPONSE']._serialized_start=852
+  _globals['_GENERATERESPONSE']._serialized_end=943
+  _globals['_REWRITEREQUEST']._serialized_start=946
+  _globals['_REWRITEREQUEST']._serialized_end=1117
+  _globals['_REWRITERESPONSE']._serialized_start=1119
+  _globals['_REWRITERESPONSE']._serialized_end=1209
+  _globals['_INFERENCESERVICE']._serialized_start=1344
+  _globals['_INFERENCESERVICE']._serialized_end=1539
 # @@protoc_insertion_point(module_scope)

@@ -143,12 +143,15 @@ class GenerateRequest(_message.Message):
     QUESTION_VECTORS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     INSTRUCTIONS_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
     model_server: _builtins.str
     """The ModelServer to use."""
     model_name: _builtins.str
     """The model or adapter's name on that server; the server's base model when empty."""
     instructions: _builtins.str
     """What the system prompt says before the passages; the engine's default when empty."""
+    canary: _builtins.str
+    """A random word that the prompt holds and the model is told never to write; none when empty."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks."""
@@ -180,10 +183,11 @@ class GenerateRequest(_message.Message):
         question_vectors: _common_pb2.QuestionVectors | None = ...,
         sampling: Global___Sampling | None = ...,
         instructions: _builtins.str = ...,
+        canary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "question_vectors", b"question_vectors", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instructions", b"instructions", "messages", b"messages", "model_name", b"model_name", "model_server", b"model_server", "passages", b"passages", "principal", b"principal", "question_vectors", b"question_vectors", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "instructions", b"instructions", "messages", b"messages", "model_name", b"model_name", "model_server", b"model_server", "passages", b"passages", "principal", b"principal", "question_vectors", b"question_vectors", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

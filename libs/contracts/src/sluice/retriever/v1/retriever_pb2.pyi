@@ -1058,10 +1058,15 @@ class IngestRequest(_message.Message):
     KNOWLEDGE_BASE_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
+    RETURN_CHUNKS_FIELD_NUMBER: _builtins.int
     knowledge_base: _builtins.str
     """Where to."""
     progress: _builtins.bool
     """Also tells how far a document of many chunks is, by replies of outcome IN_PROGRESS."""
+    return_chunks: _builtins.bool
+    """Also gives the chunks that are written, each reply those written since the one before; of a document of many
+    chunks in replies of outcome IN_PROGRESS too.
+    """
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who stores it."""
@@ -1077,14 +1082,45 @@ class IngestRequest(_message.Message):
         knowledge_base: _builtins.str = ...,
         document: Global___Document | None = ...,
         progress: _builtins.bool = ...,
+        return_chunks: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "knowledge_base", b"knowledge_base", "principal", b"principal", "progress", b"progress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "knowledge_base", b"knowledge_base", "principal", b"principal", "progress", b"progress", "return_chunks", b"return_chunks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IngestRequest: _TypeAlias = IngestRequest  # noqa: Y015
+
+@_typing.final
+class WrittenChunk(_message.Message):
+    """A chunk of a document, as a passage shows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    chunk_id: _builtins.str
+    """The chunk's id."""
+    title: _builtins.str
+    """The title of its passages."""
+    text: _builtins.str
+    """Its text."""
+    def __init__(
+        self,
+        *,
+        chunk_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_id", b"chunk_id", "text", b"text", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WrittenChunk: _TypeAlias = WrittenChunk  # noqa: Y015
 
 @_typing.final
 class IngestResponse(_message.Message):
@@ -1097,6 +1133,7 @@ class IngestResponse(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
     TOTAL_CHUNKS_FIELD_NUMBER: _builtins.int
+    WRITTEN_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """The document's id."""
     outcome: Global___IngestOutcome.ValueType
@@ -1107,6 +1144,10 @@ class IngestResponse(_message.Message):
     """Chunks it now has."""
     total_chunks: _builtins.int
     """Chunks it will have; set while it is in progress."""
+    @_builtins.property
+    def written(self) -> _containers.RepeatedCompositeFieldContainer[Global___WrittenChunk]:
+        """Chunks written, where they were asked for."""
+
     def __init__(
         self,
         *,
@@ -1115,10 +1156,11 @@ class IngestResponse(_message.Message):
         reason: _builtins.str = ...,
         chunks: _builtins.int = ...,
         total_chunks: _builtins.int = ...,
+        written: _abc.Iterable[Global___WrittenChunk] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "document_id", b"document_id", "outcome", b"outcome", "reason", b"reason", "total_chunks", b"total_chunks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "document_id", b"document_id", "outcome", b"outcome", "reason", b"reason", "total_chunks", b"total_chunks", "written", b"written"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sluice/snapshot/v1/snapshot.proto\x12\x12sluice.snapshot.v1\"=\n\x07Watcher\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\"}\n\x0cWatchRequest\x12,\n\x07watcher\x18\x01 \x01(\x0b\x32\x1b.sluice.snapshot.v1.Watcher\x12\x17\n\x0f\x61\x63\x63\x65pted_digest\x18\x02 \x01(\t\x12\x16\n\x0erefused_digest\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"0\n\rWatchResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"\x15\n\x13ListWatchersRequest\"~\n\rWatcherStatus\x12,\n\x07watcher\x18\x01 \x01(\x0b\x32\x1b.sluice.snapshot.v1.Watcher\x12\x17\n\x0f\x61\x63\x63\x65pted_digest\x18\x02 \x01(\t\x12\x16\n\x0erefused_digest\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"c\n\x14ListWatchersResponse\x12\x16\n\x0e\x63urrent_digest\x18\x01 \x01(\t\x12\x33\n\x08watchers\x18\x02 \x03(\x0b\x32!.sluice.snapshot.v1.WatcherStatus2\xc6\x01\n\x0fSnapshotService\x12P\n\x05Watch\x12 .sluice.snapshot.v1.WatchRequest\x1a!.sluice.snapshot.v1.WatchResponse(\x01\x30\x01\x12\x61\n\x0cListWatchers\x12\'.sluice.snapshot.v1.ListWatchersRequest\x1a(.sluice.snapshot.v1.ListWatchersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sluice/snapshot/v1/snapshot.proto\x12\x12sluice.snapshot.v1\"=\n\x07Watcher\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\"\x8f\x01\n\x0cWatchRequest\x12,\n\x07watcher\x18\x01 \x01(\x0b\x32\x1b.sluice.snapshot.v1.Watcher\x12\x17\n\x0f\x61\x63\x63\x65pted_digest\x18\x02 \x01(\t\x12\x16\n\x0erefused_digest\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08problems\x18\x05 \x03(\t\"0\n\rWatchResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"\x15\n\x13ListWatchersRequest\"\x90\x01\n\rWatcherStatus\x12,\n\x07watcher\x18\x01 \x01(\x0b\x32\x1b.sluice.snapshot.v1.Watcher\x12\x17\n\x0f\x61\x63\x63\x65pted_digest\x18\x02 \x01(\t\x12\x16\n\x0erefused_digest\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08problems\x18\x05 \x03(\t\"c\n\x14ListWatchersResponse\x12\x16\n\x0e\x63urrent_digest\x18\x01 \x01(\t\x12\x33\n\x08watchers\x18\x02 \x03(\x0b\x32!.sluice.snapshot.v1.WatcherStatus2\xc6\x01\n\x0fSnapshotService\x12P\n\x05Watch\x12 .sluice.snapshot.v1.WatchRequest\x1a!.sluice.snapshot.v1.WatchResponse(\x01\x30\x01\x12\x61\n\x0cListWatchers\x12\'.sluice.snapshot.v1.ListWatchersRequest\x1a(.sluice.snapshot.v1.ListWatchersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +33,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WATCHER']._serialized_start=57
   _globals['_WATCHER']._serialized_end=118
-  _globals['_WATCHREQUEST']._serialized_start=120
-  _globals['_WATCHREQUEST']._serialized_end=245
-  _globals['_WATCHRESPONSE']._serialized_start=247
-  _globals['_WATCHRESPONSE']._serialized_end=295
-  _globals['_LISTWATCHERSREQUEST']._serialized_start=297
-  _globals['_LISTWATCHERSREQUEST']._serialized_end=318
-  _globals['_WATCHERSTATUS']._serialized_start=320
-  _globals['_WATCHERSTATUS']._serialized_end=446
-  _globals['_LISTWATCHERSRESPONSE']._serialized_start=448
-  _globals['_LISTWATCHERSRESPONSE']._serialized_end=547
-  _globals['_SNAPSHOTSERVICE']._serialized_start=550
-  _globals['_SNAPSHOTSERVICE']._serialized_end=748
+  _globals['_WATCHREQUEST']._serialized_start=121
+  _globals['_WATCHREQUEST']._serialized_end=264
+  _globals['_WATCHRESPONSE']._serialized_start=266
+  _globals['_WATCHRESPONSE']._serialized_end=314
+  _globals['_LISTWATCHERSREQUEST']._serialized_start=316
+  _globals['_LISTWATCHERSREQUEST']._serialized_end=337
+  _globals['_WATCHERSTATUS']._serialized_start=340
+  _globals['_WATCHERSTATUS']._serialized_end=484
+  _globals['_LISTWATCHERSRESPONSE']._serialized_start=486
+  _globals['_LISTWATCHERSRESPONSE']._serialized_end=585
+  _globals['_SNAPSHOTSERVICE']._serialized_start=588
+  _globals['_SNAPSHOTSERVICE']._serialized_end=786
 # @@protoc_insertion_point(module_scope)

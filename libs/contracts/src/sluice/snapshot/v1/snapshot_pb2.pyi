@@ -58,6 +58,7 @@ class WatchRequest(_message.Message):
     ACCEPTED_DIGEST_FIELD_NUMBER: _builtins.int
     REFUSED_DIGEST_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
     accepted_digest: _builtins.str
     """Digest of the snapshot the watcher now runs; empty when it runs none."""
     refused_digest: _builtins.str
@@ -68,6 +69,10 @@ class WatchRequest(_message.Message):
     def watcher(self) -> Global___Watcher:
         """Who watches."""
 
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What of the accepted snapshot is not in force, and why; one sentence for each object."""
+
     def __init__(
         self,
         *,
@@ -75,10 +80,11 @@ class WatchRequest(_message.Message):
         accepted_digest: _builtins.str = ...,
         refused_digest: _builtins.str = ...,
         reason: _builtins.str = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["watcher", b"watcher"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_digest", b"accepted_digest", "reason", b"reason", "refused_digest", b"refused_digest", "watcher", b"watcher"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_digest", b"accepted_digest", "problems", b"problems", "reason", b"reason", "refused_digest", b"refused_digest", "watcher", b"watcher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -137,6 +143,7 @@ class WatcherStatus(_message.Message):
     ACCEPTED_DIGEST_FIELD_NUMBER: _builtins.int
     REFUSED_DIGEST_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
     accepted_digest: _builtins.str
     """Digest of the snapshot it runs."""
     refused_digest: _builtins.str
@@ -147,6 +154,10 @@ class WatcherStatus(_message.Message):
     def watcher(self) -> Global___Watcher:
         """Who."""
 
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What of the accepted snapshot is not in force, and why; one sentence for each object."""
+
     def __init__(
         self,
         *,
@@ -154,10 +165,11 @@ class WatcherStatus(_message.Message):
         accepted_digest: _builtins.str = ...,
         refused_digest: _builtins.str = ...,
         reason: _builtins.str = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["watcher", b"watcher"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_digest", b"accepted_digest", "reason", b"reason", "refused_digest", b"refused_digest", "watcher", b"watcher"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_digest", b"accepted_digest", "problems", b"problems", "reason", b"reason", "refused_digest", b"refused_digest", "watcher", b"watcher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

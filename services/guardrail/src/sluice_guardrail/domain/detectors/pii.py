@@ -13,8 +13,8 @@ from sluice_guardrail.domain.pii.recognisers import recognisers
 from sluice_guardrail.domain.pii.selecting import select
 from sluice_guardrail.domain.texts import Text
 
-#: Findings of one text. Whoever lists a thousand addresses needs no thousand findings.
-_MOST = 32
+#: Findings of one text that do not count: whoever lists a thousand numbers needs no thousand of them.
+_MOST_OTHERS = 32
 #: Dashes that stand for a hyphen within a number; models like to write them.
 _HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"))
 
@@ -26,13 +26,22 @@ class PiiDetector:
     version: ClassVar[str] = "1"
 
     def __init__(self, spec: PiiSpec) -> None:
+        self._threshold = spec.threshold
+        self._thresholds: dict[str, float] = {str(entity): score for entity, score in spec.thresholds.items()}
         self._entities = frozenset(spec.entities)
         self._recognisers = recognisers(self._entities)
         self._allow = AllowList(spec.allow)
 
     def detect(self, subject: Text) -> Detection:
-        """One finding for each place, the best first where there are too many; none overlap."""
-        return Detection.of(select(self._findings(subject.text), _MOST))
+        """One finding for each place that counts, and the best of the others; none overlap."""
+        found = select(self._findings(subject.text), self._counts)
+        others = sorted((each for each in found if not self._counts(each)), key=lambda each: -each.score)
+        left_out = set(others[_MOST_OTHERS:])
+        return Detection.of(finding for finding in found if finding not in left_out)
+
+    def _counts(self, finding: Finding) -> bool:
+        """What the policy acts on goes before what it does not, where both claim a place."""
+        return finding.score >= self._thresholds.get(finding.category, self._threshold)
 
     def _findings(self, text: str) -> Iterator[Finding]:
         for candidate in self._candidates(text):

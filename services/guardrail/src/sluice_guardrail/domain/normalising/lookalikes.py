@@ -77,3 +77,8 @@ def despaced(text: str) -> Iterator[Replacement]:
         words = " ".join(spelled(_GAP.sub("", run).casefold()) for run in _WIDE_GAP.split(match[0])).split()
         if not TRIGGER_WORDS.isdisjoint(words):
             yield Replacement(Span(*match.span()), " ".join(words))
+
+
+def as_latin(text: str) -> str:
+    """The text, as long as it was, with all lookalikes as Latin letters, whatever their word."""
+    return text.translate(_CONFUSABLES)

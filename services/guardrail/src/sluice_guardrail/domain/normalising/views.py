@@ -74,6 +74,15 @@ _TOGETHER = [
 ]
 
 
+#: Of those, the ones that leave nearly all words as they were.
+_REARRANGING = frozenset({"markup", "line-ends", "strings", "columns", "misspelt"})
+
+
+def is_rearranged(name: str) -> bool:
+    """True of a view of that name which shows the text's own words, otherwise laid out or with slips mended."""
+    return _REARRANGING.issuperset(name.split("+"))
+
+
 def views(text: str, budget: Budget | None = None) -> Iterator[View]:
     """The plainest first. All of them together take time linear in the text.
 

@@ -1,6 +1,6 @@
 """Which documents are in force in the embedded engine: `Ledger` over a register in SQLite beside the shard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qdrant_client import models
@@ -71,9 +71,9 @@ class RegisterLedger:
         """What a tenant holds."""
         return Usage(*self._register.usage(tenant))
 
-    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
-        """Notes when a stored document's time is over."""
-        self._register.touch(tenant, document_id, expires)
+    async def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
+        """Notes when stored documents' times are over."""
+        self._register.touch(tenant, expiries)
 
     async def sweep(self, now: float) -> int:
         """Removes documents whose time is over; gives how many."""

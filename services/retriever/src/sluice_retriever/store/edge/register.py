@@ -1,7 +1,7 @@
 """Which write of each document is in force: the commit point of an ingestion, in SQLite."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,12 +75,13 @@ class Register:
                 self._db.execute(_RETIRE, (tenant, document_id)).rowcount for document_id in document_ids
             )
 
-    def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
-        """Sets when a stored document's time is over."""
-        self._db.execute(
-            "UPDATE writes SET expires = ? WHERE tenant = ? AND document_id = ? AND state = 'stored'",
-            (expires, tenant, document_id),
-        )
+    def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
+        """Sets when stored documents' times are over."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE writes SET expires = ? WHERE tenant = ? AND document_id = ? AND state = 'stored'",
+                [(expires, tenant, document_id) for document_id, expires in expiries.items()],
+            )
 
     def expire(self, now: float) -> int:
         """Makes documents stale whose time is over; gives how many."""

@@ -1,7 +1,7 @@
 """The worker process: its knowledge bases' generations, and the functions that the retriever has it run."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,9 +97,9 @@ def usage(name: str, tenant: str) -> Usage:
     return _run(_store(name).usage(tenant))
 
 
-def touch(name: str, tenant: str, document_id: str, expires: float | None) -> None:
-    """Sets when a stored document's time is over."""
-    _run(_store(name).touch(tenant, document_id, expires))
+def touch(name: str, tenant: str, expiries: Mapping[str, float | None]) -> None:
+    """Sets when stored documents' times are over."""
+    _run(_store(name).touch(tenant, expiries))
 
 
 def sweep(name: str, now: float) -> int:

@@ -1,6 +1,6 @@
 """`Store` in the worker process, asked over its pipe."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
@@ -51,9 +51,9 @@ class WorkerStore:
         """What a tenant holds."""
         return await self._call(worker.usage, tenant, attempts=2)
 
-    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
-        """Sets when a stored document's time is over."""
-        await self._call(worker.touch, tenant, document_id, expires, attempts=2)
+    async def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
+        """Sets when stored documents' times are over."""
+        await self._call(worker.touch, tenant, dict(expiries), attempts=2)
 
     async def sweep(self, now: float) -> int:
         """Removes documents whose time is over."""

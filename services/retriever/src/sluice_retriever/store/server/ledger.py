@@ -8,12 +8,12 @@ crash left of it.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from qdrant_client import models
 
 from sluice_retriever.domain.model import DocumentSummary, Usage
-from sluice_retriever.store.grouping import by_tenant
+from sluice_retriever.store.grouping import by_tenant, inverted
 from sluice_retriever.store.messages import Part, Stocked, Stored, WriteLost
 from sluice_retriever.store.schema import Payload
 from sluice_retriever.store.server import ledger_points as points
@@ -122,13 +122,15 @@ class ServerLedger:
             chunks=await self._backend.count(tenant, chunks, exact=True),
         )
 
-    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
-        """Notes when a stored document's time is over."""
-        record = models.Filter(must=[models.HasIdCondition(has_id=[points.record_id(tenant, document_id)])])
-        if expires is None:
-            await self._backend.update([self._clearing(tenant, Payload.EXPIRES, record)])
-        else:
-            await self._backend.set_payload(tenant, {Payload.EXPIRES.value: expires}, record)
+    async def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
+        """Notes when stored documents' times are over."""
+        for expires, document_ids in inverted(expiries).items():
+            ids = [points.record_id(tenant, document_id) for document_id in document_ids]
+            records = models.Filter(must=[models.HasIdCondition(has_id=ids)])
+            if expires is None:
+                await self._backend.update([self._clearing(tenant, Payload.EXPIRES, records)])
+            else:
+                await self._backend.set_payload(tenant, {Payload.EXPIRES.value: expires}, records)
 
     async def sweep(self, now: float) -> int:
         """See `sweeping.sweep`; may run in several replicas at once."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sluice_api.objects.knowledge_base import Language
@@ -71,9 +71,9 @@ class ServerStore:
         """What a tenant holds."""
         return await self._call(self._store.usage(tenant))
 
-    async def touch(self, tenant: str, document_id: str, expires: float | None) -> None:
-        """Sets when a stored document's time is over."""
-        await self._call(self._store.touch(tenant, document_id, expires))
+    async def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
+        """Sets when stored documents' times are over."""
+        await self._call(self._store.touch(tenant, expiries))
 
     async def sweep(self, now: float) -> int:
         """Removes documents whose time is over, and what was left half written."""

@@ -1,0 +1,22 @@
+"""A request as the input gate lets it go on. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sluice_gateway.domain.model import Message, ToolCall, TreatedSegment
+
+
+def screened(messages: Sequence[Message], treated: Sequence[TreatedSegment]) -> tuple[Message, ...]:
+    """The messages with what the gate has put in the place of some."""
+    texts = {each.segment: each.text for each in treated}
+    after = len(messages)
+    result = []
+    for index, message in enumerate(messages):
+        calls = tuple(_call(call, texts.get(after + place)) for place, call in enumerate(message.tool_calls))
+        after += len(calls)
+        result.append(replace(message, content=texts.get(index, message.content), tool_calls=calls))
+    return tuple(result)
+
+
+def _call(call: ToolCall, arguments: str | None) -> ToolCall:
+    return call if arguments is None else replace(call, arguments=arguments)

@@ -1,0 +1,1 @@
+"""Content that a policy does not want."""

@@ -1,0 +1,1 @@
+"""Parts of the prompt in an answer, however they are dressed up."""

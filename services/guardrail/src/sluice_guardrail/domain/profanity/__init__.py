@@ -1,0 +1,1 @@
+"""Profane words and how severe they are."""

@@ -1,0 +1,1 @@
+"""Subjects by examples."""

