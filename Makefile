@@ -122,7 +122,7 @@ train-guardrail: setup ## Train the classifier of attacks that is shipped, and w
 
 .PHONY: eval-guardrail
 eval-guardrail: setup ## What the guardrail finds and how often it is wrong: DATA as above, SLUICE_GUARD_MODELS=other classifiers' folders
-	PYTHONPATH=tools $(RUN) python bench/eval_guardrail.py --data "$(DATA)" $(ARGS)
+	$(RUN) python bench/eval_guardrail.py --data "$(DATA)" $(ARGS)
 
 .PHONY: bench-retrieval
 bench-retrieval: setup ## What quantization, graph and ACORN cost and bring: DATA as above, ARGS="--vectors 10000" for less

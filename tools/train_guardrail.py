@@ -38,7 +38,7 @@ def main() -> None:
         for channel, scale in weights.scales.items():
             print(f"  {channel}: {scale.logits}")
         if not arguments.no_card:
-            rows = [row for row, _ in leave_out(prepared, Settings())]
+            rows = list(leave_out(prepared, Settings()))
             (arguments.to / "CARD.md").write_text(card(prepared, weights, rows, Settings()), encoding="utf-8")
 
 

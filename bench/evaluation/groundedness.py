@@ -3,7 +3,7 @@
     .venv/bin/python bench/evaluation/groundedness.py FOLDER
 
 FOLDER holds pubmedqa (ori_pqal.json), scifact (claims_*.csv, corpus_train.csv) and climate_fever (climate-fever.jsonl).
-Only what nothing was chosen on is measured: the other half of PubMedQA, SciFact's validation claims, half of
+Only what no weight was fitted to is measured: the other half of PubMedQA, SciFact's validation claims, half of
 CLIMATE-FEVER. Answers of one source are drawn together for the intervals.
 """
 

@@ -29,7 +29,8 @@ def calibrated(harmless: Mapping[Channel, Floats]) -> dict[Channel, Scale]:
 def scale(logits: Floats) -> Scale:
     """Where the anchors' shares of the logits lie."""
     start = float(np.quantile(logits, 1 - _TAIL))
-    slope = float((logits[logits > start] - start).mean())
+    above = logits[logits > start]
+    slope = float((above - start).mean()) if len(above) else 0.0
     places = [
         float(np.quantile(logits, 1 - share))
         if share > _TAIL

@@ -37,7 +37,7 @@ def left_out_table(rows: Iterable[Row]) -> str:
     ]
     lines += [
         f"| {row.source} | {row.count} | {row.area:.3f} | {row.at_one_percent} | {row.at_one_permille} "
-        f"| {row.over_defense.value:.3f} |"
+        f"| {'' if row.over_defense is None else f'{row.over_defense.value:.3f}'} |"
         for row in rows
     ]
     return "\n".join(lines)

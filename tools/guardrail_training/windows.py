@@ -14,9 +14,9 @@ from guardrail_training.reading import Example, spaced
 from sluice_guardrail.domain.classifying.embedding import Embedding
 from sluice_guardrail.domain.classifying.ngrams import BUCKETS, NGrams
 from sluice_guardrail.domain.classifying.stretches import stretches
+from sluice_guardrail.domain.classifying.windows import windows
 from sluice_guardrail.domain.model import Span
-from sluice_guardrail.domain.normalising.ciphers import is_ciphered
-from sluice_guardrail.domain.normalising.views import is_rearranged, views
+from sluice_guardrail.domain.texts import Text
 from sluice_minilm.model import DIMENSION, MiniLm
 
 Floats = npt.NDArray[np.float32]
@@ -56,7 +56,7 @@ class Encoder:
                 }
 
     def windows(self, examples: Sequence[Example], most: int = _MOST) -> Windows:
-        """The windows of each example's text, in each view that is not noise."""
+        """The windows that the service's detector would have read of each example's text."""
         cut = [
             (text, owner, beside)
             for owner, example in enumerate(examples)
@@ -72,15 +72,8 @@ class Encoder:
         )
 
     def _cut(self, example: Example) -> Iterable[tuple[str, bool]]:
-        seen: set[str] = set()
-        for view in views(example.text):
-            if is_ciphered(view.name) or is_rearranged(view.name):
-                continue
-            for span in stretches(view.text, self._embedding.tokenizer):
-                window = view.text[span.start : span.end]
-                if window not in seen:
-                    seen.add(window)
-                    yield window, _is_beside(view.source(span.start, span.end), example)
+        for window in windows(Text(example.text), lambda text: stretches(text, self._embedding.tokenizer)):
+            yield window.text, _is_beside(window.source, example)
 
     def _matrix(self, texts: Sequence[str]) -> sparse.csr_matrix:
         rows = [self._ngrams.of(texts[at : at + 512]) for at in range(0, len(texts), 512)]

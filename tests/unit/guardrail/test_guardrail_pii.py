@@ -1,5 +1,8 @@
 """Personal data: each kind is found where it is valid, and what only looks like it is left alone."""
 
+import base64
+from collections.abc import Callable
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -8,7 +11,7 @@ from sluice_api.objects.guardrail_policy import Action, GuardrailPolicySpec, Pii
 from sluice_api.objects.guardrail_policy import PiiDetector as PiiSpec
 from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.detectors.pii import PiiDetector
-from sluice_guardrail.domain.model import Channel, Decision, Finding, Reason, Segment, Verdict
+from sluice_guardrail.domain.model import Channel, Decision, Finding, Reason, ScanState, Segment, Verdict
 from sluice_guardrail.domain.rules.rule_set import all_rules
 from sluice_guardrail.domain.screening import Screener
 from sluice_guardrail.domain.texts import Text
@@ -176,6 +179,24 @@ def test_disguise_hides_nothing(text: str, category: str, view: str):
     assert shown[-1] in "1１m"
 
 
+@pytest.mark.parametrize(
+    ("encode", "view"),
+    [
+        (lambda text: base64.b64encode(text.encode()).decode(), "base64"),
+        (lambda text: text.encode().hex(), "hex"),
+        (lambda text: text.replace("@", "%40"), "percent"),
+        (lambda text: text.replace("@", "&#64;"), "entities"),
+    ],
+)
+def test_encoding_hides_nothing_and_counts_less(encode: Callable[[str], str], view: str):
+    encoded = encode("nora.quill@example.com")
+    text = f"The record ({encoded}) is there."
+    (finding,) = DETECTOR.detect(Text(text)).findings
+    assert (finding.category, finding.view) == ("email", view)
+    assert text[finding.span.start : finding.span.end] == encoded
+    assert THRESHOLD <= finding.score < 0.9
+
+
 def test_word_nearby_raises_the_score_and_another_lowers_it():
     def score(text: str) -> float:
         return DETECTOR.detect(Text(text)).findings[0].score
@@ -234,6 +255,16 @@ def test_all_places_are_found_and_a_part_of_them_is_reported():
     text = " ".join(f"person{index}@example.com" for index in range(1000))
     assert len(DETECTOR.detect(Text(text)).findings) == 1000
     assert len(_screen(text).findings) == 32
+
+
+def test_text_with_more_numbers_than_are_looked_up_is_reported_as_partly_scanned():
+    def report(count: int):
+        verdict = _screen("phone 123 4567 " * count)
+        return next(each for each in verdict.reports if each.detector == "pii")
+
+    assert report(10).state is ScanState.SCANNED
+    assert report(1000).state is ScanState.PARTIAL
+    assert "phone numbers" in report(1000).detail
 
 
 def test_default_policy_flags_and_says_why_without_the_value():

@@ -1,7 +1,7 @@
 """What is redacted is gone, and what is put back stands exactly where and as it stood."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
@@ -49,6 +49,7 @@ def test_values_give_way_to_typed_placeholders_and_the_run_goes_on():
     )
     assert verdict.decision is Decision.REDACT
     assert verdict.reason is Reason.PII
+    assert verdict.message == "Personal data was replaced by placeholders."
     assert text == "Write to [EMAIL_1], charge [CREDIT_CARD_1], then write to [EMAIL_1] and to [EMAIL_2]."
 
 
@@ -208,6 +209,7 @@ _PIECES = st.sampled_from(
 TEXTS = st.lists(_PIECES | st.text(max_size=8), max_size=16).map("".join)
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=3))
 @example(["\\" + MAIL + "\\]"])
 @example(["[" + MAIL + "]"])
@@ -218,6 +220,7 @@ def test_what_is_redacted_comes_back_as_it_was(texts: list[str]):
     assert [leaving.piece(text, ()) for text in redacted] == texts
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_nothing_that_counts_is_left_after_a_redaction(text: str):
     _, (redacted,), redactor = _redacted(text)
@@ -233,6 +236,7 @@ def _streamed(screener: Screener, chunks: list[str], redactor: Redactor) -> str:
     return left + stream.finish().text
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(1, 30), min_size=1), st.sampled_from(["window", "withhold", "detect"]))
 def test_what_is_redacted_comes_back_however_the_answer_is_cut(text: str, sizes: list[int], streaming: str):
     _, (redacted,), redactor = _redacted(text)

@@ -132,6 +132,23 @@ def test_word_behind_a_sentence_may_still_name_the_number_before():
     assert "111222333" not in _left(_steps(SCREENER, text, 4))
 
 
+@pytest.mark.parametrize("size", [1, 7, 200])
+def test_no_line_of_a_private_key_leaves(size: int):
+    line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+    key = "-----{} PRIVATE " + "KEY-----"
+    body = f"{line}\n" * 20
+    text = f"{TALK}Here:\n{key.format('BEGIN')}\n{body}{key.format('END')}\n{TALK * 3}"
+    assert _left(_steps(SCREENER, text, size)) == f"{TALK}Here:\n[PRIVATE_KEY_1]\n{TALK * 3}"
+
+
+@pytest.mark.parametrize("size", [1, 7, 200])
+def test_no_part_of_a_long_token_leaves(size: int):
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJ" + "aGVsbG8x" * 300 + "." + "q7Zt9LmX2v" * 8
+    assert _left(_steps(SCREENER, f"{TALK}It is {token} now. {TALK}", size)) == (
+        f"{TALK}It is [JSON_WEB_TOKEN_1] now. {TALK}"
+    )
+
+
 def test_redaction_that_never_ends_is_held_to_the_end():
     screener = _screener(entities=["email"])
     text = "Write to " + "b@example.org, " * 3000
@@ -147,7 +164,7 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(_PIECES, max_size=24).map("".join), st.lists(st.integers(1, 60), min_size=1, max_size=6))
 @example("4111 1111\n\n1111 1111" + TALK, [1])
 def test_streamed_answer_leaves_as_the_whole_one_would(text: str, sizes: list[int]):

@@ -33,6 +33,7 @@ def example(text: str, *, attack: bool, role: Role = Role.TRAIN, channel: Channe
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Prepared, Encoder]:
     examples = [example(text, attack=True) for text in ATTACKS]
     examples += [example(text, attack=False) for text in HARMLESS]
+    examples += [example(f"Page: {text}", attack=False, channel=Channel.DOCUMENT) for text in HARMLESS]
     for channel in (Channel.USER, Channel.DOCUMENT, Channel.OUTPUT):
         examples += [
             example(f"The {channel} says: {text}", attack=False, role=Role.CALIBRATE, channel=channel)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sluice_guardrail import vault_keys
 from sluice_guardrail.domain.redacting.placeholders import Placeholder
 from sluice_guardrail.domain.vault import Binding, Key, Vault
-from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, ServiceError
+from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, ServiceError
 
 RUN = Binding("press", "run-1", "default")
 VALUES = {
@@ -106,7 +106,7 @@ def test_keys_rotate_without_losing_a_run():
 
 
 def test_more_than_can_travel_is_refused():
-    with pytest.raises(ResourceExhausted, match="more than") as refused:
+    with pytest.raises(InvalidArgument, match="more than") as refused:
         Vault([KEY]).seal({Placeholder("PRIVATE_KEY", 1): "x" * 300_000}, RUN)
     assert refused.value.reason == "VAULT_TOO_LARGE"
 

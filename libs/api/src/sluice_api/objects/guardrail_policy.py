@@ -114,14 +114,44 @@ class PiiEntity(StrEnum):
     """Bank accounts: the country's length and structure, mod 97."""
     IP_ADDRESS = "ip-address"
     """Public IPv4 and IPv6 addresses; private, loopback and documentation ranges are nobody's."""
+    CRYPTO_WALLET = "crypto-wallet"
+    """Bitcoin addresses by their checksum; Ethereum addresses."""
+    MAC_ADDRESS = "mac-address"
+    """Addresses of network cards, with a prefix that a manufacturer has."""
+    IMEI = "imei"
+    """Numbers of mobile devices, with a word nearby."""
+    DATE_OF_BIRTH = "date-of-birth"
+    """Dates that a word calls somebody's date of birth."""
+    API_KEY = "api-key"
+    """Keys of well-known services, by their form: AWS, GitHub, GitLab, Slack, Google, Stripe and others."""
+    PRIVATE_KEY = "private-key"
+    """Private keys in PEM or OpenPGP armour."""
+    JSON_WEB_TOKEN = "json-web-token"  # noqa: S105 - the name of a kind
+    """Tokens whose header can be read."""
+    SECRET = "secret"  # noqa: S105 - the name of a kind
+    """What a text calls a password, token or key, and looks like one."""
     US_SSN = "us-ssn"
     """Social Security numbers, without the ranges that are never issued."""
+    US_PASSPORT = "us-passport"
+    """The United States' passport numbers, with a word nearby."""
+    US_DRIVER_LICENSE = "us-driver-license"
+    """Driver licence numbers of US states, with a word nearby."""
+    AU_MEDICARE = "au-medicare"
+    """Australia's Medicare card number."""
+    AU_TFN = "au-tfn"
+    """Australia's tax file number."""
     BR_CPF = "br-cpf"
     """Brazil's taxpayer number."""
+    CA_SIN = "ca-sin"
+    """Canada's social insurance number."""
+    CN_RESIDENT_ID = "cn-resident-id"
+    """China's resident identity number."""
     DE_IDNR = "de-idnr"
     """Germany's tax identification number."""
     ES_NIF = "es-nif"
     """Spain's DNI and NIE."""
+    EU_VAT = "eu-vat"
+    """VAT numbers of the European Union's member states, with a word nearby."""
     FR_NIR = "fr-nir"
     """France's social security number."""
     GB_NHS = "gb-nhs"
@@ -130,10 +160,16 @@ class PiiEntity(StrEnum):
     """India's identity number."""
     IT_CODICE_FISCALE = "it-codice-fiscale"
     """Italy's tax code."""
+    JP_MY_NUMBER = "jp-my-number"
+    """Japan's individual number."""
+    KR_RRN = "kr-rrn"
+    """South Korea's resident registration number."""
     NL_BSN = "nl-bsn"
     """The Netherlands' citizen service number."""
     PL_PESEL = "pl-pesel"
     """Poland's identity number."""
+    SG_NRIC = "sg-nric"
+    """Singapore's identity and foreign identification numbers."""
 
 
 class PromptInjectionDetector(Detector):
@@ -233,10 +269,26 @@ class ContentDetector(Detector):
     categories: Annotated[tuple[ContentCategory, ...], Field(min_length=1)] = tuple(ContentCategory)
 
 
+class GroundednessCategory(StrEnum):
+    """What is wrong with a claim; a finding's category is one of them."""
+
+    UNSUPPORTED = "unsupported"
+    CITATION_UNSUPPORTED = "citation-unsupported"
+    CONTRADICTION = "contradiction"
+    NUMBER_ABSENT = "number-absent"
+    NUMBER_SWAPPED = "number-swapped"
+    UNIT_ABSENT = "unit-absent"
+    NAME_ABSENT = "name-absent"
+    NAME_SWAPPED = "name-swapped"
+    REFERENCE_ABSENT = "reference-absent"
+
+
 class GroundednessDetector(Detector):
     """Claims that the cited passages do not carry."""
 
     action: Action = Action.FLAG
+    thresholds: dict[GroundednessCategory, Score] = Field(default={})
+    """Other thresholds for some categories: hard evidence may block where the rest only flags."""
     model: OnnxClassifier | None = None
     """A pair classifier that reads passage and claim: natural language inference, or a cross-encoder."""
 

@@ -44,6 +44,8 @@ _SOURCES = re.compile(
     r"(?im)^\s*(?:\**|#{1,6} )(?:sources?|references?|quellen|fuentes)(?:\**)?\s*:?(?:\**)?\s*$"
 )
 _CODE_BLOCK = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+#: Characters that are cut into sentences at once: quotation marks that nothing closes take the square of it.
+_PIECE = 4_096
 _FOLLOWING_MARKS = re.compile(r"(?:\s*\[\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,16}\])+")
 
 
@@ -75,11 +77,23 @@ def claims(text: str, passages: Sequence[str]) -> Iterator[Claim]:
 def sentences(text: str) -> list[Span]:
     """Sentences with the citation marks that follow them; line ends part sentences too."""
     spans: list[Span] = []
-    for boundary in get_sentence_boundaries("en", text):
-        start, end = boundary["start_index"], boundary["end_index"]
-        lines = re.finditer(r"[^\n]+", text[start:end])
-        spans += [Span(start + line.start(), start + line.end()) for line in lines]
+    for piece in _pieces(text):
+        for boundary in get_sentence_boundaries("en", text[piece.start : piece.end]):
+            start, end = piece.start + boundary["start_index"], piece.start + boundary["end_index"]
+            lines = re.finditer(r"[^\n]+", text[start:end])
+            spans += [Span(start + line.start(), start + line.end()) for line in lines]
     return _with_marks(spans, text)
+
+
+def _pieces(text: str) -> Iterator[Span]:
+    """The text in stretches that end with a line, or else with a word."""
+    start = 0
+    while len(text) - start > _PIECE:
+        cuts = (text.rfind(sign, start, start + _PIECE) for sign in "\n ")
+        end = next((cut + 1 for cut in cuts if cut >= start), start + _PIECE)
+        yield Span(start, end)
+        start = end
+    yield Span(start, len(text))
 
 
 def _with_marks(spans: Sequence[Span], text: str) -> list[Span]:

@@ -52,7 +52,9 @@ def decided(
     message = ""
     if reason is not None and not shadow:
         blocked = decision is Decision.BLOCK
-        message = (policy.spec.block_message if blocked else "") or message_for(reason, policy.spec, gate)
+        message = (policy.spec.block_message if blocked else "") or message_for(
+            reason, policy.spec, gate, decision
+        )
     return Verdict(
         decision,
         reason,

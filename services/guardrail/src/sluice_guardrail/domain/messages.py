@@ -1,7 +1,7 @@
 """What a person reads when a gate did not simply allow."""
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
-from sluice_guardrail.domain.model import Gate, Reason
+from sluice_guardrail.domain.model import Decision, Gate, Reason
 
 _MESSAGES = {
     Reason.PROMPT_INJECTION: (
@@ -27,6 +27,8 @@ _MESSAGES = {
         "The answer was withheld because it is longer than the {limit} characters that can be checked."
     ),
 }
+_REDACTED_PII = "Personal data was replaced by placeholders."
+_REDACTED = "Parts of the text were replaced because a policy of this assistant does not allow them."
 #: What differs by gate.
 _GATE_MESSAGES = {
     (Reason.PII, Gate.INPUT): (
@@ -40,7 +42,9 @@ _GATE_MESSAGES = {
 }
 
 
-def message_for(reason: Reason, spec: GuardrailPolicySpec, gate: Gate) -> str:
+def message_for(reason: Reason, spec: GuardrailPolicySpec, gate: Gate, decision: Decision) -> str:
     """The sentence for a reason."""
+    if decision is Decision.REDACT:
+        return _REDACTED_PII if reason is Reason.PII else _REDACTED
     message = _GATE_MESSAGES.get((reason, gate)) or _MESSAGES[reason]
     return message.format(limit=f"{spec.max_input_characters:,}")

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sluice_guardrail.domain.redacting.placeholders import Placeholder
-from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+from sluice_servicekit.errors import FailedPrecondition, InvalidArgument
 
 #: Bytes of a key.
 KEY_BYTES = 32
@@ -70,8 +70,7 @@ class Vault:
         """The values, sealed; empty where there are none.
 
         Raises:
-            InvalidArgument: the run has no id that they could be bound to.
-            ResourceExhausted: there are too many.
+            InvalidArgument: the run has no id that they could be bound to, or there are too many.
         """
         if not values:
             return b""
@@ -80,9 +79,10 @@ class Vault:
         held = {placeholder.name: value for placeholder, value in values.items()}
         content = json.dumps({"expires": int(self._now() + self._seconds), "values": held}).encode()
         if len(content) > _MOST_BYTES:
-            raise ResourceExhausted(
+            raise InvalidArgument(
                 f"what is to be redacted takes {len(content)} bytes, more than the {_MOST_BYTES} that can travel",
                 reason="VAULT_TOO_LARGE",
+                field="segments",
             )
         header = _FORMAT + self._newest.id + secrets.token_bytes(_NONCE_BYTES)
         return header + AESGCM(self._newest.secret).encrypt(

@@ -20,41 +20,32 @@ HEADS = {Channel.USER: USER, Channel.OUTPUT: USER, Channel.DOCUMENT: DOCUMENT, C
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Reads n-grams and embeddings; their logits are added up."""
+    """Two logistic regressions, one on n-grams and one on embeddings; their logits are added up."""
 
     ngrams: Floats
     """Shape (buckets,)."""
-    hidden: Floats
-    """Shape (384, units)."""
-    hidden_bias: Floats
-    output: Floats
-    """Shape (units,)."""
+    embeddings: Floats
+    """Shape (384,)."""
     bias: float
     """Of both together."""
 
     @classmethod
     def of(cls, weights: Weights, name: str) -> Self:
         """One head of a model's file."""
-        return cls(
-            weights.floats(f"{name}.ngrams"),
-            weights.floats(f"{name}.hidden"),
-            weights.floats(f"{name}.hidden_bias"),
-            weights.floats(f"{name}.output"),
-            float(weights.floats(f"{name}.bias")),
-        )
+        ngrams, embeddings = weights.floats(f"{name}.ngrams"), weights.floats(f"{name}.embeddings")
+        return cls(ngrams, embeddings, float(weights.floats(f"{name}.bias")))
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """As they are stored."""
         return {
             **quantised(f"{name}.ngrams", self.ngrams),
-            f"{name}.hidden": self.hidden.astype(np.float16),
-            f"{name}.hidden_bias": self.hidden_bias.astype(np.float16),
-            f"{name}.output": self.output.astype(np.float16),
+            f"{name}.embeddings": self.embeddings.astype(np.float16),
             f"{name}.bias": np.array(self.bias, np.float16),
         }
 
     def logits(self, embeddings: Floats, ngrams: NGrams, windows: Sequence[str]) -> Floats:
-        """Shape (windows,)."""
-        units = np.maximum(embeddings @ self.hidden + self.hidden_bias, 0.0)
-        logits: Floats = units @ self.output + ngrams.sums(windows, self.ngrams) + np.float32(self.bias)
+        """Of each window, shape (windows,)."""
+        logits: Floats = (
+            embeddings @ self.embeddings + ngrams.sums(windows, self.ngrams) + np.float32(self.bias)
+        )
         return logits

@@ -6,7 +6,7 @@ negation. It does not see what is turned round in other words.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -37,7 +37,7 @@ _REPORTED = 0.3
 _UNCLEAR = (0.15, 0.9)
 #: So many unclear claims of an answer are compared by meaning at most, those first that come nearest to 0.5: a sentence
 #: takes the encoder 5 ms.
-_MOST_COMPARED = 3
+_MOST_COMPARED = 2
 #: By how much less the other passages must leave in doubt of a claim for its citation to be the fault.
 _BETTER = 0.3
 #: The score of a reference that no passage and not the question names.
@@ -158,9 +158,10 @@ def _judge(
             cited = tuple(number - 1 for number in claim.cited if 0 < number <= len(answer.passages))
             rests_on = cited or tuple(range(len(answer.passages)))
             weighed = weigh(words, frozenset(asked.terms), evidence, rests_on)
-            yield _Judgement(
-                claim, words, rests_on, weighed, absent(words, known, tells_names=evidence.tells_names)
-            )
+            missing = absent(words, known, tells_names=evidence.tells_names)
+            if weighed.signals.stray and evidence.says(claim.text, rests_on):  # however sentences are cut
+                weighed = replace(weighed, signals=replace(weighed.signals, stray=0.0))
+            yield _Judgement(claim, words, rests_on, weighed, missing)
 
 
 def _cited_wrongly(judged: _Judgement, score: Score, evidence: Evidence) -> Score:

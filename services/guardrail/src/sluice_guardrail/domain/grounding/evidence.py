@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from sluice_guardrail.domain.claims import sentences
 from sluice_guardrail.domain.quantities import Quantity, is_rounded
+from sluice_guardrail.domain.quotations import spoken
 from sluice_guardrail.domain.words import WordReader, Words
 
 #: A first line of up to so many characters is the passage's title; its words count as said by every sentence.
@@ -40,6 +41,7 @@ class Evidence:
     """
 
     def __init__(self, passages: Sequence[str], reader: WordReader, until: float = math.inf) -> None:
+        self._passages = passages
         self.titles: list[frozenset[str]] = []
         self.sentences: list[Sentence] = []
         self.by_passage: list[frozenset[str]] = []
@@ -61,6 +63,15 @@ class Evidence:
         shares = [sentence.words.capitals for sentence in self.sentences if len(sentence.words.terms) > 1]
         return sum(shares) <= _CAPITALS * len(shares)
 
+    def says(self, text: str, passages: Iterable[int]) -> bool:
+        """Whether one of the passages has a text word for word."""
+        words = spoken(text)
+        return any(words in self._spoken[index] for index in passages)
+
+    @cached_property
+    def _spoken(self) -> list[str]:
+        return [spoken(passage) for passage in self._passages]
+
     def weight(self, term: str) -> float:
         """How much a term tells: the fewer sentences hold it, the more (BM25's IDF, never below 0.1)."""
         total, held = len(self.sentences), self._frequency[term]
@@ -78,9 +89,9 @@ class Evidence:
                 found += holding
         return found
 
-    def pairs(self, passages: Iterable[int]) -> frozenset[tuple[str, str]]:
-        """Content words that stand side by side in one of the passages."""
-        return frozenset[tuple[str, str]]().union(*(self._pairs[index] for index in passages))
+    def has_pair(self, pair: tuple[str, str], passages: Iterable[int]) -> bool:
+        """Whether two content words stand side by side in one of the passages."""
+        return any(pair in self._pairs[index] for index in passages)
 
     def _add(self, index: int, passage: str, reader: WordReader) -> None:
         title, _, rest = passage.partition("\n")

@@ -112,7 +112,7 @@ def _best(weights: dict[str, float], evidence: Evidence, allowed: Set[int]) -> l
 
 def _pairs(claim: Words, evidence: Evidence, allowed: Set[int]) -> float:
     pairs = frozenset(pairwise(claim.terms))
-    return len(pairs & evidence.pairs(allowed)) / len(pairs) if pairs else 1.0
+    return sum(evidence.has_pair(pair, allowed) for pair in pairs) / len(pairs) if pairs else 1.0
 
 
 def _stray(claim: Words, anchors: Sequence[int], evidence: Evidence, allowed: Set[int]) -> tuple[float, bool]:

@@ -18,7 +18,7 @@ class Scores:
     """What a number is worth that its rule confirms."""
 
     bare: float
-    """As digits alone. High only where the rule leaves few numbers to chance."""
+    """As digits alone. High only where the rule leaves few numbers to chance; zero where it says nothing by itself."""
     spaced: float
     """Parted in the usual way."""
     named: float = 0.95
@@ -51,7 +51,8 @@ class CheckedNumber:
             written = self._valid(match[0]) if match else None
             if written is not None:
                 span = Span(start, start + len(written))
-                yield Candidate(self.entity, span, self._score(scan, span, written), _compact(written))
+                if score := self._score(scan, span, written):
+                    yield Candidate(self.entity, span, score, _compact(written))
 
     def _valid(self, written: str) -> str | None:
         """The longest beginning of what is written that is valid; other words may follow after a blank."""
@@ -63,10 +64,10 @@ class CheckedNumber:
         return written
 
     def _score(self, scan: Scan, span: Span, written: str) -> float:
-        if self.words.near(scan.text, span):
+        if self.words.near(scan, span):
             return self.scores.named
         score = self.scores.spaced if _SEPARATORS.search(written) else self.scores.bare
-        return score * SOMETHING_ELSE_SHARE if SOMETHING_ELSE.near(scan.text, span) else score
+        return score * SOMETHING_ELSE_SHARE if SOMETHING_ELSE.near(scan, span) else score
 
 
 def bounded(pattern: str) -> re.Pattern[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sluice_guardrail.domain.model import Span
 from sluice_guardrail.domain.normalising.folding import fold
+from sluice_guardrail.domain.pii.recogniser import Scan
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,11 @@ class Words:
     before: int
     after: int
 
-    def near(self, text: str, span: Span) -> bool:
+    def near(self, scan: Scan, span: Span) -> bool:
         """True where one of the words stands close to the place."""
+        if not scan.holds(self.pattern):
+            return False
+        text = scan.text
         before = text[max(0, span.start - self.before) : span.start]
         after = text[span.end : span.end + self.after]
         return self.pattern.search(fold(f"{before}\n{after}")) is not None

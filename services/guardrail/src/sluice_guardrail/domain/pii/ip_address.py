@@ -56,9 +56,9 @@ def _public(written: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def _score(scan: Scan, span: Span, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> float:
-    if _VERSION.near(scan.text, span) or SOMETHING_ELSE.near(scan.text, span):
+    if _VERSION.near(scan, span) or SOMETHING_ELSE.near(scan, span):
         return 0.2
-    if _NAMED.near(scan.text, span):
+    if _NAMED.near(scan, span):
         return 0.9
     if isinstance(address, ipaddress.IPv4Address) and max(address.packed) < _SMALL:
         return 0.3

@@ -73,6 +73,8 @@ class PhoneRecogniser:
                     break
                 if written[0].startswith("+"):  # what names a country is not read without it
                     done = written.end()
+        if plans.exhausted:
+            scan.unread.add(f"phone numbers after {_LOOK_UPS} look-ups")
 
 
 def _written(scan: Scan, start: int) -> Iterator[tuple[re.Match[str], tuple[str | None, ...], float]]:
@@ -82,7 +84,7 @@ def _written(scan: Scan, start: int) -> Iterator[tuple[re.Match[str], tuple[str 
     if match := _NORTH_AMERICAN.match(scan.text, start):
         yield match, ("US",), _NORTH_AMERICAN_SCORE
     match = _NATIONAL.match(scan.text, start)
-    if match and sum(map(str.isdigit, match[0])) >= _FEWEST and _WORDS.near(scan.text, Span(*match.span())):
+    if match and sum(map(str.isdigit, match[0])) >= _FEWEST and _WORDS.near(scan, Span(*match.span())):
         yield match, _REGIONS, _NATIONAL_SCORE
 
 
@@ -91,6 +93,7 @@ class _Plans:
 
     def __init__(self, left: int) -> None:
         self._left = left
+        self.exhausted = False
 
     def longest(self, match: re.Match[str], regions: tuple[str | None, ...]) -> tuple[int, str] | None:
         """The end and value of the longest beginning that a plan allows; other numbers may follow after a gap."""
@@ -105,7 +108,10 @@ class _Plans:
 
     def look_up(self, written: str, region: str | None) -> str | None:
         """The number in international form without its `+`; None where the plan does not allow it."""
-        if self._left == 0 or not _FEWEST <= sum(map(str.isdigit, written)) <= _MOST:
+        if not _FEWEST <= sum(map(str.isdigit, written)) <= _MOST:
+            return None
+        if self._left == 0:
+            self.exhausted = True
             return None
         self._left -= 1
         try:
@@ -118,6 +124,6 @@ class _Plans:
 
 
 def _score(scan: Scan, span: Span, score: float) -> float:
-    if _WORDS.near(scan.text, span):
+    if _WORDS.near(scan, span):
         return max(_NAMED_SCORE, score + _NAMED_MORE)
-    return score * SOMETHING_ELSE_SHARE if SOMETHING_ELSE.near(scan.text, span) else score
+    return score * SOMETHING_ELSE_SHARE if SOMETHING_ELSE.near(scan, span) else score

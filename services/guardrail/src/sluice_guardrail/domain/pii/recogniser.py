@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sluice_api.objects.guardrail_policy import PiiEntity
 from sluice_guardrail.domain.model import Span
+from sluice_guardrail.domain.normalising.folding import fold
 
 _DIGITS = re.compile(r"[0-9]+")
 
@@ -34,6 +35,25 @@ class Scan:
     """One text to look through, and what several recognisers ask of it."""
 
     text: str
+
+    def holds(self, word: re.Pattern[str]) -> bool:
+        """True where a word, in folded spelling, is anywhere in the text. Few are; no other is looked for again."""
+        if word not in self._held:
+            self._held[word] = word.search(self._folded) is not None
+        return self._held[word]
+
+    @cached_property
+    def unread(self) -> set[str]:
+        """What recognisers gave up on, in words."""
+        return set()
+
+    @cached_property
+    def _held(self) -> dict[re.Pattern[str], bool]:
+        return {}
+
+    @cached_property
+    def _folded(self) -> str:
+        return fold(self.text)
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
