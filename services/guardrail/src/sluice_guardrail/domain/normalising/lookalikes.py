@@ -65,8 +65,11 @@ def leet(text: str) -> Iterator[Replacement]:
 
 def _unleet(word: str) -> str | None:
     plain = word.lower().translate(_LEET)
+    # A short word with one number behind it is a name: word5, that1.
+    if plain in KNOWN_WORDS and (word[-1].isalpha() or len(_LEET_SIGN.findall(word)) > 1):
+        return plain
     for candidate in (plain, plain.rstrip("i"), word.lower().replace("1", "l").translate(_LEET)):
-        if candidate in KNOWN_WORDS:
+        if candidate in TRIGGER_WORDS:
             return candidate
     return None
 
