@@ -52,7 +52,6 @@ def test_a_runs_events_are_its_own_and_end_with_it(up: Running):
         "guard_input",
         "retrieve",
         "rerank",
-        "guard_passages",
         "generate",
         "guard_output",
     }

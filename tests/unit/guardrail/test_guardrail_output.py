@@ -84,6 +84,16 @@ def test_paraphrase_is_grounded():
     assert not _screen("Oil must be changed every 40 hours, and only by trained people [1].").findings
 
 
+def test_hard_evidence_may_block_where_the_rest_flags():
+    strict = GroundednessDetector(
+        action=Action.BLOCK, threshold=1.0, flag_threshold=0.5, thresholds={"number-absent": 0.5}
+    )
+    output = OutputDetectors(groundedness=strict)
+    number = _screen("The Ardmore press needs its oil change after 90 hours of work [1].", output=output)
+    other = _screen("Its colour scheme follows traditional maritime pennants [2].", output=output)
+    assert (number.decision, other.decision) == (Decision.BLOCK, Decision.FLAG)
+
+
 def test_score_grows_with_what_is_not_carried():
     good = "The Ardmore press needs its oil change after 40 hours of work [1]."
     bad = "Its colour scheme follows traditional maritime pennants [2]."

@@ -269,10 +269,26 @@ class ContentDetector(Detector):
     categories: Annotated[tuple[ContentCategory, ...], Field(min_length=1)] = tuple(ContentCategory)
 
 
+class GroundednessCategory(StrEnum):
+    """What is wrong with a claim; a finding's category is one of them."""
+
+    UNSUPPORTED = "unsupported"
+    CITATION_UNSUPPORTED = "citation-unsupported"
+    CONTRADICTION = "contradiction"
+    NUMBER_ABSENT = "number-absent"
+    NUMBER_SWAPPED = "number-swapped"
+    UNIT_ABSENT = "unit-absent"
+    NAME_ABSENT = "name-absent"
+    NAME_SWAPPED = "name-swapped"
+    REFERENCE_ABSENT = "reference-absent"
+
+
 class GroundednessDetector(Detector):
     """Claims that the cited passages do not carry."""
 
     action: Action = Action.FLAG
+    thresholds: dict[GroundednessCategory, Score] = Field(default={})
+    """Other thresholds for some categories: hard evidence may block where the rest only flags."""
     model: OnnxClassifier | None = None
     """A pair classifier that reads passage and claim: natural language inference, or a cross-encoder."""
 
