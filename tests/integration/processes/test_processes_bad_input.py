@@ -115,6 +115,7 @@ def test_openai_client_raises_its_own_errors(up: Running):
         ("POST", "/v1/knowledge/default/documents", {"documents": []}, 400, "invalid_argument"),
         ("POST", "/v1/knowledge/default/documents", {"documents": "x"}, 400, "invalid_argument"),
         ("DELETE", "/v1/knowledge/default/documents/nope", None, 404, "document_not_found"),
+        ("POST", "/v1/guard", {"text": "x", "channel": "moon"}, 400, "invalid_argument"),
         ("GET", "/v1/runs/nope", None, 404, "run_not_found"),
         ("GET", "/v1/runs/01a20f27-7c84-738f-9ba3-303d71df1880", None, 404, "run_not_found"),
         ("GET", "/v1/runs?limit=x", None, 400, "invalid_argument"),
@@ -129,6 +130,14 @@ def test_other_resources(up: Running, method: str, path: str, body: object, stat
         reply = http.request(method, path, json=body) if body is not None else http.request(method, path)
     assert (reply.status_code, reply.json()["error"]["code"]) == (status, code), reply.text
     assert reply.headers["x-request-id"]
+
+
+def test_half_of_a_character_in_a_text_to_guard_is_no_json(up: Running):
+    with up.http() as http:
+        reply = http.post(
+            "/v1/guard", content=b'{"text": "\\ud800"}', headers={"content-type": "application/json"}
+        )
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_argument")
 
 
 def test_health_is_for_load_balancers_too(up: Running):

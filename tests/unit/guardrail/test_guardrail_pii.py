@@ -321,7 +321,7 @@ def test_spans_are_within_the_text_and_findings_neither_overlap_nor_hold_it(text
         assert set(finding.category) <= set("abcdefghijklmnopqrstuvwxyz-")
         assert finding.view in ("raw", "folded")
     fields = {name for name in Finding.__dataclass_fields__}
-    assert fields == {"category", "score", "span", "view", "replacement"}
+    assert fields == {"category", "score", "span", "view", "replacement", "segment"}
 
 
 @given(st.text(alphabet="0123456789 +-.()@:/abxyzé\u200b４\n", max_size=300))

@@ -7,11 +7,12 @@ from contextlib import aclosing, contextmanager
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from sluice_servicekit import context, deadlines, metrics, status_mapping, tracing
 from sluice_servicekit import telemetry_names as names
-from sluice_servicekit.errors import Internal, ServiceError
+from sluice_servicekit.errors import Internal, InvalidArgument, ServiceError
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +39,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 def _wrap(handler: Handler, method: str) -> Handler:
     serializers = {
-        "request_deserializer": handler.request_deserializer,
+        "request_deserializer": (
+            handler.request_deserializer if handler.request_streaming else _read(handler.request_deserializer)
+        ),
         "response_serializer": handler.response_serializer,
     }
     if handler.response_streaming:
@@ -58,10 +61,32 @@ def _wrap(handler: Handler, method: str) -> Handler:
     return make(_unary(inner, method), **serializers)
 
 
+class _Unreadable:
+    """Stands for a request whose bytes are no message; grpc answers an exception with `INTERNAL` and logs it."""
+
+
+def _read(deserialize: Any) -> Any:
+    def read(content: bytes) -> Any:
+        try:
+            return deserialize(content)
+        except DecodeError:
+            return _Unreadable()
+
+    return read
+
+
+def _check(request: Any) -> None:
+    if isinstance(request, _Unreadable):
+        raise InvalidArgument(
+            "the request cannot be read: it is no such message, or a text in it is not UTF-8"
+        )
+
+
 def _unary(inner: Any, method: str) -> Any:
     async def call(request: Any, call_context: Context) -> Any:
         with _around(method, call_context) as outcome:
             try:
+                _check(request)
                 return await inner(request, call_context)
             except Exception as error:
                 await _abort(error, outcome, call_context, method)
@@ -74,6 +99,7 @@ def _streaming(inner: Any, method: str) -> Any:
     async def call(request: Any, call_context: Context) -> None:
         with _around(method, call_context) as outcome:
             try:
+                _check(request)
                 async with aclosing(inner(request, call_context)) as responses:
                     async for response in responses:
                         await call_context.write(response)

@@ -8,6 +8,7 @@ from sluice_api.objects.guardrail_policy import TopicDetector as TopicSpec
 from sluice_guardrail.domain.classifying.choosing import Classifiers, classifier_checks
 from sluice_guardrail.domain.classifying.onnx_pairs import PairModels
 from sluice_guardrail.domain.content.heads import heads
+from sluice_guardrail.domain.conversation import Conversation
 from sluice_guardrail.domain.detectors.citations import CitationDetector
 from sluice_guardrail.domain.detectors.content import ContentDetector
 from sluice_guardrail.domain.detectors.documents import DocumentInjectionDetector
@@ -16,6 +17,7 @@ from sluice_guardrail.domain.detectors.leakage import LeakageDetector
 from sluice_guardrail.domain.detectors.pii import PiiDetector
 from sluice_guardrail.domain.detectors.profanity import ProfanityDetector
 from sluice_guardrail.domain.detectors.prompt_injection import PromptInjectionDetector
+from sluice_guardrail.domain.detectors.split_injection import SplitInjectionDetector
 from sluice_guardrail.domain.detectors.topics import TopicDetector
 from sluice_guardrail.domain.embedding import Embedder, MiniLmEmbedder
 from sluice_guardrail.domain.judging import Check, TimedCheck, check
@@ -59,6 +61,8 @@ class Checks:
 
     texts: dict[Channel, tuple[Check[Text], ...]]
     """On each text of a channel. For `OUTPUT`, the answer's text and every window of it."""
+    conversations: dict[Channel, tuple[Check[Conversation], ...]]
+    """On the texts of one channel and role, read on end."""
     timed: dict[Channel, tuple[TimedCheck[Text], ...]]
     """On each text of a channel, after all those: in the policy's time, and only where no block is certain."""
     surface: tuple[Check[Answer], ...]
@@ -79,6 +83,7 @@ def checks(policy: Policy, parts: Parts) -> Checks:
     input_pii = check(PiiDetector(spec.input.pii), spec.input.pii, Reason.PII)
     input_profanity = check(ProfanityDetector(spec.input.profanity), spec.input.profanity, Reason.PROFANITY)
     documents = DocumentInjectionDetector(parts.rules)
+    split_documents = SplitInjectionDetector(parts.rules, documents=True)
     return Checks(
         texts={
             Channel.USER: (
@@ -98,6 +103,15 @@ def checks(policy: Policy, parts: Parts) -> Checks:
                 *_topics(spec.output.topics, parts),
                 *_content(spec.output.content, parts),
             ),
+        },
+        conversations={
+            Channel.USER: (
+                *check(
+                    SplitInjectionDetector(parts.rules), spec.input.prompt_injection, Reason.PROMPT_INJECTION
+                ),
+            ),
+            Channel.DOCUMENT: (*check(split_documents, spec.documents, Reason.DOCUMENT_INJECTION),),
+            Channel.TOOL: (*check(split_documents, spec.tools, Reason.DOCUMENT_INJECTION),),
         },
         timed=classifier_checks(spec, parts.classifiers),
         surface=(

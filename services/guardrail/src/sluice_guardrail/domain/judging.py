@@ -68,7 +68,7 @@ class Check(Generic[Subject]):
             self.threshold(finding),
             self.decide(finding),
             self.reason,
-            segment,
+            segment if finding.segment is None else finding.segment,
         )
 
     def _report(

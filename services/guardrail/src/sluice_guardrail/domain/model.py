@@ -154,6 +154,8 @@ class Finding:
     """Which view of the text fired."""
     replacement: str | None = None
     """What a redaction puts in its place; None where nothing fits."""
+    segment: int | None = None
+    """In which segment the span lies, where a subject is made of several; None where it is one."""
 
 
 @dataclass(frozen=True, slots=True)

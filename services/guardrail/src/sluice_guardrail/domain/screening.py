@@ -8,6 +8,7 @@ from typing import TypeVar
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, WasmStage
 from sluice_guardrail.domain.checks import Parts, Policy, checks
 from sluice_guardrail.domain.classifying.allowance import Allowance
+from sluice_guardrail.domain.conversation import conversations
 from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
 from sluice_guardrail.domain.model import (
@@ -70,10 +71,7 @@ class Screener:
             return too_long(self._policy, Reason.INPUT_TOO_LONG, size, Gate.INPUT)
         started = time.perf_counter()
         texts = [Text.of(segment) for segment in segments]
-        outcomes = self._texts(texts)
-        outcomes += ask(self._checks.modules, WasmStage.PRE, texts, outcomes, caller)
-        verdict = decided(self._policy, outcomes, Gate.INPUT, started)
-        return self._treated(verdict, texts, redactor or Redactor())
+        return self._input(texts, self._texts(texts), caller, redactor or Redactor(), started)
 
     def screen_passages(self, passages: Sequence[str], allowance: Allowance | None = None) -> Verdict:
         """Screens what an answer is made from.
@@ -98,11 +96,17 @@ class Screener:
     def screen_text(
         self, text: Text, context: Sequence[str], question: str, caller: Caller = NOBODY
     ) -> Verdict:
-        """Screens one text outside of any run; an output with the passages it was made from."""
+        """Screens one text outside of any run: an output with the passages it was made from, another with the texts
+        that came before it, which are read on end with it. It is segment 0, and the first of those segment 1."""
         if text.channel is Channel.OUTPUT:
             verdict = self.screen_output(Answer(question, text.text, tuple(context)), caller=caller)
             return self._treated(verdict, [text], Redactor())
-        return self.screen_input([Segment(text.channel, text.role, text.text)], caller)
+        size = len(text.text) + sum(map(len, context))
+        if size > self.spec.max_input_characters:
+            return too_long(self._policy, Reason.INPUT_TOO_LONG, size, Gate.INPUT)
+        started = time.perf_counter()
+        before = [(index, Text(each, text.channel, text.role)) for index, each in enumerate(context, start=1)]
+        return self._input([text], self._texts([text], before=before), caller, Redactor(), started)
 
     def screen_output(
         self, answer: Answer, passages: Verdict | None = None, caller: Caller = NOBODY
@@ -135,8 +139,29 @@ class Screener:
         """The verdict on an answer that grows beyond what can be scanned."""
         return too_long(self._policy, Reason.OUTPUT_TOO_LONG, size, Gate.OUTPUT)
 
-    def _texts(self, texts: Sequence[Text], allowance: Allowance | None = None) -> list[Outcome]:
-        """Runs what is quick on all texts, then what may not be finished in time, unless a block is certain."""
+    def _input(
+        self,
+        texts: Sequence[Text],
+        outcomes: list[Outcome],
+        caller: Caller,
+        redactor: Redactor,
+        started: float,
+    ) -> Verdict:
+        outcomes += ask(self._checks.modules, WasmStage.PRE, texts, outcomes, caller)
+        verdict = decided(self._policy, outcomes, Gate.INPUT, started)
+        return self._treated(verdict, texts, redactor)
+
+    def _texts(
+        self,
+        texts: Sequence[Text],
+        allowance: Allowance | None = None,
+        before: Sequence[tuple[int, Text]] = (),
+    ) -> list[Outcome]:
+        """Runs what is quick on all texts, then what may not be finished in time, unless a block is certain.
+
+        Args:
+            before: Texts that are only read on end with the others.
+        """
         of_channels = [
             (channel, subjects)
             for channel in Channel
@@ -145,13 +170,21 @@ class Screener:
         outcomes = [
             outcome
             for channel, subjects in of_channels
-            for outcome in _run(self._checks.texts[channel], subjects)
+            for outcome in (
+                *_run(self._checks.texts[channel], subjects),
+                *self._joined(channel, [*before, *subjects]),
+            )
         ]
         allowance = allowance or Allowance.of(self.spec.budget)
         for channel, subjects in of_channels:
             for check in self._checks.timed[channel]:
                 outcomes.append(check.run_within(subjects, allowance, outcomes))
         return outcomes
+
+    def _joined(self, channel: Channel, texts: Sequence[tuple[int, Text]]) -> list[Outcome]:
+        """Of what texts of one channel say only on end."""
+        joined = [(each.parts[0][0], each) for each in conversations(texts)]
+        return _run(self._checks.conversations[channel], joined) if joined else []
 
     def _treated(self, verdict: Verdict, texts: Sequence[Text], redactor: Redactor) -> Verdict:
         """The verdict with the texts that it changes."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sluice_guardrail.domain.model import Channel, Segment
+from sluice_guardrail.domain.normalising.decoder import Budget
 from sluice_guardrail.domain.normalising.view import Reading, View
 from sluice_guardrail.domain.normalising.views import FOLDED, views
 
@@ -27,7 +28,18 @@ class Text:
         """The text as written, folded; for detectors that need no other view."""
         return View(FOLDED, Reading.original(self.text))
 
-    @cached_property
+    @property
     def views(self) -> Sequence[View]:
         """All views, the plainest first."""
-        return tuple(views(self.text))
+        return self._read[0]
+
+    @property
+    def decoded_whole(self) -> bool:
+        """False where something decodes to more than may be looked through; no view shows that."""
+        return not self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[Sequence[View], bool]:
+        budget = Budget.of(self.text)
+        found = tuple(views(self.text, budget))
+        return found, budget.exhausted

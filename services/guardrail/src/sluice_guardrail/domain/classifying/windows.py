@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sluice_guardrail.domain.model import Span
+from sluice_guardrail.domain.normalising.ciphers import is_ciphered
 from sluice_guardrail.domain.normalising.view import View
-from sluice_guardrail.domain.normalising.views import FOLDED
+from sluice_guardrail.domain.normalising.views import FOLDED, is_rearranged
 from sluice_guardrail.domain.texts import Text
 
-#: Ordinary text is noise in these; what hides there is for rules, which look for few words.
-_UNREADABLE = frozenset({"rot13", "reversed"})
 #: Characters around what a view shows differently that are read with it.
 _AROUND = 160
 
@@ -67,7 +66,9 @@ def windows(text: Text, cut: Cut) -> list[Window]:
 
 
 def _is_other(view: View, plain: View) -> bool:
-    return view.name not in _UNREADABLE and view.text != plain.text
+    # Ordinary text is noise under a cipher; what hides there is for rules, which look for few words. Text without its
+    # tags or in other lines reads as before.
+    return not is_ciphered(view.name) and not is_rearranged(view.name) and view.text != plain.text
 
 
 def _changed(plain: str, other: str) -> Span:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from sluice_api.objects.guardrail_policy import PiiDetector as PiiSpec
 from sluice_guardrail.domain.model import Detection, Finding, ScanState
-from sluice_guardrail.domain.normalising.decoding import DECODERS
+from sluice_guardrail.domain.normalising.encodings import ENCODINGS
 from sluice_guardrail.domain.pii.allowing import AllowList
 from sluice_guardrail.domain.pii.recogniser import Candidate, Scan
 from sluice_guardrail.domain.pii.recognisers import recognisers
@@ -15,7 +15,7 @@ from sluice_guardrail.domain.texts import Text
 
 #: Views in which encoded stretches are decoded, and what is left of a score there: what nobody can read is more
 #: often an identifier or a sample. Its place is the whole stretch.
-_DECODED = frozenset(decoder.name for decoder in DECODERS)
+_DECODED = frozenset(encoding.name for encoding in ENCODINGS)
 _DECODED_SHARE = 0.8
 #: Findings of one text that do not count: whoever lists a thousand numbers needs no thousand of them.
 _MOST_OTHERS = 32

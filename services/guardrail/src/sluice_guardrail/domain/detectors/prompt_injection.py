@@ -1,18 +1,21 @@
 """Attempts to override or read out the instructions, by rules, in every view of a text."""
 
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Iterator
 from typing import ClassVar
 
-from sluice_guardrail.domain.model import Detection, Finding
+from sluice_guardrail.domain.model import Detection, Finding, ScanState, Span
+from sluice_guardrail.domain.normalising import views
+from sluice_guardrail.domain.normalising.ciphers import is_ciphered
 from sluice_guardrail.domain.normalising.view import View
-from sluice_guardrail.domain.normalising.views import FOLDED, REVERSED, ROT13
-from sluice_guardrail.domain.rules.rule import DOCUMENT_ONLY, WEAK, Family
+from sluice_guardrail.domain.rules.rule import DOCUMENT_ONLY, SCORES, TOOL_ONLY, WEAK, Family
 from sluice_guardrail.domain.rules.rule_set import Match, RuleSet
+from sluice_guardrail.domain.rules.traces import traces
 from sluice_guardrail.domain.texts import Text
 
-_INSTRUCTION_FAMILIES = frozenset(Family) - DOCUMENT_ONLY
-#: In these views ordinary text is noise; only what decides by itself counts there.
-_NOISY_VIEWS = frozenset({ROT13, REVERSED})
+INSTRUCTION_FAMILIES = frozenset(Family) - DOCUMENT_ONLY - TOOL_ONLY
+#: The view of what stands in the text as it was found.
+_RAW = "raw"
 #: Category of the finding that several weak ones add up to.
 _COMBINED = "jailbreak"
 #: Weak rules that must fire before they are added up.
@@ -23,41 +26,68 @@ class PromptInjectionDetector:
     """Looks through what a caller sends."""
 
     name: ClassVar[str] = "prompt-injection"
-    version: ClassVar[str] = "rules-1"
 
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules
 
+    @property
+    def version(self) -> str:
+        """Of the rules and of the views they search."""
+        return version(self._rules, INSTRUCTION_FAMILIES)
+
     def detect(self, subject: Text) -> Detection:
         """One finding for each family, and one for weak families that occur together."""
-        return Detection.of(find(self._rules, subject, _INSTRUCTION_FAMILIES))
+        return find(self._rules, subject, INSTRUCTION_FAMILIES)
 
 
-def find(rules: RuleSet, text: Text, families: Collection[Family]) -> list[Finding]:
+def version(rules: RuleSet, families: Collection[Family]) -> str:
+    """Changes whenever other findings are possible."""
+    return f"rules-{rules.version(families)}-views-{views.VERSION}"
+
+
+def find(rules: RuleSet, text: Text, families: Collection[Family]) -> Detection:
     """The best finding of each family over all views; the plainest view wins a tie."""
     best: dict[str, Finding] = {}
+    complete = True
+    traced = list(_traced(text))
     for view in text.views:
-        wanted = frozenset(families) - WEAK if view.name in _NOISY_VIEWS else families
-        for finding in _findings(view, list(rules.search(view.text, wanted)), text.text):
+        # Where ordinary text is noise, only what decides by itself counts.
+        wanted = frozenset(families) - WEAK if is_ciphered(view.name) else families
+        searched = rules.search(view.text, wanted)
+        complete = complete and searched.complete
+        found = [_finding(view, match, text.text) for match in searched.matches]
+        found += traced if view.name == views.FOLDED else []
+        for finding in (*found, *_combined(found, view.name)):
             known = best.get(finding.category)
             if known is None or finding.score > known.score:
                 best[finding.category] = finding
-    return sorted(best.values(), key=lambda finding: -finding.score)
+    detected = Detection.of(sorted(best.values(), key=lambda finding: -finding.score))
+    if complete and text.decoded_whole:
+        return detected
+    detail = "too many words of attacks" if not complete else "too much to decode"
+    return Detection(detected.findings, detected.score, ScanState.PARTIAL, detail)
 
 
-def _findings(view: View, matches: list[Match], text: str) -> Iterable[Finding]:
-    for match in matches:
-        yield _finding(view, match.family, match.score, [match], text)
-    weak = [match for match in matches if match.family in WEAK]
+def _traced(text: Text) -> Iterator[Finding]:
+    for trace in traces(text.text):
+        family = Family.SMUGGLED if trace.smuggled else Family.INVISIBLE
+        yield Finding(family, SCORES[family], trace.span)
+
+
+def _combined(findings: Iterable[Finding], view: str) -> Iterator[Finding]:
+    """What several weak findings add up to."""
+    weak = [finding for finding in findings if finding.category in WEAK]
     if len(weak) >= _COMBINED_AT_LEAST:
-        absent = 1.0
-        for match in weak:
-            absent *= 1.0 - match.score
-        yield _finding(view, _COMBINED, 1.0 - absent, weak, text)
+        score = 1.0 - math.prod(1.0 - finding.score for finding in weak)
+        start, end = min(each.span.start for each in weak), max(each.span.end for each in weak)
+        raw = all(finding.view == _RAW for finding in weak)
+        yield Finding(_COMBINED, round(score, 4), Span(start, end), _RAW if raw else view)
 
 
-def _finding(view: View, category: str, score: float, matches: list[Match], text: str) -> Finding:
-    start, end = min(match.start for match in matches), max(match.end for match in matches)
-    span = view.source(start, end)
-    as_written = view.name == FOLDED and text[span.start : span.end].lower() == view.text[start:end]
-    return Finding(str(category), round(score, 4), span, "raw" if as_written else view.name)
+def _finding(view: View, match: Match, text: str) -> Finding:
+    span = view.source(match.start, match.end)
+    as_written = (
+        view.name == views.FOLDED
+        and text[span.start : span.end].lower() == view.text[match.start : match.end]
+    )
+    return Finding(match.family, round(match.score, 4), span, _RAW if as_written else view.name)

@@ -9,6 +9,7 @@ import itertools
 import re
 import unicodedata
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
 
@@ -17,11 +18,15 @@ MAX_GROWTH = 4
 
 #: Where characters that fold lie; between are Han and Hangul, above only unassigned and private ones.
 _FOLDED_RANGES = (range(0x3400), range(0xA000, 0xAC00), range(0xD7A4, 0x20000), range(0x2F800, 0x2FA20))
+#: Han and Hangul, and what lies below them.
+_UNFOLDED_RANGES = (range(0x4E00, 0xA000), range(0xAC00, 0xD7A4))
+_COMMON = 0x3400
 #: Tags and variation selectors of plane 14; invisible.
 _PLANE_14 = range(0xE0000, 0xE0200)
 
-#: Letters that Unicode gives no decomposition: squared and circled letters, regional indicators, small capitals.
-_LETTER_BLOCKS = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
+#: Letters that Unicode gives no decomposition, or one with brackets: squared, circled and parenthesised letters,
+#: regional indicators, small capitals.
+_LETTER_BLOCKS = (0x249C, 0x1F110, 0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 _SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz")
 
 #: Combining marks that only decorate a letter. Marks that make another letter, as in kana and the Indic
@@ -33,6 +38,12 @@ _DECORATIONS = re.compile(
 _INVISIBLE_LETTERS = frozenset(
     "\u00ad\u034f\u0640\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0"
 )
+_ASCII_CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f]")
+_ASCII_GAPS = re.compile("[\t\x0b-\r\x1c-\x1f]")
+_SURROGATES = range(0xD800, 0xE000)
+#: Where a text may be cut, and how far apart at least.
+_CUT = re.compile("[0-9A-Za-z]")
+_STRETCH = 1_000
 _SPACES = re.compile(" {2,}")
 _LINE_ENDS = re.compile(" ?\n[ \n]*")
 _NEWLINES = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
@@ -40,10 +51,19 @@ _NEWLINES = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 
 def fold(text: str) -> str:
     """The fold of a text."""
-    folded = text.translate(_table())
+    folded = _ascii(text) if text.isascii() else text.translate(_table())
     if "  " in folded:
         folded = _SPACES.sub(" ", folded)
     return _LINE_ENDS.sub("\n", folded) if "\n" in folded else folded
+
+
+def _ascii(text: str) -> str:
+    """What `translate` would give, some ten times as fast."""
+    if _ASCII_CONTROLS.search(text):
+        text = _ASCII_CONTROLS.sub("", text)
+    if _ASCII_GAPS.search(text):
+        text = _ASCII_GAPS.sub(lambda gap: "\n" if gap[0] in _NEWLINES else " ", text)
+    return text.lower()
 
 
 def sources(text: str) -> "array[int]":
@@ -61,13 +81,41 @@ def sources(text: str) -> "array[int]":
     return indices
 
 
+class Places:
+    """Leads places in the fold of a text back to the text, as `sources` does; works out only what is asked for.
+
+    Runs of white space apart, the fold of a text is that of its parts: it is cut before letters.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._cuts, self._starts = [0], [0]
+        while cut := _CUT.search(text, self._cuts[-1] + _STRETCH):
+            folded = fold(text[self._cuts[-1] : cut.start()])
+            self._starts.append(self._starts[-1] + len(folded))
+            self._cuts.append(cut.start())
+        self._known: dict[int, array[int]] = {}
+
+    def source(self, place: int) -> int:
+        """The index in the text that the code point at a place of its fold came from."""
+        stretch = bisect_right(self._starts, place) - 1
+        cut = self._cuts[stretch]
+        indices = self._known.get(stretch)
+        if indices is None:
+            end = self._cuts[stretch + 1] if stretch + 1 < len(self._cuts) else len(self._text)
+            indices = self._known[stretch] = sources(self._text[cut:end])
+        return cut + indices[min(place - self._starts[stretch], len(indices) - 1)]
+
+
 @cache
 def _table() -> dict[int, str]:
-    """What `str.translate` needs; code points that fold to themselves are absent."""
+    """What `str.translate` needs. Code points that fold to themselves are absent, save where texts have many of
+    them: an absent one costs an exception."""
     table = {code: chr(ord("a") + offset) for block in _LETTER_BLOCKS for offset, code in _letters(block)}
     for code in itertools.chain(*_FOLDED_RANGES, _PLANE_14):
-        if code not in table and (folded := _folded(chr(code))) != chr(code):
+        if code not in table and ((folded := _folded(chr(code))) != chr(code) or code < _COMMON):
             table[code] = folded
+    table.update((code, chr(code)) for code in itertools.chain(*_UNFOLDED_RANGES))
     return table
 
 
@@ -76,6 +124,8 @@ def _letters(block: int) -> Iterator[tuple[int, int]]:
 
 
 def _folded(character: str) -> str:
+    if ord(character) in _SURROGATES:
+        return "\ufffd"  # half of a character; no encoding of text can hold it
     if _is_invisible(character):
         return ""
     if character.isspace():

@@ -1,7 +1,7 @@
 """Words written with other scripts' letters, digits for letters, or gaps between letters.
 
-All three change a word only where that makes it plain: a word that mixes scripts, or one that becomes a trigger
-word. Genuine Cyrillic or Greek, product codes and acronyms stay as they are.
+All three change a word only where that makes it plain: a word that mixes scripts, or one that becomes a word of an
+attack. Genuine Cyrillic or Greek, product codes and acronyms stay as they are.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from sluice_guardrail.domain.model import Span
 from sluice_guardrail.domain.normalising.view import Replacement
-from sluice_guardrail.domain.normalising.vocabulary import TRIGGER_WORDS, split_words
+from sluice_guardrail.domain.normalising.vocabulary import KNOWN_WORDS, TRIGGER_WORDS, spelled
 
 #: Letters that look Latin, and what they look like. Case matters: Cyrillic В looks like B, its small form does not.
 _CONFUSABLES = str.maketrans(
@@ -34,7 +34,7 @@ _LEET_WORD = re.compile(r"[A-Za-z0-9@$!|€+]{4,24}")
 _LEET_SIGN = re.compile(r"[0134579@$!|€+]")
 
 #: Single letters with the same small gaps between them.
-_SPACED = re.compile(r"(?<![^\W_])(?:[^\W\d_][ \t.\-_*|/·,~+]{1,3}){3,400}[^\W\d_](?![^\W_])")
+_SPACED = re.compile(r"(?<![^\W_])(?:[^\W\d_][ \t\n.\-_*|/·,~+]{1,3}){3,}[^\W\d_](?![^\W_])")
 _GAP = re.compile(r"[^\w]|_")
 _WIDE_GAP = re.compile(r"(?:[^\w]|_){2,}")
 
@@ -53,7 +53,7 @@ def confusables(text: str) -> Iterator[Replacement]:
 
 
 def leet(text: str) -> Iterator[Replacement]:
-    """Words with digits or signs for letters that spell a trigger word."""
+    """Words with digits or signs for letters that spell a word of an attack."""
     for match in _LEET_WORD.finditer(text):
         word = match[0]
         if not _LEET_SIGN.search(word):
@@ -66,7 +66,7 @@ def leet(text: str) -> Iterator[Replacement]:
 def _unleet(word: str) -> str | None:
     plain = word.lower().translate(_LEET)
     for candidate in (plain, plain.rstrip("i"), word.lower().replace("1", "l").translate(_LEET)):
-        if candidate in TRIGGER_WORDS:
+        if candidate in KNOWN_WORDS:
             return candidate
     return None
 
@@ -74,9 +74,7 @@ def _unleet(word: str) -> str | None:
 def despaced(text: str) -> Iterator[Replacement]:
     """Runs of single letters, joined to words, where one of them is a trigger word."""
     for match in _SPACED.finditer(text):
-        words = [
-            word for run in _WIDE_GAP.split(match[0]) for word in split_words(_GAP.sub("", run).casefold())
-        ]
+        words = " ".join(spelled(_GAP.sub("", run).casefold()) for run in _WIDE_GAP.split(match[0])).split()
         if not TRIGGER_WORDS.isdisjoint(words):
             yield Replacement(Span(*match.span()), " ".join(words))
 

@@ -2,8 +2,9 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 
 from sluice_guardrail.domain.model import Span
@@ -16,15 +17,24 @@ class Replacement:
 
     span: Span
     text: str
+    mirrored: bool = False
+    """The text is the stretch, last letter first."""
+
+
+class _Kind(Enum):
+    """How a stretch of a reading follows from the original."""
+
+    COPIED = 1
+    MIRRORED = -1
+    PUT = 0
+    """Put in the place of something there, which it stands for as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A stretch of a reading: copied from the original, or put in the place of something there."""
-
     start: int
     source: Span
-    copied: bool
+    kind: _Kind
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,16 @@ class Reading:
     @classmethod
     def original(cls, text: str) -> "Reading":
         """The text itself."""
-        return cls(text, (_Piece(0, Span(0, len(text)), copied=True),))
+        return cls(text, (_Piece(0, Span(0, len(text)), _Kind.COPIED),))
+
+    def translated(self, text: str) -> "Reading":
+        """This reading with other letters in the same places."""
+        return Reading(text, self.pieces)
+
+    def mirrored(self, text: str) -> "Reading":
+        """This reading from its end to its start, in other letters perhaps."""
+        whole = self.replaced([Replacement(Span(0, len(self.text)), text, mirrored=True)])
+        return whole if self.text else self
 
     def replaced(self, replacements: Iterable[Replacement]) -> "Reading":
         """This reading with further stretches replaced. They are in order and do not overlap."""
@@ -46,37 +65,38 @@ class Reading:
         done = size = 0
         for replacement in replacements:
             span = replacement.span
-            pieces += self._copies(done, span.start, size)
-            pieces.append(self._put(span, size + span.start - done))
+            size = self._copy(done, span.start, size, pieces)
+            if replacement.mirrored:
+                self._mirror(span, size, pieces)
+            else:
+                pieces.append(_Piece(size, self.source(span.start, span.end), _Kind.PUT))
             texts += [self.text[done : span.start], replacement.text]
-            size += span.start - done + len(replacement.text)
+            size += len(replacement.text)
             done = span.end
-        pieces += self._copies(done, len(self.text), size)
+        self._copy(done, len(self.text), size, pieces)
         texts.append(self.text[done:])
         return Reading("".join(texts), tuple(pieces))
 
     def source(self, start: int, end: int) -> Span:
-        """Where `[start, end)` stands in the original; a replaced stretch counts as a whole."""
-        first = self._source_of(start).start
-        return Span(first, max(first, self._source_of(end - 1).end if end > start else first))
+        """The least stretch of the original that holds all of `[start, end)`; empty for an empty one."""
+        if end <= start:
+            place = self._place(start)
+            return Span(place, place)
+        stretches = [source for _, source, _ in self._slices(start, end)]
+        return Span(min(each.start for each in stretches), max(each.end for each in stretches))
 
-    def _source_of(self, position: int) -> Span:
+    def _place(self, position: int) -> int:
         piece = self.pieces[self._piece_at(position)]
-        if not piece.copied:
-            return piece.source
-        start = min(piece.source.start + position - piece.start, piece.source.end)
-        return Span(start, min(start + 1, piece.source.end))
+        match piece.kind:
+            case _Kind.COPIED:
+                return min(piece.source.start + position - piece.start, piece.source.end)
+            case _Kind.MIRRORED:
+                return max(piece.source.end - (position - piece.start), piece.source.start)
+            case _:
+                return piece.source.start
 
-    def _piece_at(self, position: int) -> int:
-        return max(0, bisect_right(self._starts, position) - 1)
-
-    @cached_property
-    def _starts(self) -> "array[int]":
-        return array("q", [piece.start for piece in self.pieces])
-
-    def _copies(self, start: int, end: int, at: int) -> list[_Piece]:
-        """The pieces of `[start, end)`, moved to begin at `at`."""
-        copies: list[_Piece] = []
+    def _slices(self, start: int, end: int) -> Iterator[tuple[int, Span, _Kind]]:
+        """The pieces of `[start, end)`, cut to it: length, where it comes from, how."""
         index = self._piece_at(start)
         while start < end:
             piece = self.pieces[index]
@@ -84,17 +104,33 @@ class Reading:
             stop = min(end, self.pieces[index].start if index < len(self.pieces) else len(self.text))
             if stop <= start:
                 continue
-            source = piece.source
-            if piece.copied:
-                offset = source.start + start - piece.start
-                source = Span(offset, offset + stop - start)
-            copies.append(_Piece(at, source, piece.copied))
-            at += stop - start
+            length, offset, source = stop - start, start - piece.start, piece.source
+            match piece.kind:
+                case _Kind.COPIED:
+                    source = Span(source.start + offset, source.start + offset + length)
+                case _Kind.MIRRORED:
+                    source = Span(source.end - offset - length, source.end - offset)
+            yield length, source, piece.kind
             start = stop
-        return copies
 
-    def _put(self, span: Span, at: int) -> _Piece:
-        return _Piece(at, self.source(span.start, span.end), copied=False)
+    def _copy(self, start: int, end: int, at: int, pieces: list[_Piece]) -> int:
+        """Adds the pieces of `[start, end)`, moved to begin at `at`; gives where they end."""
+        for length, source, kind in self._slices(start, end):
+            pieces.append(_Piece(at, source, kind))
+            at += length
+        return at
+
+    def _mirror(self, span: Span, at: int, pieces: list[_Piece]) -> None:
+        for length, source, kind in reversed(list(self._slices(span.start, span.end))):
+            pieces.append(_Piece(at, source, _Kind(-kind.value)))
+            at += length
+
+    def _piece_at(self, position: int) -> int:
+        return max(0, bisect_right(self._starts, position) - 1)
+
+    @cached_property
+    def _starts(self) -> "array[int]":
+        return array("q", [piece.start for piece in self.pieces])
 
 
 @dataclass(frozen=True)
@@ -111,10 +147,9 @@ class View:
 
     def source(self, start: int, end: int) -> Span:
         """Where `[start, end)` of `text` stands in the original."""
-        indices = self._indices
-        last = indices[end - 1] + 1 if end > start else indices[start]
-        return self.reading.source(indices[start], last)
+        first = self._places.source(start)
+        return self.reading.source(first, self._places.source(end - 1) + 1 if end > start else first)
 
     @cached_property
-    def _indices(self) -> "array[int]":
-        return folding.sources(self.reading.text)
+    def _places(self) -> folding.Places:
+        return folding.Places(self.reading.text)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from sluice_guardrail.domain.rules.guarding import GUARD_PHRASES
+from sluice_guardrail.domain.rules.markup import EXPRESSIONS
 from sluice_guardrail.domain.rules.notation import expression
 from sluice_guardrail.domain.rules.rule import Family, Rule
 
@@ -18,6 +20,10 @@ _ORDERS = (
     "(instruction|instructions|direction|directions|directive|directives|prompt|prompts|command|commands|order"
     "|orders|guideline|guidelines|rule|rules|guidance|constraint|constraints|restriction|restrictions"
     "|programming|assignment|assignments|instrucitons|instrctions)"
+)
+_TELL = (
+    "(translate|summari[sz]e|repeat|quote|list|encode|print|show|output|give|put|write|copy|paste|reveal|recite|read|render|convert"
+    "|spell|paraphrase|rephrase)"
 )
 _TOLD = "(told|instructed|programmed|trained|taught|asked|ordered|said|given)"
 
@@ -42,8 +48,14 @@ _PHRASES: dict[Family, tuple[str, ...]] = {
         "|revoked|superseded|overridden|overruled|invalid|outdated|no longer|suspended|nullified|rescinded)",
         f"{_ORDERS} (above|before this|so far|until now) <3>(no longer|do not|don.?t) (apply|count|matter|hold)",
         f"(no longer|not) (bound|restricted|limited|constrained) by <3>(previous|prior|your|earlier|those) <2>{_ORDERS}",
-        "(treat|regard|consider) <2>(everything|anything|all|what|whatever) <3>(above|before|earlier|previously)"
-        " <4>(draft|void|obsolete|no longer|cancelled|outdated|irrelevant|null)",
+        "(treat|regard|consider|view) <2>(everything|anything|all|what|whatever|text|message|messages|lines|words) <4>"
+        "(above|before|earlier|previously|so far|until now|up to now|at the top|at the start)"
+        " <5>(draft|void|obsolete|no longer|cancelled|outdated|irrelevant|null|retired|expired|never written|never sent)",
+        "(pretend|imagine|assume|suppose|act as if|behave as if) <3>(message|messages|prompt|instructions?|text) <8>"
+        "(never|not) (been )?(written|sent|given|said|existed|there)",
+        "(everything|what|whatever|all) <3>(read|received|heard|told|saw) <2>(so far|before|until now|up to now|earlier) <1>"
+        "(was|is) <2>(test|draft|joke|trial|drill|no longer|void|obsolete)",
+        f"(wishes|{_ORDERS}) <1>(do not|don.?t|does not|no longer|cannot) <2>(bind|bound) <1>(you|me)",
     ),
     Family.REPLACE: (
         f"(here are|these are|follow|obey|use|adopt|take) (your|the|my|these) (new|real|actual|true|updated) <1>{_ORDERS}",
@@ -56,6 +68,10 @@ _PHRASES: dict[Family, tuple[str, ...]] = {
         "(updated?|new|important|urgent) (system|developer|admin|administrator) (prompt|instructions?|directives?"
         "|commands?|messages?) ?:",
         "from now on,? <3>(ignore|disregard|forget|only (obey|follow)|do not follow)",
+        "your (new|real|actual|true|only) <1>(task|job|mission|assignment|purpose|objective|instructions) <1>"
+        "(starts?|begins?|follows?|is now) (here|now|below|to)",
+        "(text|document|input|message|context)( to (translate|summari[sz]e|analy[sz]e|process))? (ends|stops) (here|now) <8>"
+        "(instead|new instructions|print your|reveal|ignore)",
     ),
     Family.LEAK: (
         "(reveal|show|print|repeat|output|display|tell|give|share|expose|dump|recite|leak|disclose|return|send"
@@ -77,6 +93,15 @@ _PHRASES: dict[Family, tuple[str, ...]] = {
         "|at the start|at the beginning|to this)",
         "(begin|start|starting|beginning) <3>(with )?(you are (chatgpt|an ai|a large|a helpful|gpt|an assistant|a language)"
         "|the words you are|the phrase you are)",
+        f"{_TELL} <6>(text|message|messages|everything|all|words|sentences|lines|notes|guidance|instructions|prompt|setup) <4>"
+        "(before|precedes|preceding|prior to|ahead of|in front of) <1>(my|this|our|the) <1>(first )?(message|conversation|chat|prompt|input)",
+        f"{_TELL} <6>(text|message|messages|notes|instructions?|prompt|guidance|rules|briefing) <1>you (were|are|have been|got|had been) <1>"
+        "(given|handed|initiali[sz]ed|configured|started|primed|provided|set up)( <1>(with|before|by|in advance|at the start|first))?",
+        "first letters? of <1>(each|every|all|the) words? <4>(your|system|hidden|secret|initial) <2>(message|prompt|instructions|rules)",
+        "(tell|show|explain) <2>how you (were|are|have been) (configured|instructed|prompted|set up)",
+        "(messages?|turns?|prompts?) <4>(including|also|even) <1>(hidden|secret|invisible|system) (one|ones|message|messages|prompt)",
+        "(answers?|respond|replies|reply) with (its|your) (real|actual|own|true) (system prompt|prompt|instructions|one)",
+        "(what is|what.?s|contents? of|print|quote|show|list|repeat) <3>your (notes|briefing|setup text|hidden text|configuration|pre ?prompt)",
         "(reveal|print|tell|give|show|disclose|output|leak|share) <3>(the|your) (secret|access|hidden|admin|master)"
         " (key|code|password|passphrase|word|phrase|token|credentials)",
     ),
@@ -100,6 +125,12 @@ _PHRASES: dict[Family, tuple[str, ...]] = {
         "(openai|content|its|their|safety|ai|usage) (policy|policies|guidelines|restrictions|rules) <4>(do not|don.?t|no longer|doesn.?t) <1>(apply|matter|exist|bind)",
         "(regardless of|doesn.?t care|don.?t care|do not care|irrespective of|even if) <5>(legal|illegal|ethics|ethical|unethical|moral|morality|immoral|harmful|legality|consequences)",
         "(tokens?|points?|credits?) <6>(every time|each time|if you (refuse|reject|decline)|deducted|will die|cease to exist)",
+        "(jailbroken|jailbreak|unfiltered|uncensored|unrestricted|unlimited) <1>(model|version|twin|self|mode|ai|assistant|you|persona)",
+        "(that|which|who|and|must|has to) (never|not) <1>(says? no|refuses?|declines?|decline)",
+        "(has|have|with|without|under) no <1>(content policy|content policies|ethical guidelines|filters|restrictions|limits|rules)",
+        "(do not|don.?t|doesn.?t|not) <1>care <2>(ethics|morals|laws?|rules|guidelines|policy|policies|safety)",
+        "(answer|respond|reply|speak|act) (without|free of) <1>(limits|limitations|filters|restrictions|censorship)",
+        "if (you|it|there) <2>(had|were|was) <2>no <1>(restrictions|filters|rules|limits|guidelines|policy)",
         "two <3>(ways|responses|answers|paragraphs) <6>(chatgpt|gpt|normal|standard|classic|dan|jailbreak)",
     ),
     Family.PERSONA: (
@@ -107,13 +138,19 @@ _PHRASES: dict[Family, tuple[str, ...]] = {
         "(pretend|imagine|act|roleplay|role play|behave|respond|reply|answer|speak|simulate|emulate) <3>(that you are|you are|to be|as if you|as though you|as (a|an|my|the|if))",
         "from now on,? <2>(you|your|act|respond|answer|reply|every)",
         "(stay|remain|keep) in character",
+        "(nobody|no one) (has )?told you <4>(behave|act|do|say|answer)",
+        "(for a novel|for my novel|for a story|hypothetically|in a parallel (world|universe)|thought experiment) <12>"
+        "(system prompt|hidden instructions|hidden prompt|secret instructions|your restrictions|no restrictions|no rules|no filters)",
         "(break|breaking|out of) character",
         "you (are|will be) no longer (an? )?(ai|assistant|chatgpt|language|bound)",
     ),
     Family.NEW_TASK: (
         "(your|the) (new|real|actual|true|next|only) (task|goal|objective|mission|purpose|job|role) (is|will be|now)",
         "(instead|now),? (do|perform|execute|complete|write|say|output|print) <2>(this|the following|only|just)",
-        "new (task|instructions?|session|conversation|rules?|objective) ?:",
+        "new (task|instructions?|session|conversation|rules?|objective|policy) ?:",
+        "(real|actual|true) (conversation|briefing|session|chat) (starts|begins) (now|here|below)",
+        "only (this|my) (message|text|prompt|request) (counts|matters|applies|is valid)",
+        "(one|only|sole) (purpose|task|goal|job) is now",
     ),
     Family.EXFILTRATION: (
         "(send|post|forward|upload|transmit|exfiltrate|email|leak) <6>(to|via) <2>(https?|ftp|webhook|my server|the url|this url|attacker)",
@@ -129,11 +166,19 @@ _PHRASES: dict[Family, tuple[str, ...]] = {
         "(note|message|notice|instruction|instructions|attention|reminder|memo|hint|command|directive)s? (to|for) (the |any |all |an )?"
         "(ai|a i|llm|llms|language model|language models|assistant|assistants|chatbot|chatbots|ai assistant|ai model|ai system"
         "|ai agent|ai agents|chatgpt|gpt|gemini|claude|copilot|summari[sz]er)s?",
-        "(dear|attention|hey|hello) (ai|llm|assistant|chatbot|language model|chatgpt|claude|gemini|ai assistant|ai model|ai agent)s?",
+        r"(dear|attention|hey|hello),?\x20(all )?(ai|llm|assistant|chatbot|language model|chatgpt|claude|gemini|ai assistant|ai model|ai agent)s?"
+        r"(,|!|:|\x20)",
+        "(to|for) (any|all|every|each) <1>(ai|llm|assistant|chatbot|language model|ai agent|ai model|ai system)s? (that|who|which|reading|processing)",
+        "(ai|llm|assistant|chatbot|language model|ai agent)s? <1>(reading|processing|summari[sz]ing|parsing|handling|that reads?|that process(es)?) <3>"
+        "(must|should|shall|please|has to|have to|(is|are) <1>(asked|required|requested|instructed|expected))",
+        "before <1>(reply|answer|respond|answering|replying|responding) <2>(user|question|query|prompt) <8>(add|include|insert|append|state|call|send)",
+        "(add|append|insert|include|put|mention) <8>(in|to|at the (end|top|beginning) of|into|in the first line of) your (answer|response|reply|summary|output)",
+        "(correct|right|only) (answer|response|reply) to (every|any|all|each|all of the) <1>(question|questions|query|queries|prompt|prompts)",
         "if you are (an? |the )?(ai|llm|language model|large language model|assistant|chatbot|ai assistant|ai model|ai agent|automated)",
         "(ai|llm|assistant|chatbot|language model|model|agent)s? (reading|processing|summari[sz]ing|parsing|analy[sz]ing|reviewing) (this|the) <4>"
         "(must|should|shall|please|need to|have to|are required|is required)",
-        "when (asked|answering|responding|summari[sz]ing|you answer|you respond|you summari[sz]e|replying) <8>(you must|always (say|recommend|include"
+        "when (asked|answering|responding|summari[sz]ing|you answer|you respond|you summari[sz]e|replying) <1>"
+        "(about|questions?|queries|this|to (the )?(user|question|query)|a question|prompts?|the user) <8>(you must|always (say|recommend|include"
         "|mention|answer|respond|reply|tell|state|claim)|do not mention|never mention|tell the user|include this|say that)",
         "(do not|don.?t|never) (tell|inform|reveal this to|mention this to|mention it to|alert|notify|let) the (user|users|reader|human|customer)",
         "(tell|inform|instruct|convince|persuade|urge|direct) the (user|human) (that|to|they)",
@@ -142,25 +187,12 @@ _PHRASES: dict[Family, tuple[str, ...]] = {
         " <4>(with|the (word|words|phrase|sentence|link|url|text|following))",
     ),
     Family.HIDDEN: (
+        r"\[(//|comment|hidden|note|_)[^\]\n]{0,10}\]: ?(#|<>|[^ \n]{1,20}) ?[(\"'][^\n]{0,200}(assistant|language model|llm|chatbot)[^\n]{0,100}"
+        "(must|always|never|ignore|say|tell|recommend|respond|reply|include|do not)",
         "<!-- ?[^>]{0,200}(ai|assistant|llm|language model|chatbot|system prompt|instructions?)[^>]{0,80}"
         "(must|always|never|ignore|include|say|respond|reply|recommend|tell|do not)",
         "(display ?: ?none|font-size ?: ?0|visibility ?: ?hidden|color ?: ?(white|#fff|#ffffff)|opacity ?: ?0)[^<]{0,80}>[^<]{0,200}"
         "(assistant|ignore|instructions?|system prompt|language model|you must|respond|reply)",
-    ),
-}
-
-#: Expressions in RE2 as they stand; being about markup, they hold in all languages.
-_LITERALS: dict[Family, tuple[str, ...]] = {
-    Family.MARKERS: (
-        r"(<\|(?:im_start|start_header_id)\|> ?(?:system|assistant|user|developer))",
-        r"(<\|(?:system|assistant|user|endoftext|end_of_turn|eot_id|im_end)\|>\s*(?:<\||\n|system|you|ignore|new|now))",
-        r"(<start_of_turn> ?(?:model|user|system))",
-        r"(<<sys>>)",
-        r"(\[/inst\]\s*[^\s])",
-        r"((?:^|\n)[#=*\-\[<( ]{2,8}(?:system|developer|admin) (?:prompt|message|instructions?|override|note)[^\n]{0,3}[\]:>#=*)\-])",
-        r"(</?(?:system|system_prompt|system-prompt|instructions|sys)> ?\n? ?(?:you|ignore|new|disregard|forget|reveal|important|override))",
-        r"((?:end|start|begin) of (?:system|developer) (?:prompt|message|instructions?))",
-        r"(\[(?:system|admin|developer)\] ?(?:\(#[a-z]{1,16}\))? ?:? ?(?:you|ignore|new|disregard|forget|override|reveal))",
     ),
 }
 
@@ -176,6 +208,8 @@ def english_rules() -> Iterator[Rule]:
                 yield Rule(family, f"({phrase})", literal=True)
             else:
                 yield Rule(family, expression(phrase))
-    for family, expressions in _LITERALS.items():
+    for phrase in GUARD_PHRASES:
+        yield Rule(Family.GUARD, expression(phrase))
+    for family, expressions in EXPRESSIONS.items():
         for literal in expressions:
             yield Rule(family, literal, literal=True)

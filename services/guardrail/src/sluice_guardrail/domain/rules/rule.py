@@ -29,6 +29,16 @@ class Family(StrEnum):
     """Speaks to the model from within a document."""
     HIDDEN = "hidden"
     """Instructs from where a reader does not look."""
+    GUARD = "guard-directed"
+    """Speaks to what screens the text, not to what answers it."""
+    LINK = "exfiltration-link"
+    """A link, an image or a host name that carries out what was said."""
+    TOOL_CALL = "tool-call"
+    """Orders a call of a tool from within a tool's result or description."""
+    INVISIBLE = "invisible"
+    """Signs that nobody sees within a word, where its writing has no use for them."""
+    SMUGGLED = "smuggled"
+    """A text of its own in signs that nobody sees."""
 
 
 #: What one match of a family is worth. Below the default threshold of 0.5 it only adds to what else is found.
@@ -44,13 +54,22 @@ SCORES: dict[Family, float] = {
     Family.ACCESS: 0.2,
     Family.ADDRESSED: 0.7,
     Family.HIDDEN: 0.6,
+    Family.GUARD: 0.6,
+    Family.LINK: 0.7,
+    Family.TOOL_CALL: 0.6,
+    Family.INVISIBLE: 0.3,
+    Family.SMUGGLED: 0.4,
 }
 
 
 #: Families that mean something only in what is not the user's own text.
 DOCUMENT_ONLY = frozenset({Family.ADDRESSED, Family.HIDDEN})
+#: Families that mean something only in what a tool gave: documents describe calls.
+TOOL_ONLY = frozenset({Family.TOOL_CALL})
 #: Families of which one match decides nothing; several different ones together may.
-WEAK = frozenset({Family.DAN, Family.PERSONA, Family.NEW_TASK, Family.EXFILTRATION, Family.ACCESS})
+WEAK = frozenset(
+    {Family.DAN, Family.PERSONA, Family.NEW_TASK, Family.EXFILTRATION, Family.ACCESS, Family.INVISIBLE}
+)
 
 
 @dataclass(frozen=True, slots=True)
