@@ -37,7 +37,10 @@ from rich.table import Table
 from sluice.common.v1 import common_pb2
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice_api.objects.guardrail_policy import (
+    Action,
     GuardrailPolicySpec,
+    InputDetectors,
+    PromptInjectionDetector,
     StreamingMode,
     WasmKind,
     WasmPolicy,
@@ -77,10 +80,15 @@ def main() -> None:
 
 async def measure(parts: Sequence[str], calls: int, share: int, environment: dict[str, str]) -> None:
     """Runs the parts, one after the other, on one guardrail."""
+    # A block would end the reading early.
+    flagging = InputDetectors(prompt_injection=PromptInjectionDetector(action=Action.FLAG))
     policies = {
-        "default": GuardrailPolicySpec(),
+        "default": GuardrailPolicySpec(input=flagging),
         "window": GuardrailPolicySpec(streaming=StreamingMode.WINDOW),
-        **{f"module {policy.name}": GuardrailPolicySpec(wasm=(policy,)) for policy in _modules()},
+        **{
+            f"module {policy.name}": GuardrailPolicySpec(input=flagging, wasm=(policy,))
+            for policy in _modules()
+        },
     }
     _CONSOLE.print(f"load average {os.getloadavg()[0]:.1f} before")
     with tempfile.TemporaryDirectory() as folder:
@@ -196,7 +204,7 @@ def _modules() -> list[WasmPolicy]:
             kind=kind,
             stages=(WasmStage.PRE,),
             settings=settings,
-            timeout=1.0,
+            timeout="1s",
         )
         for name, kind, settings in wanted
         if (path := _MODULES_DIR / f"{name}.wasm").is_file()

@@ -25,7 +25,6 @@ BLOCK, SCANNED = guardrail_pb2.DECISION_BLOCK, guardrail_pb2.DETECTOR_STATE_SCAN
         "a" * 10_000,
         "Contents ......................................... 3",
         "A heading\n" + "=" * 400 + "\nThe kiln is heated to 900 degrees before the glaze is put on.",
-        "",
     ],
 )
 @pytest.mark.parametrize(
