@@ -5,11 +5,16 @@ from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from support.capabilities import CAPABILITIES, VARIABLE, Needs
 from support.tables import ReportTable, Tables, add_table
 
 pytest_plugins = ["pytester"]
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("sluice", deadline=None)
+settings.load_profile("sluice")
 
 
 class Share:

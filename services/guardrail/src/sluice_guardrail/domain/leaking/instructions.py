@@ -1,5 +1,6 @@
 """A pipeline's own instructions in an answer, word for word or letter for letter."""
 
+import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from sluice_guardrail.domain.leaking.squeezing import Squeezed, skeleton
 from sluice_guardrail.domain.model import Span
 from sluice_guardrail.domain.normalising import folding
+from sluice_guardrail.domain.normalising.ciphers import REVERSED, ROT13
 from sluice_guardrail.domain.texts import Text
 
 #: Words; the numbers of a list's items are none.
@@ -56,11 +58,17 @@ class InstructionSearch:
 
     def _spelled_out(self, text: str) -> Iterator[Run]:
         squeezed = Squeezed(text)
-        for letters, view in ((squeezed.text, "squeezed"), (squeezed.text[::-1], "reversed")):
+        # Views by a cipher are made only of texts that hold words of attacks, and instructions need hold none.
+        readings = {
+            "squeezed": squeezed.text,
+            ROT13: codecs.encode(squeezed.text, "rot13"),
+            REVERSED: squeezed.text[::-1],
+        }
+        for view, letters in readings.items():
             for at in range(0, len(letters) - _LETTERS + 1, _STEP):
                 stretch = letters[at : at + _LETTERS]
                 if stretch in self._stretches:
-                    start = at if view == "squeezed" else len(letters) - at - _LETTERS
+                    start = len(letters) - at - _LETTERS if view == REVERSED else at
                     yield Run(squeezed.span(start, start + _LETTERS), view, stretch)
 
 
