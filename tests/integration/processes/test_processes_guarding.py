@@ -120,7 +120,8 @@ def test_answer_is_not_made_from_what_instructs(up: Running, model: str, state: 
         (1, 0) if model == "blocking" else (0, 1)
     )
     states = {each["detector"]: each["state"] for each in step["detail"]["detectors"]}
-    assert states == {"document-injection": "scanned", "prompt-injection-classifier": "scanned"}
+    assert set(states) == {"document-injection", "split-injection", "prompt-injection-classifier"}
+    assert set(states.values()) == {"scanned"}
 
 
 def test_run_is_blocked_only_where_nothing_else_was_found(up: Running):

@@ -83,7 +83,8 @@ class Following:
                     return
                 after = max(after, len(found))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closed.wait(), _INTERVAL)
+                    async with asyncio.timeout(_INTERVAL):
+                        await self._closed.wait()
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

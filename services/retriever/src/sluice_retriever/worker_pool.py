@@ -109,7 +109,8 @@ class WorkerPool:
         try:
             # submit() raises too, when the pool is known to be broken
             future = asyncio.wrap_future(pool.submit(function, *args))
-            return await asyncio.wait_for(future, deadlines.cap(self._longest))
+            async with asyncio.timeout(deadlines.cap(self._longest)):
+                return await future
         except BrokenProcessPool as error:
             self._discard(pool)
             raise Unavailable(f"the {self._name} died; it is being replaced", retry_after=0.5) from error

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -77,8 +76,10 @@ class Steps:
         finally:
             if not retrieving.done():
                 retrieving.cancel()
-            with suppress(asyncio.CancelledError, StepFailedError):
-                await retrieving
+            # Waits without raising what it raised, and without losing that this run itself is cancelled.
+            await asyncio.wait({retrieving})
+            if not retrieving.cancelled():
+                retrieving.exception()  # has been seen
         return await self._retrieved(result, request)
 
     async def _screen(self) -> tuple[ScreenedInput, RunRequest]:

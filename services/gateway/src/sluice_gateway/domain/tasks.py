@@ -35,8 +35,8 @@ async def in_background(items: AsyncGenerator[T, None], ahead: int = 0) -> Async
         yield made()
     finally:
         making.cancel()
+        receive.close()  # before it is waited for: one that goes on all the same must not wait for a reader
         await asyncio.gather(making, return_exceptions=True)
-        receive.close()
 
 
 async def in_own_task(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:

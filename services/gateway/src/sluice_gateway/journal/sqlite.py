@@ -91,7 +91,9 @@ class SqliteJournal:
         """Waits until all that was appended is durable; see `Journal.commit`."""
         durable = asyncio.wrap_future(self._writer.flush())
         try:
-            await asyncio.wait_for(durable, _COMMIT_PATIENCE)
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes as the future is done.
+            async with asyncio.timeout(_COMMIT_PATIENCE):
+                await durable
         except TimeoutError:
             raise Unavailable("the journal did not commit in time", reason="JOURNAL_UNAVAILABLE") from None
 

@@ -17,6 +17,7 @@ from sluice_guardrail.domain.classifying.sentences import sentences
 from sluice_guardrail.domain.classifying.sheet import Run, Sheet
 from sluice_guardrail.domain.classifying.windows import Window, windows
 from sluice_guardrail.domain.model import Channel, Detection, ScanState
+from sluice_guardrail.domain.normalising.views import VERSION
 from sluice_guardrail.domain.texts import Text
 
 _LOG = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ class ClassifierDetector:
         return self._memory.get(self._key(text), lasting=text.channel in _LASTING)
 
     def _key(self, text: Text) -> bytes:
-        return memory.key(text.text, self.version, self.threshold_set, str(text.channel), self._floor)
+        reader = f"{self.version}/views-{VERSION}"
+        return memory.key(text.text, reader, self.threshold_set, str(text.channel), self._floor)
 
     def _read(self, texts: Sequence[Text], allowance: Allowance) -> list[Detection]:
         if not texts:
