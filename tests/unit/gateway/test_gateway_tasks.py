@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
+import pytest
+
 from sluice_gateway.domain.tasks import in_background
 
 
@@ -35,11 +37,9 @@ async def test_items_come_in_order_and_errors_after_them():
         yield 2
         raise ValueError("no third")
 
-    seen = []
-    try:
+    seen: list[int] = []
+    with pytest.raises(ValueError, match="no third"):
         async with in_background(failing()) as items:
             async for item in items:
-                seen.append(item)
-    except ValueError as error:
-        seen.append(str(error))
-    assert seen == [1, 2, "no third"]
+                seen += [item]
+    assert seen == [1, 2]
