@@ -1,15 +1,16 @@
 """How well the guardrail tells attacks from harmless texts, on sources that it has not been trained on.
 
     make eval-guardrail DATA=folder [ARGS="--skip loso"]
-    .venv/bin/python bench/eval_guardrail.py --data FOLDER [--skip loso policy grounding variants]
+    .venv/bin/python bench/eval_guardrail.py --data FOLDER [--skip loso lengths policy grounding variants]
 
 FOLDER holds the sources that `tools/guardrail_training/manifest.yaml` lists; those that are not there are left out.
 
 1. The built-in classifier with one source left out at a time, trained anew on the others.
-2. The shipped policy as a whole, rules and classifier, on sources that no weight was fitted on; over-defense beside it.
-3. The score for unsupported claims.
-4. Thirty variants of attacks, and harmless twins.
-5. Every classifier in a folder that SLUICE_GUARD_MODELS names (parted by colons), with its calibration
+2. The same on harmless texts, by their length.
+3. The shipped policy as a whole, rules and classifier, on sources that no weight was fitted on; over-defense beside it.
+4. The score for unsupported claims.
+5. Thirty variants of attacks, and harmless twins.
+6. Every classifier in a folder that SLUICE_GUARD_MODELS names (parted by colons), with its calibration
    as a policy takes it.
 """
 
@@ -22,7 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from evaluation import guardrail_models
-from evaluation.guardrail_groundedness import groundedness_table
+from evaluation.groundedness import groundedness_tables, print_tables
+from evaluation.guardrail_lengths import lengths_table
 from evaluation.guardrail_plots import left_out_plot, recall_plot
 from evaluation.guardrail_policy import default_screener
 from evaluation.guardrail_screening import found, screened
@@ -35,12 +37,13 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
+from sluice_guardrail.domain.classifying.builtin import BuiltInClassifier
 from sluice_guardrail.domain.normalising.folding import fold
 from sluice_guardrail.domain.screening import Screener
 from sluice_minilm.model import MiniLm
 
 _IMAGES = Path(__file__).parents[1] / "docs/images"
-_PARTS = ("loso", "policy", "grounding", "variants", "models")
+_PARTS = ("loso", "lengths", "policy", "grounding", "variants", "models")
 _CONSOLE = Console(width=130)
 
 
@@ -59,10 +62,12 @@ def main() -> None:
     examples = read_all(arguments.data)
     if "loso" in wanted:
         _leave_out(arguments.data, plots=arguments.plots)
+    if "lengths" in wanted:
+        _lengths(examples)
     if "policy" in wanted:
         _policy(screener, examples, arguments.most, plots=arguments.plots)
     if "grounding" in wanted:
-        _grounding(screener, arguments.data)
+        print_tables(groundedness_tables(arguments.data / "guardrails"))
     if "variants" in wanted:
         _variants(screener)
     if "models" in wanted:
@@ -76,6 +81,14 @@ def _leave_out(data: Path, *, plots: bool) -> None:
     print(left_out_table(rows))
     if plots:
         left_out_plot(rows, _IMAGES / "guardrail-left-out.png")
+
+
+def _lengths(examples: Sequence[Example]) -> None:
+    table = _table("Harmless texts, classifier alone", "channel", "characters", "n", "flagged", "blocked")
+    for row in lengths_table(BuiltInClassifier(MiniLm()), examples):
+        characters = f"{row.characters[0]} to {row.characters[1]}{', joined' if row.joined else ''}"
+        table.add_row(row.channel, characters, str(row.flagged.of), str(row.flagged), str(row.blocked))
+    _CONSOLE.print(table)
 
 
 def _policy(screener: Screener, examples: Sequence[Example], most: int, *, plots: bool) -> None:
@@ -98,14 +111,6 @@ def _policy(screener: Screener, examples: Sequence[Example], most: int, *, plots
         recall_plot(sources, _IMAGES / "guardrail-recall.png")
 
 
-def _grounding(screener: Screener, data: Path) -> None:
-    table = _table("Unsupported claims", "set", "supported", "unsupported", "AUC", "false alarms", "caught")
-    for row in groundedness_table(screener, data):
-        counts = (str(row.supported), str(row.unsupported))
-        table.add_row(row.name, *counts, f"{row.area:.3f}", str(row.false_alarms), str(row.caught))
-    _CONSOLE.print(table)
-
-
 def _variants(screener: Screener) -> None:
     if find_spec("evaluation.guardrail_variants") is None:
         return
@@ -121,8 +126,6 @@ def _variants(screener: Screener) -> None:
 
 
 def _models(examples: Sequence[Example], paths: str) -> None:
-    from sluice_guardrail.domain.classifying.builtin import BuiltInClassifier
-
     results = [guardrail_models.judged(BuiltInClassifier(MiniLm()), fold, examples)]
     results += [guardrail_models.folder(path, examples) for path in guardrail_models.folders(paths)]
     table = _table(

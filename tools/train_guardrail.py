@@ -13,9 +13,8 @@ from pathlib import Path
 from guardrail_training.card import card
 from guardrail_training.fitting import Settings
 from guardrail_training.leaving_out import leave_out
-from guardrail_training.preparing import CACHE, prepare
+from guardrail_training.preparing import prepare
 from guardrail_training.shipping import shipped_weights
-from guardrail_training.windows import Encoder
 from threadpoolctl import threadpool_limits
 
 _MODELS = Path(__file__).parents[1] / "services/guardrail/src/sluice_guardrail/models"
@@ -31,12 +30,12 @@ def main() -> None:
     # Sums in another order differ in their last bits: one thread always adds in the same.
     with threadpool_limits(1):
         prepared = prepare(arguments.data)
-        weights = shipped_weights(prepared, Encoder(CACHE), Settings())
+        weights = shipped_weights(prepared, Settings())
         arguments.to.mkdir(parents=True, exist_ok=True)
         (arguments.to / "injection.npz").write_bytes(weights.written())
         print(f"weights {weights.version}, calibration {weights.threshold_set}")
         for channel, scale in weights.scales.items():
-            print(f"  {channel}: {scale.logits}")
+            print(f"  {channel}: {scale}")
         if not arguments.no_card:
             rows = list(leave_out(prepared, Settings()))
             (arguments.to / "CARD.md").write_text(card(prepared, weights, rows, Settings()), encoding="utf-8")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from guardrail_training.calibrating import scale
+from guardrail_training.calibrating import anchors
 from guardrail_training.leaving_out import ROUNDS
 from guardrail_training.measuring import Share, area, reached, threshold
 from guardrail_training.reading import Example, Role, spaced
@@ -55,7 +55,7 @@ def judged(classifier: Classifier, prepare: Prepare, examples: Iterable[Example]
             scores = _scores(classifier, prepare, texts, f"{classifier.name}: {name}")
             attack = texts[0].attack
             rows.append(Row(name, attack, area(scores, harmless) if attack else None, reached(scores, least)))
-    _, one_percent, one_permille = scale(np.array([_logit(score) for score in harmless], np.float32)).logits
+    _, one_percent, one_permille = anchors(np.array([_logit(score) for score in harmless], np.float32))
     return Judged(classifier.name, rows, (_probability(one_percent), _probability(one_permille)))
 
 
@@ -85,7 +85,8 @@ def _scores(
     for example in track(examples, title, transient=True):
         text = prepare(example.text)
         windows = [text[span.start : span.end] for span in classifier.windows(text)]
-        best.append(max(classifier.scores(windows, example.channel), default=0.0))
+        totals = [len(windows)] * len(windows)
+        best.append(max(classifier.scores(windows, example.channel, totals), default=0.0))
     return np.array(best, np.float64)
 
 

@@ -42,7 +42,7 @@ class CountingClassifier:
             Span(spans[at].start, spans[min(at + self.size, len(spans)) - 1].end) for at in firsts if spans
         ]
 
-    def scores(self, windows: Sequence[str], channel: Channel) -> Sequence[float]:
+    def scores(self, windows: Sequence[str], channel: Channel, totals: Sequence[int] = ()) -> Sequence[float]:
         """The worst word of each."""
         self.read += windows
         time.sleep(self.seconds * len(windows))

@@ -61,9 +61,11 @@ def _sources(prepared: Prepared) -> str:
 
 def _scales(weights: Weights) -> str:
     shares = " | ".join(f"{score} ({share:.1%})" for share, score in ANCHORS)
-    lines = [f"| channel | {shares} |", "|---|" + "---|" * len(ANCHORS)]
+    lines = [f"| channel | {shares} | growth |", "|---|" + "---|" * (len(ANCHORS) + 1)]
     for channel, scale in weights.scales.items():
-        lines.append(f"| {channel} | " + " | ".join(f"{logit:.2f}" for logit in scale.logits) + " |")
+        lines.append(
+            f"| {channel} | " + " | ".join(f"{logit:.2f}" for logit in (*scale.logits, scale.growth)) + " |"
+        )
     return "\n".join(lines)
 
 

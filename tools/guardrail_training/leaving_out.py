@@ -7,15 +7,18 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
+from guardrail_training.calibrating import Harmless, calibrated
 from guardrail_training.fitting import Settings, fit, text_logits
 from guardrail_training.measuring import Share, area, reached, threshold
 from guardrail_training.own import REQUESTS
 from guardrail_training.reading import Example, Role
 from guardrail_training.windows import Windows
 from sluice_guardrail.domain.classifying.head import HEADS, USER
+from sluice_guardrail.domain.classifying.scale import grown
 from sluice_guardrail.domain.model import Channel
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class Prepared:
             ]
         )
 
+    def harmless(self, channel: Channel, logits: Floats) -> Harmless:
+        """The texts that calibrate a channel, with their logits out of those of all examples."""
+        chosen = self.calibrating(channel)
+        return Harmless(logits[chosen], self.windows.totals[chosen], self.sources[chosen])
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -97,10 +105,16 @@ def leave_out(prepared: Prepared, settings: Settings, *, quiet: bool = False) ->
             if head not in logits:
                 fitted = fit(prepared.windows, prepared.examples, prepared.for_head(head, without), settings)
                 logits[head] = text_logits(prepared.windows, fitted, len(prepared.examples))
-            yield row(prepared, logits[head], name)
+            yield row(prepared, _leveled(prepared, logits[head], _channel(prepared, name)), name)
 
 
-def row(prepared: Prepared, logits: Floats, name: str) -> Row:
+def _leveled(prepared: Prepared, logits: Floats, channel: Channel) -> Doubles:
+    """The logits, less what a channel's scale puts down to the lengths of the texts."""
+    growth = calibrated(prepared.harmless(channel, logits), channel).growth
+    return logits - growth * grown(prepared.windows.totals)
+
+
+def row(prepared: Prepared, logits: Doubles, name: str) -> Row:
     """What a source's attacks come to beside harmless texts of their channel."""
     mine = prepared.sources == name
     channel = _channel(prepared, name)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rich.progress import track
 from scipy import sparse
 
-from guardrail_training.reading import Example, spaced
+from guardrail_training.reading import Example, Role, spaced
 from sluice_guardrail.domain.classifying.embedding import Embedding
 from sluice_guardrail.domain.classifying.ngrams import BUCKETS, NGrams
 from sluice_guardrail.domain.classifying.stretches import stretches
@@ -21,8 +21,8 @@ from sluice_minilm.model import DIMENSION, MiniLm
 
 Floats = npt.NDArray[np.float32]
 
-#: Windows of one text that are trained on, evenly spaced.
-_MOST = 16
+#: Windows of one text that is trained on, evenly spaced; of others all are read.
+_MOST = 32
 _SAVED_EVERY = 4000
 
 
@@ -39,6 +39,8 @@ class Windows:
     """Shape (windows, buckets)."""
     embeddings: Floats
     """Shape (windows, 384)."""
+    totals: npt.NDArray[np.intp]
+    """How many windows each example has in all, shape (examples,)."""
 
 
 class Encoder:
@@ -57,11 +59,13 @@ class Encoder:
 
     def windows(self, examples: Sequence[Example], most: int = _MOST) -> Windows:
         """The windows that the service's detector would have read of each example's text."""
-        cut = [
-            (text, owner, beside)
-            for owner, example in enumerate(examples)
-            for text, beside in spaced(list(self._cut(example)), most)
-        ]
+        cut: list[tuple[str, int, bool]] = []
+        totals = np.zeros(len(examples), np.intp)
+        for owner, example in enumerate(examples):
+            found = list(self._cut(example))
+            totals[owner] = len(found)
+            kept = spaced(found, most) if example.role is Role.TRAIN else found
+            cut += [(text, owner, beside) for text, beside in kept]
         texts = [text for text, _, _ in cut]
         return Windows(
             texts,
@@ -69,6 +73,7 @@ class Encoder:
             np.array([beside for _, _, beside in cut], np.bool_),
             self._matrix(texts),
             self._embeddings(texts),
+            totals,
         )
 
     def _cut(self, example: Example) -> Iterable[tuple[str, bool]]:

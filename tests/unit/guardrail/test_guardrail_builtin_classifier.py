@@ -35,7 +35,8 @@ def classifier() -> BuiltInClassifier:
 
 def best(classifier: Classifier, text: str, channel: Channel = Channel.USER) -> float:
     folded = fold(text)
-    return max(classifier.scores([folded[s.start : s.end] for s in classifier.windows(folded)], channel))
+    windows = [folded[span.start : span.end] for span in classifier.windows(folded)]
+    return max(classifier.scores(windows, channel, [len(windows)] * len(windows)))
 
 
 @pytest.mark.parametrize("text", ATTACKS)
@@ -100,6 +101,13 @@ def test_versions_name_the_weights_and_the_calibration() -> None:
 
 def test_every_channel_is_calibrated() -> None:
     assert set(shipped().scales) == set(Channel)
+
+
+def test_the_same_window_says_less_in_a_longer_text_and_no_less_in_an_endless_one() -> None:
+    scale = Scale((0.0, 1.0, 3.0), growth=0.5)
+    alone, of_eight, of_many, of_more = (scale.scores([2.0], [total])[0] for total in (1, 8, 32, 3200))
+    assert alone > of_eight > of_many == of_more
+    assert scale.scores([2.0]) == [alone]
 
 
 def test_scores_order_texts_as_logits_do_and_stay_between_zero_and_one() -> None:

@@ -201,7 +201,9 @@ def test_suspicious_windows_are_read_first_where_the_classifier_can_tell():
 
 def test_classifier_that_fails_is_no_reason_to_pass(caplog: pytest.LogCaptureFixture):
     class Failing(CountingClassifier):
-        def scores(self, windows: Sequence[str], channel: Channel) -> Sequence[float]:
+        def scores(
+            self, windows: Sequence[str], channel: Channel, totals: Sequence[int] = ()
+        ) -> Sequence[float]:
             raise RuntimeError(windows[0])
 
     verdict = _screen("A secret question.", Failing())
@@ -239,7 +241,9 @@ def test_finding_in_a_passage_is_cut_to_its_sentence():
 
 def test_sentences_that_are_an_attack_together_stay_together():
     class Together(CountingClassifier):
-        def scores(self, windows: Sequence[str], channel: Channel) -> Sequence[float]:
+        def scores(
+            self, windows: Sequence[str], channel: Channel, totals: Sequence[int] = ()
+        ) -> Sequence[float]:
             return [0.9 if "one" in window and "two" in window else 0.0 for window in windows]
 
     text = "First say one. Then say two."

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from guardrail_corpus.generating import corpus
 from guardrail_corpus.grammar import Grammar
-from guardrail_training.calibrating import scale
+from guardrail_training.calibrating import Harmless, anchors, calibrated
 from guardrail_training.duplicates import groups
 from guardrail_training.fitting import Settings, fit, text_logits
 from guardrail_training.leaving_out import Prepared
@@ -44,9 +44,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Prepared, Encode
 
 
 def test_the_same_examples_give_the_same_bytes(prepared: tuple[Prepared, Encoder]) -> None:
-    everything, encoder = prepared
-    first = shipped_weights(everything, encoder, Settings(), tools=[]).written()
-    assert shipped_weights(everything, encoder, Settings(), tools=[]).written() == first
+    everything, _ = prepared
+    first = shipped_weights(everything, Settings()).written()
+    assert shipped_weights(everything, Settings()).written() == first
 
 
 def test_what_is_read_from_the_cache_is_what_was_encoded(
@@ -101,10 +101,31 @@ def test_a_source_left_out_takes_what_is_like_it_along() -> None:
 
 def test_a_scale_puts_the_share_of_harmless_texts_where_it_says() -> None:
     logits = np.random.default_rng(0).exponential(1.0, 200_000).astype(np.float32)
-    found = scale(logits).logits
-    assert [float((logits >= logit).mean()) for logit in found] == pytest.approx(
+    assert [float((logits >= logit).mean()) for logit in anchors(logits)] == pytest.approx(
         [0.05, 0.01, 0.001], rel=0.15
     )
+
+
+@pytest.mark.parametrize("channel", [Channel.OUTPUT, Channel.DOCUMENT])
+@pytest.mark.parametrize("windows", [1, 3, 8, 24])
+def test_a_long_harmless_text_reaches_a_score_as_rarely_as_a_short_one(
+    windows: int, channel: Channel
+) -> None:
+    choice = np.random.default_rng(0)
+    totals = choice.integers(1, 6, 20_000)
+    logits = np.array([choice.exponential(1.0, total).max() for total in totals], np.float32)
+    scale = calibrated(Harmless(logits, totals, np.full(len(totals), "ours")), channel)
+    others = choice.exponential(1.0, (20_000, windows)).max(axis=1).astype(np.float32)
+    scores = np.array(scale.scores(others, [windows] * len(others)))
+    assert float((scores >= 0.3).mean()) == pytest.approx(0.01, abs=0.006)
+
+
+def test_users_texts_keep_a_part_of_the_growth_with_their_length() -> None:
+    choice = np.random.default_rng(0)
+    totals = choice.integers(1, 6, 5_000)
+    logits = np.array([choice.exponential(1.0, total).max() for total in totals], np.float32)
+    harmless = Harmless(logits, totals, np.full(len(totals), "ours"))
+    assert 0 < calibrated(harmless, Channel.USER).growth < calibrated(harmless, Channel.DOCUMENT).growth
 
 
 def test_measures_agree_with_what_can_be_counted_by_hand() -> None:

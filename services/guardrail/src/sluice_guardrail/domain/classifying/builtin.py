@@ -34,9 +34,9 @@ class BuiltInClassifier:
         """Stretches of 62 tokens at most, of which the last 14 are also the first of the next."""
         return stretches(text, self._embedding.tokenizer)
 
-    def scores(self, windows: Sequence[str], channel: Channel) -> Sequence[float]:
-        """The calibrated score of each window."""
-        return self._scales[channel].scores(self.logits(windows, channel)) if windows else []
+    def scores(self, windows: Sequence[str], channel: Channel, totals: Sequence[int] = ()) -> Sequence[float]:
+        """The calibrated score of each window, by how many its text has."""
+        return self._scales[channel].scores(self.logits(windows, channel), totals) if windows else []
 
     def suspicion(self, windows: Sequence[str]) -> Sequence[float]:
         """What n-grams alone make of each window: little work, and a hint at where to look first."""

@@ -28,7 +28,12 @@ class Classifier(Protocol):
         """Overlapping stretches that cover the text, in order, none longer than it reads at once."""
         ...
 
-    def scores(self, windows: Sequence[str], channel: Channel) -> Sequence[float]:
+    def scores(self, windows: Sequence[str], channel: Channel, totals: Sequence[int] = ()) -> Sequence[float]:
         """The calibrated score of each window, 0 to 1: 0.5 is what one in a thousand harmless texts of the channel
-        reaches, 0.3 one in a hundred, 0.1 one in twenty."""
+        reaches, 0.3 one in a hundred, 0.1 one in twenty.
+
+        Args:
+            totals: For each, how many windows its text has; one where none are given. The worst of many says less than
+                the worst of few.
+        """
         ...

@@ -49,8 +49,9 @@ class OnnxFolderClassifier:
             if offsets
         ]
 
-    def scores(self, windows: Sequence[str], channel: Channel) -> Sequence[float]:
-        """The calibrated score of each window. `channel` is the one this classifier is for."""
+    def scores(self, windows: Sequence[str], channel: Channel, totals: Sequence[int] = ()) -> Sequence[float]:
+        """The calibrated score of each window, the same in long texts and short ones. `channel` is the one this
+        classifier is for."""
         return self._scale.scores(self._model.logits(windows)) if windows else []
 
 

@@ -69,7 +69,8 @@ class FoldedReader:
 
     def scores(self, windows: Sequence[Window], channel: Channel) -> Sequence[float]:
         """Of what is folded."""
-        return self._classifier.scores([_squeezed(window.text) for window in windows], channel)
+        texts = [_squeezed(window.text) for window in windows]
+        return self._classifier.scores(texts, channel, [window.total for window in windows])
 
 
 def _squeezed(text: str) -> str:
@@ -91,7 +92,8 @@ class WrittenReader(FoldedReader):
                 texts.append(window.text)
                 owners.append(index)
         best = [0.0] * len(windows)
-        for index, score in zip(owners, self._classifier.scores(texts, channel), strict=True):
+        totals = [windows[owner].total for owner in owners]
+        for index, score in zip(owners, self._classifier.scores(texts, channel, totals), strict=True):
             best[index] = max(best[index], score)
         return best
 

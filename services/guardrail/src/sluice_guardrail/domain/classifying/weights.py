@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -59,7 +59,7 @@ class Weights:
         return file.getvalue()
 
     def _written_scales(self) -> str:
-        return json.dumps({str(channel): scale.logits for channel, scale in sorted(self.scales.items())})
+        return json.dumps({str(channel): asdict(scale) for channel, scale in sorted(self.scales.items())})
 
 
 def read(content: bytes) -> Weights:
@@ -67,7 +67,10 @@ def read(content: bytes) -> Weights:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     scales = json.loads(arrays.pop(_SCALES).tobytes())
-    return Weights(arrays, {Channel(name): Scale(tuple(logits)) for name, logits in scales.items()})
+    return Weights(
+        arrays,
+        {Channel(name): Scale(tuple(each["logits"]), each["growth"]) for name, each in scales.items()},
+    )
 
 
 def shipped() -> Weights:

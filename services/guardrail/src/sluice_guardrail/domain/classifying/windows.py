@@ -1,7 +1,7 @@
 """What a classifier is to read of a text: windows over all of it, and over what another view shows differently."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice_guardrail.domain.model import Span
 from sluice_guardrail.domain.normalising.ciphers import is_ciphered
@@ -25,6 +25,8 @@ class Window:
     """The text that it is a view of."""
     start: int
     end: int
+    total: int = 1
+    """How many windows are read of the text."""
 
     @property
     def text(self) -> str:
@@ -62,7 +64,7 @@ def windows(text: Text, cut: Cut) -> list[Window]:
         for span in cut(view.text[part.start : part.end]):
             window = Window(view, text.text, part.start + span.start, part.start + span.end)
             found.setdefault(window.text, window)
-    return list(found.values())
+    return [replace(window, total=len(found)) for window in found.values()]
 
 
 def _is_other(view: View, plain: View) -> bool:
