@@ -49,6 +49,11 @@ def test_plain_requests_are_left_alone(classifier: BuiltInClassifier, text: str)
     assert best(classifier, text) < 0.3
 
 
+@pytest.mark.parametrize("text", ["hello.", "hi", "hello there.", "thanks!", "ok", "yes, please."])
+def test_greetings_are_left_alone(classifier: BuiltInClassifier, text: str) -> None:
+    assert best(classifier, text) < 0.15
+
+
 def test_windows_cover_the_text_and_overlap(classifier: BuiltInClassifier) -> None:
     text = " ".join(f"word{index}" for index in range(400))
     windows = classifier.windows(text)
