@@ -119,7 +119,7 @@ async def test_vault_of_another_run_or_tenant_is_refused_at_both_kinds_of_output
             await guardrail.check_output("[EMAIL_1]", vault, common_pb2.Principal(tenant="other"))
         start = guardrail_pb2.CheckOutputRequest(principal=PRESS, run_id="run-2", vault=vault)
         with pytest.raises(ServiceError, match="vault cannot be opened"):
-            await guardrail.stream(Message(start=start), Message(delta="[EMAIL_1]"), Message(final=True))
+            await guardrail.stream(Message(start=start))  # more could meet a call that is over
 
 
 async def test_reversible_policy_takes_the_runs_id(tmp_path: Path):
