@@ -45,8 +45,6 @@ async def build(context: ServiceContext[GuardrailSettings]) -> AsyncIterator[lis
     async with contextlib.AsyncExitStack() as stack:
         cache = CompiledCache(settings.data_dir / "compiled")
         runtime = stack.enter_context(closing(Runtime(cache, compile_apart)))
-        folder = ModulesFolder(settings.modules_dir, settings.data_dir / "modules")
-        kept = KeptPolicies(settings.data_dir / "policies.json")
         store = stack.enter_context(closing(VerdictStore(settings.data_dir, settings.guard_remembered)))
         folder = ModulesFolder(settings.modules_dir, settings.data_dir / "modules")
         kept = KeptPolicies(settings.data_dir / "policies.json")
