@@ -103,6 +103,13 @@ def test_places_worked_out_in_part_are_those_worked_out_in_whole(text: str):
     assert [places.source(place) for place in range(len(fold(text)) + 1)] == list(sources(text))
 
 
+def test_of_what_is_empty_nothing_is_mirrored():
+    nothing = Replacement(Span(0, 0), "", mirrored=True)
+    emptied = Reading.original("abc").replaced([Replacement(Span(0, 3), "")])
+    assert emptied.replaced([nothing]).replaced([nothing]).source(0, 0) == Span(0, 0)
+    assert Reading.original("").mirrored("").source(0, 0) == Span(0, 0)
+
+
 @settings(deadline=None)  # tables are made at the first call
 @given(st.text(max_size=40), st.data())
 def test_what_is_copied_or_mirrored_leads_back_to_its_own_letter(text: str, data: st.DataObject):

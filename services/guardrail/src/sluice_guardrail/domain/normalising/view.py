@@ -55,8 +55,7 @@ class Reading:
 
     def mirrored(self, text: str) -> "Reading":
         """This reading from its end to its start, in other letters perhaps."""
-        whole = self.replaced([Replacement(Span(0, len(self.text)), text, mirrored=True)])
-        return whole if self.text else self
+        return self.replaced([Replacement(Span(0, len(self.text)), text, mirrored=True)])
 
     def replaced(self, replacements: Iterable[Replacement]) -> "Reading":
         """This reading with further stretches replaced. They are in order and do not overlap."""
@@ -66,7 +65,7 @@ class Reading:
         for replacement in replacements:
             span = replacement.span
             size = self._copy(done, span.start, size, pieces)
-            if replacement.mirrored:
+            if replacement.mirrored and span.start < span.end:
                 self._mirror(span, size, pieces)
             else:
                 pieces.append(_Piece(size, self.source(span.start, span.end), _Kind.PUT))
