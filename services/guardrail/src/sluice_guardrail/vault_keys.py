@@ -3,13 +3,13 @@
 import base64
 import binascii
 import logging
-import os
 import secrets
 import stat
 from pathlib import Path
 
 from sluice_guardrail.domain.vault import KEY_BYTES, Key
 from sluice_servicekit.errors import FailedPrecondition
+from sluice_servicekit.secret_files import make_once
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ def find(key_file: Path | None, secrets_dir: Path | None, data_dir: Path) -> lis
         return load(secrets_dir / _NAME)
     own = data_dir / _NAME
     try:
-        _make(own)
+        if not own.exists():  # the folder may by now be read-only
+            make_once(own, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
     except OSError as error:
         _LOG.warning(
             "the vault's key is random, for %s cannot be written (%s): what was redacted reversibly is lost at a "
@@ -70,20 +71,3 @@ def _key(path: Path, number: int, line: str) -> Key:
     if len(secret) != KEY_BYTES:
         raise FailedPrecondition(f"{path}:{number}: a key is {KEY_BYTES} bytes in base64")
     return Key.of(secret)
-
-
-def _make(path: Path) -> None:
-    """Makes a file with one key, readable by its owner alone, where there is none."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
-    try:
-        os.link(partial, path)  # unlike a rename, this never replaces a key that is there
-    except FileExistsError:
-        pass
-    finally:
-        partial.unlink()

@@ -1,12 +1,12 @@
 """The journal's secret: made once, readable by its owner alone."""
 
-import os
 import secrets
 import stat
 from pathlib import Path
 
 from sluice_gateway.journal.chain import Keys
 from sluice_servicekit.errors import FailedPrecondition
+from sluice_servicekit.secret_files import make_once
 
 _BYTES = 32
 
@@ -17,17 +17,7 @@ def load_or_create(path: Path) -> Keys:
     Raises:
         FailedPrecondition: others may read the file, or it is not a secret.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(_BYTES))
-    try:
-        os.link(partial, path)  # unlike a rename, this never replaces a secret that is there
-    except FileExistsError:
-        pass
-    finally:
-        partial.unlink()
+    make_once(path, secrets.token_bytes(_BYTES))
     return load(path)
 
 
