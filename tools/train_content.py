@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from guardrail_training.measuring import area
 
 from sluice_api.objects.guardrail_policy import ContentCategory as Category
 from sluice_guardrail.domain.content.heads import heads
@@ -144,11 +145,6 @@ def fit(
     return solution[:-1], float(solution[-1])
 
 
-def auc(positive: Floats, negative: Floats) -> float:
-    """The chance that a positive scores above a negative."""
-    return float((positive[:, None] > negative).mean() + 0.5 * (positive[:, None] == negative).mean())
-
-
 def main() -> None:
     """Trains, writes, measures."""
     folder = Path(sys.argv[1])
@@ -174,8 +170,8 @@ def main() -> None:
         columns.append((weights, bias, harmless_logits.mean(), harmless_logits.std()))
         inside = held & labelled & ~harmless
         positive = logits[held & labelled & (truth == 1)]
-        value = auc(positive, logits[inside & (truth == 0)])
-        against = auc(positive, logits[held & harmless])
+        value = area(positive, logits[inside & (truth == 0)])
+        against = area(positive, logits[held & harmless])
         rows.append((category, int((held & (truth == 1)).sum()), value, against))
     np.savez(
         ASSETS / "content.npz",
@@ -251,7 +247,7 @@ def _unseen(known: Sequence[Sample], vectors: Floats) -> Iterator[str]:
         training = (crime == 1) & ~mine | (crime == 0) & (part == 0)
         weights, bias = fit(vectors[training], (crime[training] == 1).astype(np.float64))
         logits = vectors @ weights + bias
-        yield f"| {source} | {mine.sum()} | {auc(logits[mine], logits[(crime == 0) & (part == 1)]):.3f} |"
+        yield f"| {source} | {mine.sum()} | {area(logits[mine], logits[(crime == 0) & (part == 1)]):.3f} |"
 
 
 _HEAD = """# The heads of the detector `content`

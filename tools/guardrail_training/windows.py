@@ -11,10 +11,10 @@ from rich.progress import track
 from scipy import sparse
 
 from guardrail_training.reading import Example, Role, spaced
-from sluice_guardrail.domain.classifying.embedding import Embedding
 from sluice_guardrail.domain.classifying.ngrams import BUCKETS, NGrams
 from sluice_guardrail.domain.classifying.stretches import stretches
 from sluice_guardrail.domain.classifying.windows import windows
+from sluice_guardrail.domain.embedding import Embedding
 from sluice_guardrail.domain.model import Span
 from sluice_guardrail.domain.texts import Text
 from sluice_minilm.model import DIMENSION, MiniLm

@@ -6,17 +6,15 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from tokenizers import Tokenizer
 
+from sluice_guardrail.domain.classifying.stretches import stretches
 from sluice_guardrail.domain.model import Span
-from sluice_minilm.batching import batches
 from sluice_minilm.model import DIMENSION, Floats, MiniLm, normalised
-from sluice_minilm.tokenizing import load_tokenizer
+from sluice_minilm.tokenizing import MAX_TOKENS, load_tokenizer
 
-#: Tokens of a window, without [CLS] and [SEP]; half of it overlaps the next.
+#: Tokens of a window, without [CLS] and [SEP]; the last 32 are also the first of the next.
 WINDOW = 128
 _STRIDE = 96
-_BATCH_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,32 @@ class Embedder(Protocol):
         ...
 
 
+class Embedding:
+    """The built-in encoder's mean over a text's tokens. Thread-safe.
+
+    Args:
+        longest: Tokens of a text that are read, [CLS] and [SEP] counted.
+    """
+
+    def __init__(self, model: MiniLm, longest: int = MAX_TOKENS) -> None:
+        self._model = model
+        self.tokenizer = load_tokenizer(truncate=False)
+        """Of whole texts."""
+        self._truncating = load_tokenizer(truncate=True)
+        self._truncating.enable_truncation(longest)
+
+    def of(self, texts: Sequence[str]) -> Floats:
+        """Rows of length 1, shape (texts, 384).
+
+        Each text goes through the model alone: its 8-bit steps are chosen by all that is in a batch, so that a text
+        would score otherwise beside others. On one core a batch is no faster.
+        """
+        vectors = np.zeros((len(texts), DIMENSION), np.float32)
+        for row, encoding in enumerate(self._truncating.encode_batch(list(texts))):
+            vectors[row] = self._model.states([encoding])[0].mean(axis=0)
+        return normalised(vectors)
+
+
 class MiniLmEmbedder:
     """The built-in encoder, mean-pooled.
 
@@ -51,33 +75,15 @@ class MiniLmEmbedder:
         self._given = model
 
     @cached_property
-    def _model(self) -> MiniLm:
-        return self._given or MiniLm()
-
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return load_tokenizer(truncate=False)
+    def _embedding(self) -> Embedding:
+        return Embedding(self._given or MiniLm(), longest=WINDOW + 2)
 
     def texts(self, texts: Sequence[str]) -> Floats:
         """One vector for each text."""
-        return self._encoded(texts)
+        return self._embedding.of(texts)
 
     def windows(self, text: str) -> list[Window]:
         """Overlapping windows that cover the text."""
-        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
-        starts = range(0, max(1, len(offsets) - (WINDOW - _STRIDE)), _STRIDE)
-        spans = [
-            Span(offsets[at][0], offsets[min(at + WINDOW, len(offsets)) - 1][1]) for at in starts if offsets
-        ]
-        vectors = self._encoded([text[span.start : span.end] for span in spans])
+        spans = stretches(text, self._embedding.tokenizer, WINDOW, _STRIDE)
+        vectors = self._embedding.of([text[span.start : span.end] for span in spans])
         return [Window(span, vector) for span, vector in zip(spans, vectors, strict=True)]
-
-    def _encoded(self, texts: Sequence[str]) -> Floats:
-        vectors = np.zeros((len(texts), DIMENSION), np.float32)
-        encodings = self._tokenizer.encode_batch(list(texts))
-        for encoding in encodings:
-            encoding.truncate(WINDOW + 2)
-        for batch in batches([len(encoding.ids) for encoding in encodings], _BATCH_TOKENS):
-            for index, states in zip(batch, self._model.states([encodings[i] for i in batch]), strict=True):
-                vectors[index] = states.mean(axis=0)
-        return normalised(vectors)

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from sluice_guardrail.domain.classifying.embedding import Embedding, Floats
 from sluice_guardrail.domain.classifying.head import HEADS, Head
 from sluice_guardrail.domain.classifying.ngrams import NGrams
 from sluice_guardrail.domain.classifying.stretches import stretches
 from sluice_guardrail.domain.classifying.weights import Weights, shipped
+from sluice_guardrail.domain.embedding import Embedding
 from sluice_guardrail.domain.model import Channel, Span
-from sluice_minilm.model import MiniLm
+from sluice_minilm.model import Floats, MiniLm
 
 #: A word or two, such as a greeting, is shorter than what the weights were trained on, and no attack that rules do
 #: not know; it keeps this share of its score.

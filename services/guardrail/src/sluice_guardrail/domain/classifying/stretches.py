@@ -12,14 +12,14 @@ SIZE, STRIDE = 62, 48
 _LONGEST = 100
 
 
-def stretches(text: str, tokenizer: Tokenizer) -> list[Span]:
-    """Spans that cover the text, each of `SIZE` tokens at most, in order. None for a text without tokens."""
+def stretches(text: str, tokenizer: Tokenizer, size: int = SIZE, stride: int = STRIDE) -> list[Span]:
+    """Spans that cover the text, each of `size` tokens at most, in order. None for a text without tokens."""
     encoding = tokenizer.encode(text, add_special_tokens=False)
     pieces = list(_pieces(encoding.offsets))
     if not pieces:
         return []
-    firsts = range(0, max(len(pieces) - SIZE, 0) + STRIDE, STRIDE) if len(pieces) > SIZE else (0,)
-    return [Span(pieces[first][0], pieces[min(first + SIZE, len(pieces)) - 1][1]) for first in firsts]
+    firsts = range(0, max(len(pieces) - size, 0) + stride, stride) if len(pieces) > size else (0,)
+    return [Span(pieces[first][0], pieces[min(first + size, len(pieces)) - 1][1]) for first in firsts]
 
 
 def _pieces(offsets: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
