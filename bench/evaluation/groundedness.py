@@ -22,7 +22,8 @@ from evaluation.grounding_cases import Case, climate_fever, context_sentences, p
 from evaluation.labelled import Split
 from sluice_guardrail.domain.detectors.groundedness import GroundednessDetector
 from sluice_guardrail.domain.embedding import MiniLmEmbedder
-from sluice_guardrail.domain.model import Answer, Detection
+from sluice_guardrail.domain.model import Detection
+from sluice_guardrail.domain.texts import Answer
 
 _RESAMPLES = 1_000
 #: The score from which a policy flags where it says nothing else.

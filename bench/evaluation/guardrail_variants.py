@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from evaluation.variants.cases import NAMES, Case, Half, cases
-from sluice_guardrail.domain.model import Answer, Channel, Decision, Reason, Segment
+from sluice_guardrail.domain.model import Channel, Decision, Reason, Segment
 from sluice_guardrail.domain.screening import Screener
+from sluice_guardrail.domain.texts import Answer
 
 #: Says whether a case is caught.
 Screen = Callable[[Case], bool]

@@ -5,7 +5,8 @@ import pytest
 from sluice_guardrail.domain.detectors.groundedness import GroundednessDetector
 from sluice_guardrail.domain.embedding import MiniLmEmbedder
 from sluice_guardrail.domain.grounding.scoring import Score
-from sluice_guardrail.domain.model import Answer, Detection, ScanState
+from sluice_guardrail.domain.model import Detection, ScanState
+from sluice_guardrail.domain.texts import Answer
 
 PASSAGES = (
     "Care\nThe Ardmore press needs its oil change after 40 hours of work. Only trained staff may change its oil. "

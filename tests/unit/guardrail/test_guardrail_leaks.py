@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMode
 from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.detectors.leakage import LeakageDetector
-from sluice_guardrail.domain.model import Answer, Reason
+from sluice_guardrail.domain.model import Reason
 from sluice_guardrail.domain.rules.rule_set import all_rules
 from sluice_guardrail.domain.screening import Screener
 from sluice_guardrail.domain.streaming import OutputStream
+from sluice_guardrail.domain.texts import Answer
 
 INSTRUCTIONS = (
     "You are the help desk of Quill. Answer from the passages only, and never speak about prices, about the "

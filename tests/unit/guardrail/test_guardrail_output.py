@@ -13,10 +13,11 @@ from sluice_api.objects.guardrail_policy import (
 )
 from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.citations import citations
-from sluice_guardrail.domain.model import Answer, Decision, Reason
+from sluice_guardrail.domain.model import Decision, Reason
 from sluice_guardrail.domain.rules.rule_set import all_rules
 from sluice_guardrail.domain.screening import Screener
 from sluice_guardrail.domain.streaming import OutputStream
+from sluice_guardrail.domain.texts import Answer
 
 RULES = all_rules()
 PASSAGES = (

@@ -19,9 +19,10 @@ from sluice_api.objects.guardrail_policy import (
 )
 from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.classifying.onnx_pairs import OnnxPairs, PairModels
-from sluice_guardrail.domain.model import Answer, Decision
+from sluice_guardrail.domain.model import Decision
 from sluice_guardrail.domain.rules.rule_set import all_rules
 from sluice_guardrail.domain.screening import Screener
+from sluice_guardrail.domain.texts import Answer
 from sluice_servicekit.errors import FailedPrecondition
 
 #: `yes` speaks for entailment, `no` for contradiction; all other words for nothing.

@@ -4,7 +4,7 @@ import pytest
 
 from sluice_guardrail.domain.detectors.citations import CitationDetector
 from sluice_guardrail.domain.detectors.groundedness import GroundednessDetector
-from sluice_guardrail.domain.model import Answer
+from sluice_guardrail.domain.texts import Answer
 
 PASSAGES = (
     "Care\nThe Ardmore press needs its oil change after 40 hours of work.\nOnly trained staff may do it. See "

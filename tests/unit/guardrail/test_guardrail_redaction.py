@@ -6,23 +6,14 @@ from hypothesis import strategies as st
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_guardrail.domain.checks import Parts, Policy
-from sluice_guardrail.domain.model import (
-    Answer,
-    Channel,
-    Decision,
-    Finding,
-    Judged,
-    Reason,
-    Segment,
-    Span,
-    Verdict,
-)
+from sluice_guardrail.domain.model import Channel, Decision, Finding, Judged, Reason, Segment, Span, Verdict
 from sluice_guardrail.domain.redacting.leaving import Leaving, whole
 from sluice_guardrail.domain.redacting.placeholders import Placeholder, mentions, unfinished
 from sluice_guardrail.domain.redacting.redactor import Redactor, applied
 from sluice_guardrail.domain.rules.rule_set import all_rules
 from sluice_guardrail.domain.screening import Screener
 from sluice_guardrail.domain.streaming import OutputStream
+from sluice_guardrail.domain.texts import Answer
 
 PARTS = Parts(all_rules())
 MAIL, CARD = "nora.quill@example.com", "4111 1111 1111 1111"

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_guardrail.domain.checks import Parts, Policy
-from sluice_guardrail.domain.model import Answer, Decision
+from sluice_guardrail.domain.model import Decision
 from sluice_guardrail.domain.redacting.leaving import whole
 from sluice_guardrail.domain.redacting.placeholders import Placeholder
 from sluice_guardrail.domain.rules.rule_set import all_rules
 from sluice_guardrail.domain.screening import Screener
 from sluice_guardrail.domain.streaming import OutputStream, Progress
+from sluice_guardrail.domain.texts import Answer
 
 PARTS = Parts(all_rules())
 KEPT = {Placeholder("EMAIL", 1): "nora.quill@example.com"}

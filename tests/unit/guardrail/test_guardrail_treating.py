@@ -18,7 +18,6 @@ from sluice_guardrail.domain.checks import Parts, Policy
 from sluice_guardrail.domain.classifying.choosing import Classifiers
 from sluice_guardrail.domain.classifying.memory import Memory
 from sluice_guardrail.domain.model import (
-    Answer,
     Channel,
     Decision,
     Finding,
@@ -32,6 +31,7 @@ from sluice_guardrail.domain.model import (
 from sluice_guardrail.domain.redacting.redactor import applied
 from sluice_guardrail.domain.rules.rule_set import all_rules
 from sluice_guardrail.domain.screening import Screener
+from sluice_guardrail.domain.texts import Answer
 from sluice_guardrail.domain.treating import treated_passages
 from sluice_lexical import datamarks
 from support.classifying import BAD, CountingClassifier

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from sluice_guardrail.domain.model import Answer, Caller, Channel, Decision, Reason, Segment, Span
+from sluice_guardrail.domain.model import Caller, Channel, Decision, Reason, Segment, Span
 from sluice_guardrail.domain.streaming import OutputStream
+from sluice_guardrail.domain.texts import Answer
 from sluice_guardrail.wasm.abi import Input
 from support.wasm import ANSWER, Bench, core, reports, returns, text
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from sluice.common.v1 import common_pb2
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice_guardrail.domain.model import (
-    Answer,
     Channel,
     Decision,
     Judged,
@@ -18,7 +17,7 @@ from sluice_guardrail.domain.model import (
 )
 from sluice_guardrail.domain.shapes import Shape
 from sluice_guardrail.domain.streaming import Progress
-from sluice_guardrail.domain.texts import Text
+from sluice_guardrail.domain.texts import Answer, Text
 from sluice_guardrail.domain.vault import Binding
 from sluice_lexical import datamarks
 from sluice_servicekit.errors import InvalidArgument

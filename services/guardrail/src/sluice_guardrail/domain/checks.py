@@ -21,10 +21,10 @@ from sluice_guardrail.domain.detectors.split_injection import SplitInjectionDete
 from sluice_guardrail.domain.detectors.topics import TopicDetector
 from sluice_guardrail.domain.embedding import Embedder, MiniLmEmbedder
 from sluice_guardrail.domain.judging import Check, TimedCheck, check
-from sluice_guardrail.domain.model import Answer, Channel, Reason
+from sluice_guardrail.domain.model import Channel, Reason
 from sluice_guardrail.domain.modules import ModulePolicy, Modules, NoModules
 from sluice_guardrail.domain.rules.rule_set import RuleSet
-from sluice_guardrail.domain.texts import Text
+from sluice_guardrail.domain.texts import Answer, Text
 
 
 @dataclass(frozen=True, slots=True)

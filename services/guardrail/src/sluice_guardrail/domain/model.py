@@ -128,20 +128,6 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer and what it was made from."""
-
-    question: str
-    text: str
-    passages: tuple[str, ...]
-    """In citation order: passage `i` is cited as `[i+1]`."""
-    canaries: tuple[str, ...] = ()
-    """Random words of the run's prompt, which must not appear."""
-    passages_screened: bool = False
-    """They were screened before the model read them, and are not screened again."""
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """What a detector found, before any policy is applied to it."""
 

@@ -13,7 +13,6 @@ from sluice_guardrail.domain.deciding import decided, too_long
 from sluice_guardrail.domain.judging import Check, Outcome
 from sluice_guardrail.domain.model import (
     NOBODY,
-    Answer,
     Caller,
     Channel,
     Edit,
@@ -26,7 +25,7 @@ from sluice_guardrail.domain.model import (
 )
 from sluice_guardrail.domain.modules import ask
 from sluice_guardrail.domain.redacting.redactor import Redactor
-from sluice_guardrail.domain.texts import Text
+from sluice_guardrail.domain.texts import Answer, Text
 from sluice_guardrail.domain.treating import treated_passages, treated_segments
 
 Subject = TypeVar("Subject")
@@ -199,15 +198,14 @@ class Screener:
     def _surface(self, answer: Answer) -> list[Outcome]:
         return [
             *_run(self._checks.surface, [(0, answer)]),
-            *_run(self._checks.texts[Channel.OUTPUT], [(0, Text(answer.text, Channel.OUTPUT))]),
+            *_run(self._checks.texts[Channel.OUTPUT], [(0, answer.written)]),
         ]
 
     def _asked(
         self, stage: WasmStage, answer: Answer, outcomes: Sequence[Outcome], caller: Caller
     ) -> list[Outcome]:
         before = (answer.question,) if answer.question else ()
-        text = Text(answer.text, Channel.OUTPUT)
-        return ask(self._checks.modules, stage, [text], outcomes, caller, before)
+        return ask(self._checks.modules, stage, [answer.written], outcomes, caller, before)
 
 
 def _redacted(verdict: Verdict, texts: Sequence[str], redactor: Redactor) -> dict[int, list[Edit]]:

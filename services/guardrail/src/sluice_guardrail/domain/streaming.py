@@ -6,11 +6,12 @@ from types import MappingProxyType
 
 from sluice_api.objects.guardrail_policy import Mode, StreamingMode
 from sluice_guardrail.domain.holding import Ends, forced, held
-from sluice_guardrail.domain.model import NOBODY, Answer, Caller, Decision, Judged, Span, Verdict
+from sluice_guardrail.domain.model import NOBODY, Caller, Decision, Judged, Span, Verdict
 from sluice_guardrail.domain.modules import with_window
 from sluice_guardrail.domain.redacting.leaving import Leaving
 from sluice_guardrail.domain.redacting.placeholders import Placeholder, unfinished
 from sluice_guardrail.domain.screening import Screener
+from sluice_guardrail.domain.texts import Answer
 
 #: Characters of the text before that are screened again with each new part, for what spans both.
 _CONTEXT = 400

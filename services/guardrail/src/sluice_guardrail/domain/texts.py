@@ -43,3 +43,22 @@ class Text:
         budget = Budget.of(self.text)
         found = tuple(views(self.text, budget))
         return found, budget.exhausted
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and what it was made from."""
+
+    question: str
+    text: str
+    passages: tuple[str, ...]
+    """In citation order: passage `i` is cited as `[i+1]`."""
+    canaries: tuple[str, ...] = ()
+    """Random words of the run's prompt, which must not appear."""
+    passages_screened: bool = False
+    """They were screened before the model read them, and are not screened again."""
+
+    @cached_property
+    def written(self) -> Text:
+        """Its text, for the detectors that read any."""
+        return Text(self.text, Channel.OUTPUT)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from sluice_guardrail.domain.citations import citations
-from sluice_guardrail.domain.model import Answer, Detection, Finding
+from sluice_guardrail.domain.model import Detection, Finding
 from sluice_guardrail.domain.quotations import holds, quotations, spoken
+from sluice_guardrail.domain.texts import Answer
 
 
 class CitationDetector:

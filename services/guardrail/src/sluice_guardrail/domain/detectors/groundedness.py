@@ -24,8 +24,9 @@ from sluice_guardrail.domain.grounding.scoring import (
     unsupported,
 )
 from sluice_guardrail.domain.grounding.signals import Weighed, weigh
-from sluice_guardrail.domain.model import Answer, Detection, Finding, ScanState
+from sluice_guardrail.domain.model import Detection, Finding, ScanState
 from sluice_guardrail.domain.references import absent_references
+from sluice_guardrail.domain.texts import Answer
 from sluice_guardrail.domain.words import WordReader, Words
 
 _VERSION = "claims-1"

@@ -7,9 +7,9 @@ from typing import ClassVar
 from sluice_guardrail.domain.leaking.canaries import CanarySearch
 from sluice_guardrail.domain.leaking.instructions import InstructionSearch
 from sluice_guardrail.domain.leaking.squeezing import skeleton
-from sluice_guardrail.domain.model import Answer, Channel, Detection, Finding, Span
+from sluice_guardrail.domain.model import Detection, Finding, Span
 from sluice_guardrail.domain.normalising import folding
-from sluice_guardrail.domain.texts import Text
+from sluice_guardrail.domain.texts import Answer, Text
 
 _MARKUP = re.compile(
     r"<\|(?:im_start|im_end|start_header_id|end_header_id|eot_id|system|user|assistant|endoftext|end_of_turn)\|>"
@@ -41,7 +41,7 @@ class LeakageDetector:
 
     def detect(self, subject: Answer) -> Detection:
         """One finding for each place."""
-        text = Text(subject.text, Channel.OUTPUT)
+        text = subject.written
         return Detection.of([*_canaries(subject, text), *self._own_words(subject, text), *_signs(subject)])
 
     def _own_words(self, subject: Answer, text: Text) -> Iterator[Finding]:
