@@ -1,12 +1,14 @@
 """For all tests."""
 
 import os
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from support import postgres
 from support.capabilities import CAPABILITIES, VARIABLE, Needs
 from support.tables import ReportTable, Tables, add_table
 
@@ -34,6 +36,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Share(given))
     config.pluginmanager.register(Needs(CAPABILITIES, given))
     config.pluginmanager.register(Tables())
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.PostgresServer]:
+    """A real PostgreSQL; a test that uses it says `@pytest.mark.needs("postgres")`."""
+    with postgres.server() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.PostgresServer) -> str:
+    """An empty database on it."""
+    return postgres_server.new_database()
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from sluice_gateway.http.state import HttpState
 from sluice_gateway.journal.sqlite import SqliteJournal
 from sluice_gateway.keys_file import KeysFileWatch
 from sluice_gateway.settings import GatewaySettings
+from sluice_gateway.storage.database import Database
 from sluice_servicekit.addresses import bound_socket, is_loopback, parse_address
 from sluice_servicekit.channels import open_channel
 from sluice_servicekit.errors import FailedPrecondition, ServiceError, Unavailable
@@ -64,6 +65,8 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
             capacity=settings.journal_capacity,
         )
         stack.callback(journal.close)
+        database = Database(settings.data_dir, settings.database_url.get_secret_value())
+        stack.callback(database.close)
         channels = {
             name: await stack.enter_async_context(open_channel(address, peer=name))
             for name, address in _addresses(settings).items()

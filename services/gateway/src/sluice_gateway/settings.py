@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from sluice_servicekit.settings import ServiceSettings
 
@@ -18,6 +18,8 @@ class GatewaySettings(ServiceSettings):
     retriever_address: str = "127.0.0.1:7102"
     reranker_address: str = "127.0.0.1:7103"
     inference_address: str = "127.0.0.1:7104"
+    database_url: SecretStr = SecretStr("")
+    """`postgresql://…` for journal, durable runs and all that replicas share; SQLite in `data_dir` where empty."""
     api_keys_file: Path | None = None
     """Keys to principals; without it the gateway is open and listens on loopback only."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256

@@ -5,8 +5,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from sluice_api.objects.answer_cache import AnswerCache
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
 from sluice_api.objects.retrieval import Retrieval
+from sluice_api.objects.rounds import Rounds
 
 
 class OnFail(StrEnum):
@@ -121,6 +123,17 @@ class Audit(StrEnum):
     """The answer does not wait; a journal that cannot keep up drops rows and counts them."""
 
 
+class Payloads(StrEnum):
+    """What is kept of the texts that a run works on, beside the journal, which holds none."""
+
+    NONE = "none"
+    """Nothing: such a run cannot be overridden, forked, resumed or promoted."""
+    SEALED = "sealed"
+    """Encrypted with a key of the run's own, which is destroyed after `payloadRetention`."""
+    FULL = "full"
+    """As it is, for as long as the journal."""
+
+
 class PipelineSpec(Model):
     """What a run does."""
 
@@ -134,6 +147,11 @@ class PipelineSpec(Model):
     timeout: Duration = 60.0
     """The most a whole run may take, retries included."""
     audit: Audit = Audit.REQUIRED
+    payloads: Payloads = Payloads.SEALED
+    payload_retention: Duration = 86400.0
+    """How long sealed payloads can be read."""
+    rounds: Rounds = Rounds()
+    cache: AnswerCache = AnswerCache()
     steps: Steps
 
 

@@ -1,6 +1,6 @@
 """The Express executor: which questions may start, and what a run needs to do so."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from prometheus_client import Gauge
@@ -9,6 +9,7 @@ from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.model import Principal, RunRequest
+from sluice_gateway.domain.observing import RunObserver
 from sluice_gateway.domain.outcome import ADMIT, RUNS, RunFailedError
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.recording import Recorder
@@ -29,6 +30,7 @@ class Executor:
         new_run_id: Gives a new, time-ordered id.
         new_canary: Gives a word that nobody can guess and that no text holds.
         max_in_flight: Runs at the same time; more are refused at once.
+        observers: Are told of every end of a run that was admitted.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Executor:
         new_run_id: Callable[[], str],
         new_canary: Callable[[], str],
         max_in_flight: int,
+        observers: Sequence[RunObserver] = (),
     ) -> None:
         self._services = services
         self._journal = journal
@@ -48,6 +51,7 @@ class Executor:
         self._new_run_id = new_run_id
         self._new_canary = new_canary
         self._max_in_flight = max_in_flight
+        self._observers = observers
         self._in_flight = 0
 
     def admit(self, request: RunRequest) -> Run:
@@ -84,7 +88,7 @@ class Executor:
             retrieval_waits=snapshot.retrieval_waits(pipeline.spec, tenant),
             canary=self._new_canary() if snapshot.has_canary(pipeline.spec, tenant) else "",
         )
-        return Run(self._counting(), self._services, recorder, pipeline, guarding, request)
+        return Run(self._counting(), self._services, recorder, pipeline, guarding, request, self._observers)
 
     async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
         """A question that was not admitted, as a failed run of the one step `admit`."""

@@ -7,6 +7,7 @@ guard_input → retrieve → … where a server embeds it or looks for its words
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ from sluice_gateway.domain.model import (
     Finish,
     Passage,
     RunRequest,
+    Usage,
     Verdict,
 )
+from sluice_gateway.domain.observing import EndedRun, RunObserver
 from sluice_gateway.domain.outcome import RUNS, BlockedError, Flag, RunFailedError, RunResult, flags
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder
@@ -60,6 +63,7 @@ class Run:
         pipeline: CompiledPipeline,
         guarding: Guarding,
         request: RunRequest,
+        observers: Sequence[RunObserver] = (),
     ) -> None:
         """`counting`: entered while the run goes on."""
         self.run_id = recorder.run_id
@@ -76,6 +80,10 @@ class Run:
         self._steps = Steps(
             self._stepper, services, pipeline.spec, self._gates, request, guarding.retrieval_waits
         )
+        self._observers = observers
+        self._started = time.perf_counter()
+        self._usage = Usage()
+        self._blocked_at = ""
         self._degraded = ""
         self._flags: tuple[Flag, ...] = ()
         self._ended = False
@@ -119,7 +127,7 @@ class Run:
             await self._end(RunState.FAILED, f"{failed.step}: {failed.error.reason}")
             raise RunFailedError(self.run_id, failed.step, failed.error) from failed
         except ServiceError as error:  # the journal itself
-            RUNS.labels(self._request.pipeline, RunState.FAILED).inc()
+            self._tell(RunState.FAILED, f"journal: {error.reason}")
             raise RunFailedError(self.run_id, "journal", error) from error
         except (asyncio.CancelledError, GeneratorExit):
             self._cancelled()
@@ -192,6 +200,7 @@ class Run:
     async def _answered(
         self, text: str, finish: Finish, verdict: Verdict, passages: Sequence[Passage]
     ) -> RunResult:
+        self._usage = finish.usage
         cited = () if finish.unanswerable else citations(text, passages)
         whole = text + (sources(cited) if self._spec.steps.generate.sources else "")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
@@ -211,6 +220,7 @@ class Run:
 
     async def _blocked(self, blocked: BlockedError) -> RunResult:
         verdict = blocked.verdict
+        self._blocked_at = blocked.step
         flagged = self._flags + flags(blocked.step, verdict)
         await self._end(RunState.BLOCKED, verdict.reason)
         return RunResult(
@@ -220,14 +230,31 @@ class Run:
     async def _end(self, state: RunState, reason: str, text: str = "") -> None:
         self._ended = True
         self._recorder.run_ended(state, reason, text)
-        RUNS.labels(self._request.pipeline, state).inc()
+        self._tell(state, reason)
         await self._recorder.commit()
 
     def _cancelled(self) -> None:
         if self._ended:  # the caller only stopped reading
             return
-        RUNS.labels(self._request.pipeline, RunState.CANCELLED).inc()
+        reason = "the caller went away"
+        self._tell(RunState.CANCELLED, reason)
         with suppress(ServiceError):
             # Appended, not awaited: the caller is gone, and a cancelled task must not wait.
-            self._recorder.run_ended(RunState.CANCELLED, "the caller went away")
+            self._recorder.run_ended(RunState.CANCELLED, reason)
         _LOG.info("the caller went away")
+
+    def _tell(self, state: RunState, reason: str) -> None:
+        RUNS.labels(self._request.pipeline, state).inc()
+        ended = EndedRun(
+            self.run_id,
+            self._request.principal,
+            self._request.pipeline,
+            self._pipeline.version,
+            state,
+            reason,
+            time.perf_counter() - self._started,
+            self._usage,
+            blocked_at=self._blocked_at,
+        )
+        for observer in self._observers:
+            observer.run_ended(ended)

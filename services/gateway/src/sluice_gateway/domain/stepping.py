@@ -12,6 +12,7 @@ from prometheus_client import Histogram
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from sluice_api.objects.pipeline import RetryReason, StepPolicy
+from sluice_gateway.domain.outputs import Outputs, Passing
 from sluice_gateway.domain.recording import Detail, Recorder
 from sluice_gateway.domain.run import StepState
 from sluice_servicekit import deadlines, tracing
@@ -60,15 +61,20 @@ class Stepper:
     """Runs the steps of one run."""
 
     recorder: Recorder
+    outputs: Outputs = field(default_factory=Passing)
     on_cancel: tuple[StepState, str] = (StepState.CANCELLED, "")
     """How a step that is cancelled ended, and why."""
 
     async def run(self, name: str, policy: StepPolicy, work: Callable[[], Awaitable[Done[T]]]) -> T:
-        """The step's result.
+        """The step's result; one that has finished before is not run again.
 
         Raises:
             StepFailedError: all attempts that the policy allows have failed, or time ran out.
         """
+        return await self.outputs.once(name, lambda: self.run_unkept(name, policy, work))
+
+    async def run_unkept(self, name: str, policy: StepPolicy, work: Callable[[], Awaitable[Done[T]]]) -> T:
+        """The same where the result cannot be kept: an open stream."""
         started = time.perf_counter()
         state = StepState.FAILED
         try:

@@ -105,7 +105,7 @@ async def _deltas(
         events = services.generator.generate(prompt)
         return Done((events, await anext(events)), detail={"first": True})
 
-    events, event = await stepper.run("generate", step, first)
+    events, event = await stepper.run_unkept("generate", step, first)
     stepper.recorder.step_started("generate", 1)
     try:
         async with asyncio.timeout(deadlines.cap(step.timeout)):
