@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.http import (
     chat,
+    experiments,
+    feedback,
     guard,
     health,
     knowledge,
@@ -46,6 +48,8 @@ def make_app(state: HttpState) -> FastAPI:
         run_events,
         runs,
         health,
+        feedback,
+        experiments,
     ):
         app.include_router(module.router)
     app.add_exception_handler(ServiceError, _service_error)
