@@ -100,11 +100,33 @@ def test_quantiles_interval_holds_the_quantile_as_often_as_it_says():
     assert held >= 184  # one in a hundred of fair intervals falls below
 
 
+@pytest.mark.parametrize(("ups", "count"), [(0, 4), (7, 7), (30, 100)])
+def test_ratings_of_up_and_down_have_agrestis_and_coulls_interval(ups: int, count: int):
+    found = estimate(_outcomes(ratings=[1] * ups + [0] * (count - ups)), Metric.FEEDBACK, MEAN, NORMAL)
+    more = NORMAL * NORMAL
+    share = (ups + more / 2) / (count + more)
+    reach = NORMAL * math.sqrt(share * (1 - share) / (count + more))
+    expected = (min(max(0.0, share - reach), ups / count), max(min(1.0, share + reach), ups / count))
+    assert (found.lower, found.upper) == pytest.approx(expected)
+    assert found.upper - found.lower > 0.15
+
+
+def test_groundedness_interval_narrows_with_its_own_spread_and_holds_the_mean():
+    random_, held = np.random.default_rng(13), 0
+    for _ in range(200):
+        found = estimate(_outcomes(grounded=random_.beta(18, 2, 300)), Metric.GROUNDEDNESS, MEAN, NORMAL)
+        held += found.lower <= 0.9 <= found.upper
+        assert found.upper - found.lower < 0.03  # as shares they would have 0.068
+    assert held >= 184
+
+
 def test_nothing_is_known_where_nothing_was_seen():
     assert estimate(Outcomes(), Metric.ERROR_RATE, RATE, NORMAL) is None
     assert estimate(Outcomes(requests=5), Metric.FEEDBACK, MEAN, NORMAL) is None
     alone = estimate(_outcomes(seconds=[1.0]), Metric.LATENCY, MEAN, NORMAL)
     assert (alone.value, alone.lower, alone.upper) == (1.0, -math.inf, math.inf)
+    same = estimate(_outcomes(seconds=[1.0] * 5), Metric.LATENCY, MEAN, NORMAL)
+    assert (same.lower, same.upper) == (-math.inf, math.inf)
     few = estimate(_outcomes(seconds=[1.0] * 20), Metric.LATENCY, P95, NORMAL)
     assert few.upper == math.inf  # twenty runs do not bound the slowest twentieth
 

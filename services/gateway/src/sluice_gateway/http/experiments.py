@@ -7,7 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import TypeAdapter
 
+from sluice_api.objects.base import Duration
 from sluice_api.snapshot import CompiledExperiment
 from sluice_gateway.domain.experimenting.comparing import Estimate
 from sluice_gateway.domain.experimenting.judging import Check, Comparison, Judgement
@@ -21,7 +23,7 @@ router = APIRouter()
 
 Json = dict[str, Any]
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_WHILE: TypeAdapter[float] = TypeAdapter(Duration)
 
 
 @router.get("/v1/experiments")
@@ -169,8 +171,8 @@ def _since(text: str, now: float) -> float:
     if not text:
         return 0.0
     try:
-        if text[-1] in _UNITS:
-            return max(0.0, now - float(text[:-1]) * _UNITS[text[-1]])
+        if text[-1] in "smhd":
+            return max(0.0, now - _WHILE.validate_python(text))
         time = Timestamp()
         time.FromJsonString(text)
         return max(0.0, float(time.ToSeconds()))

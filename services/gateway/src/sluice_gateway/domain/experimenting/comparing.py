@@ -1,8 +1,8 @@
 """How far two arms lie apart, and how sure that is. Pure.
 
-Each arm's number has an interval of its own: Wilson's for rates, mean ± multiplier · standard error for means, order
-statistics for quantiles. Two of them give the interval of their difference by MOVER (Zou and Donner 2008), which is
-Newcombe's method 10 for rates and Welch's for means.
+Each arm's number has an interval of its own: Wilson's for rates, Agresti's and Coull's for what lies between 0 and 1,
+mean ± multiplier · standard error for seconds and tokens, order statistics for quantiles. Two of them give the interval
+of their difference by MOVER (Zou and Donner 2008), which is Newcombe's method 10 for rates and Welch's for means.
 
 One multiplier, the usual 1.96 or Student's t, holds for a single look. Who looks again and again, as an operator does,
 is fooled by it: after enough looks some difference is "significant". `sequential` gives the multiplier of a confidence
@@ -22,6 +22,9 @@ from sluice_gateway.domain.experimenting.sketch import Moments
 ALPHA = 0.05
 
 _P95 = 0.95
+
+#: Fewer numbers that happen to be equal say nothing of how they spread.
+_FEW = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,10 @@ def estimate(
     if aggregation is Aggregation.P95:
         return _quantile(outcomes, multiplier)
     moments = _moments(outcomes, metric)
-    reach = multiplier * math.sqrt(moments.variance / count) if count > 1 else math.inf
+    if metric.more_is_better:
+        return _between_0_and_1(moments, multiplier)
+    unknown = count < 2 or (not moments.variance and count < _FEW)
+    reach = math.inf if unknown else multiplier * math.sqrt(moments.variance / count)
     return Estimate(moments.mean, moments.mean - reach, moments.mean + reach, count)
 
 
@@ -82,7 +88,7 @@ def single_look(
 ) -> float:
     """The multiplier for one look at a difference: Student's t of Welch's degrees of freedom for means, else normal."""
     normal = NormalDist().inv_cdf(1 - alpha / 2)
-    if metric.is_rate or aggregation is Aggregation.P95:
+    if metric.is_rate or metric.more_is_better or aggregation is Aggregation.P95:
         return normal
     return _student(normal, _welch(_moments(treatment, metric), _moments(control, metric)))
 
@@ -102,6 +108,20 @@ def sequential(information: float, tuned_to: float, alpha: float = ALPHA) -> flo
 def harmonic(one: int, other: int) -> float:
     """The harmonic mean of two counts."""
     return 2 * one * other / (one + other) if one and other else 0.0
+
+
+def _between_0_and_1(moments: Moments, multiplier: float) -> Estimate:
+    """Agresti's and Coull's interval (1998) for numbers from 0 to 1 rather than for shares: as many more as the
+    multiplier's square, half of them 0 and half of them 1, and the spread of all. A few equal ratings are no certainty.
+    """
+    more = multiplier * multiplier
+    count = moments.count + more
+    mean = (moments.count * moments.mean + more / 2) / count
+    squares = moments.squares + moments.count * (moments.mean - mean) ** 2
+    squares += more / 2 * (mean**2 + (1 - mean) ** 2)
+    reach = multiplier * math.sqrt(squares) / count
+    lower, upper = max(0.0, mean - reach), min(1.0, mean + reach)
+    return Estimate(moments.mean, min(lower, moments.mean), max(upper, moments.mean), moments.count)
 
 
 def _quantile(outcomes: Outcomes, multiplier: float) -> Estimate:
