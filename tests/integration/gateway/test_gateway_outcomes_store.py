@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from sluice_api.objects.adapter_experiment import Metric
 from sluice_api.objects.pipeline import GenerateStep, Payloads, PipelineSpec, Steps
 from sluice_api.snapshot import CompiledPipeline, Snapshot
 from sluice_gateway.domain.clock import SystemClock
@@ -131,11 +132,11 @@ async def test_what_is_not_written_when_the_database_is_away_is_written_later(tm
 async def test_what_waits_for_a_database_is_bounded(tmp_path: Path):
     database, now = Database(tmp_path), [NOW]
     collector = OutcomeCollector(OutcomeStore(database, "a"), lambda: now[0])
-    for _ in range(2100):
+    for _ in range(520):
         collector.run_ended(RUN)
         now[0] += STRETCH
     await collector.flush()
-    assert await _count(database, OUTCOMES) == 2048
+    assert await _count(database, OUTCOMES) == 512
     database.close()
 
 
@@ -150,16 +151,20 @@ async def test_runs_that_say_nothing_of_an_arm_are_not_counted(database: Databas
 
 async def test_last_rating_of_each_subject_counts(database: Database):
     store = OutcomeStore(database, "a")
-    nora = Rating("run-1", "nora", "acme", "trial", "new", "support-r2", NOW, 1.0)
+    nora = Rating("run-1", "nora", "acme", "trial", "new", "support-r2", 7, NOW, 1.0)
     assert await store.rate(nora)
     assert not await store.rate(nora)
     assert await store.rate(replace(nora, rating=0.0))
-    assert await store.rate(replace(nora, subject="otto", rating=0.8))
+    assert await store.rate(replace(nora, subject="otto", rating=0.8, unit_bucket=40))
     assert await store.rate(replace(nora, run_id="run-2", rating=0.5))
     assert await store.rate(replace(nora, run_id="run-3", model_name="old"))
     assert await store.rate(replace(nora, run_id="run-4", experiment=""))
     feedback = (await store.read("trial", MODELS, 0))["new"].feedback
     assert (feedback.values.count, feedback.up, feedback.down) == (3, 1, 1)
+    assert (await store.read("trial", MODELS, 0))["new"].groups[Metric.FEEDBACK].sums == {
+        7: (2, 0.5),
+        8: (1, 0.8),
+    }
     assert (feedback.values.mean, feedback.values.variance) == pytest.approx((1.3 / 3, 0.163333), abs=1e-6)
     assert (await store.read("trial", MODELS, NOW + STRETCH))["new"].feedback.values.count == 0
 

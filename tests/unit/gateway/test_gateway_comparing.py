@@ -1,6 +1,7 @@
 """Two arms compared: intervals held to scipy's and to what was published, verdicts to what they promise."""
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from sluice_api.objects.adapter_experiment import (
     Role,
 )
 from sluice_gateway.domain.experimenting.comparing import (
+    design_effect,
     difference,
     estimate,
     sequential,
@@ -24,6 +26,9 @@ from sluice_gateway.domain.experimenting.comparing import (
 )
 from sluice_gateway.domain.experimenting.judging import Bound, Standing, Suggestion, compare, judge
 from sluice_gateway.domain.experimenting.outcomes import Outcomes
+from sluice_gateway.domain.model import Principal
+from sluice_gateway.domain.observing import EndedRun
+from sluice_gateway.domain.run import RunState
 
 MEAN, P95, RATE = Aggregation.MEAN, Aggregation.P95, Aggregation.RATE
 NORMAL = 1.959963984540054
@@ -251,6 +256,56 @@ def test_comparison_has_every_metric_that_both_arms_have():
     errors = found[Metric.ERROR_RATE, RATE]
     assert errors.difference.value == errors.always.value == pytest.approx(0.2)
     assert errors.always.lower < errors.difference.lower < 0.2 < errors.difference.upper < errors.always.upper
+
+
+def _outcomes_of_users(random_: np.random.Generator, users: int, runs: int) -> Outcomes:
+    """Each user has a failure rate, a speed and a taste of their own, and asks as often as the others."""
+    found = Outcomes()
+    for bucket in random_.integers(0, 10_000, users):
+        failing, speed, taste = random_.beta(0.5, 2), random_.lognormal(0, 1), random_.beta(2, 1)
+        for failed, seconds in zip(
+            random_.random(runs) < failing, random_.lognormal(0, 0.2, runs), strict=True
+        ):
+            state = RunState.FAILED if failed else RunState.ANSWERED
+            reason = "generate: UNAVAILABLE" if failed else ""
+            found.add(
+                EndedRun(
+                    *("run", Principal("acme"), "default", "1", state, reason, float(seconds * speed)),
+                    groundedness=float(taste),
+                    unit_bucket=int(bucket),
+                )
+            )
+    return found
+
+
+def test_many_runs_of_few_users_are_no_more_certain_than_the_users():
+    random_ = np.random.default_rng(17)
+    metrics = (Metric.ERROR_RATE, Metric.LATENCY, Metric.GROUNDEDNESS)
+    told_apart, as_if_independent = Counter[Metric](), Counter[Metric]()
+    for _ in range(60):
+        arms = [_outcomes_of_users(random_, 60, 20) for _ in range(2)]
+        for seen in (told_apart, as_if_independent):
+            for metric in metrics:
+                found = difference(*(estimate(arm, metric, MEAN, NORMAL) for arm in arms))
+                seen[metric] += found.lower > 0 or found.upper < 0
+                for arm in arms:
+                    arm.groups[metric].sums.clear()
+    # Of sixty pairs of equal arms 3 at 5 %, and what chance adds in one of a hundred.
+    assert all(told_apart[metric] <= 8 for metric in metrics)
+    assert all(as_if_independent[metric] > 20 for metric in metrics)
+
+
+def test_runs_of_as_many_users_lose_little():
+    random_ = np.random.default_rng(19)
+    effects = [design_effect(_outcomes_of_users(random_, 2000, 1), Metric.LATENCY) for _ in range(20)]
+    assert 1.0 <= np.mean(effects) < 1.35
+
+
+def test_runs_of_one_unit_are_one_run():
+    alone = _outcomes_of_users(np.random.default_rng(23), 1, 500)
+    assert design_effect(alone, Metric.ERROR_RATE) == 500
+    found = estimate(alone, Metric.ERROR_RATE, RATE, NORMAL)
+    assert found.upper - found.lower > 0.6
 
 
 def _false_alarm(random_: np.random.Generator, *, always: bool) -> bool:

@@ -72,6 +72,7 @@ def test_outcomes_survive_their_json_and_add_up():
             seconds=0.001 * (number + 1),
             usage=Usage(number, number * 2),
             groundedness=number / 40,
+            unit_bucket=number * 7,
         )
         for number in range(40)
     ]
@@ -86,6 +87,9 @@ def test_outcomes_survive_their_json_and_add_up():
         whole.blocks,
         whole.groundedness_bins,
     )
+    for metric, groups in whole.groups.items():
+        for group, sums in groups.sums.items():
+            assert merged.groups[metric].sums[group] == pytest.approx(sums)
     for name in ("groundedness", "seconds", "prompt_tokens", "completion_tokens"):
         one, other = getattr(merged, name), getattr(whole, name)
         assert (one.count, one.mean, one.variance) == pytest.approx((other.count, other.mean, other.variance))

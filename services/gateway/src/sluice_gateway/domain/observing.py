@@ -29,6 +29,8 @@ class EndedRun:
     """Of the answer, 0 to 1; None where it was not measured."""
     model_name: str = ""
     """What the arm's answers are written by."""
+    unit_bucket: int = 0
+    """Which of 10,000 buckets of units, such as users, the run is of."""
     counted: bool = True
     """False where the run says nothing of its arm: it was pinned there, or sent there for want of another."""
 

@@ -294,6 +294,7 @@ class Run:
             arm=arm,
             groundedness=self._groundedness,
             model_name=assigned.model_name if assigned else "",
+            unit_bucket=assigned.bucket if assigned else 0,
             counted=assigned is None or assigned.counted,
         )
         for observer in self._observers:

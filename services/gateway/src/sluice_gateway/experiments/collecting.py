@@ -27,8 +27,8 @@ _RUNS = Counter(
 #: Seconds between two writes.
 _INTERVAL = 1.0
 
-#: Cells that may wait for a database that is away; the oldest goes first. Two days of three experiments of two arms.
-_MOST_CELLS = 2048
+#: Cells that may wait for a database that is away; the oldest goes first. Two days of five experiments of two arms.
+_MOST_CELLS = 512
 
 
 class OutcomeCollector:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sluice_api.objects.pipeline import Payloads
 from sluice_api.snapshot import Snapshot
@@ -82,6 +83,7 @@ class Feedback:
             experiment if counts else "",
             arm,
             assigned.get("model_name", ""),
+            assigned.get("bucket", 0),
             record.started,
             opinion.rating,
             opinion.labels,
@@ -131,7 +133,7 @@ def _is_last(events: Sequence[Event], rating: Rating) -> bool:
     return bool(own) and own[-1] == (_said(rating), rating.comment_hash)
 
 
-def _assignment(events: Sequence[Event]) -> dict[str, str] | None:
+def _assignment(events: Sequence[Event]) -> dict[str, Any] | None:
     """What the run's start says of its arm; None where it is no run of a pipeline."""
     for event in events:
         if event.kind is EventKind.RUN_STARTED and event.detail:

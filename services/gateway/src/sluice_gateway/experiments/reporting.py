@@ -63,7 +63,7 @@ class Experiments:
         return known[name]
 
     async def report(self, principal: Principal, name: str, since: float = 0.0) -> Report:
-        """What it has shown since a time, which is rounded down to ten minutes. Of other replicas, up to a second ago.
+        """What it has shown since a time, which is rounded down to the hour. Of other replicas, up to a second ago.
 
         Raises:
             NotFound: there is none of that name (`EXPERIMENT_NOT_FOUND`).

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, delete, func, select
 
-from sluice_gateway.domain.experimenting.outcomes import Outcomes, Ratings
+from sluice_api.objects.adapter_experiment import Metric
+from sluice_gateway.domain.experimenting.grouping import GROUPS
+from sluice_gateway.domain.experimenting.outcomes import Outcomes
 from sluice_gateway.domain.experimenting.sketch import Moments
 from sluice_gateway.experiments.tables import FEEDBACK, OUTCOMES, put
 from sluice_gateway.storage.database import Database
 
 #: Seconds of one row of outcomes: what `since` is rounded down to.
-STRETCH = 600
+STRETCH = 3600
 
 #: Seconds after which outcomes and ratings are dropped.
 _RETENTION = 90 * 86400
@@ -41,6 +43,7 @@ class Rating:
     """Empty where the run counts in none."""
     arm: str
     model_name: str
+    unit_bucket: int
     started: float
     rating: float
     labels: tuple[str, ...] = ()
@@ -121,19 +124,23 @@ def _read(
     for arm, model_name, outcomes in rows:
         if models.get(arm) == model_name:
             merged[arm].merge(Outcomes.from_json(outcomes))
-    for arm, ratings in _ratings(connection, experiment, models, start):
-        merged[arm].feedback = ratings
+    _add_ratings(connection, experiment, models, start, merged)
     return {arm: merged[arm] for arm in models}
 
 
-def _ratings(
-    connection: Connection, experiment: str, models: Mapping[str, str], since: int
-) -> list[tuple[str, Ratings]]:
-    rating = FEEDBACK.c.rating
+def _add_ratings(
+    connection: Connection,
+    experiment: str,
+    models: Mapping[str, str],
+    since: int,
+    merged: Mapping[str, Outcomes],
+) -> None:
+    rating, group = FEEDBACK.c.rating, FEEDBACK.c.unit_bucket % GROUPS
     rows = connection.execute(
         select(
             FEEDBACK.c.arm,
             FEEDBACK.c.model_name,
+            group,
             func.count(),
             func.sum(rating),
             func.sum(rating * rating),
@@ -141,18 +148,17 @@ def _ratings(
             func.sum(case((rating < 0.5, 1), else_=0)),
         )
         .where(FEEDBACK.c.experiment == experiment, FEEDBACK.c.started >= since)
-        .group_by(FEEDBACK.c.arm, FEEDBACK.c.model_name)
+        .group_by(FEEDBACK.c.arm, FEEDBACK.c.model_name, group)
     )
-    return [
-        (arm, Ratings(_moments(count, float(total), float(squares)), int(up), int(down)))
-        for arm, model_name, count, total, squares, up, down in rows
-        if models.get(arm) == model_name
-    ]
-
-
-def _moments(count: int, total: float, squares: float) -> Moments:
-    mean = total / count
-    return Moments(count, mean, max(0.0, squares - count * mean * mean))
+    for arm, model_name, of, count, total, squares, up, down in rows:
+        if models.get(arm) == model_name:
+            mean = total / count
+            moments = Moments(count, mean, max(0.0, squares - count * mean * mean))
+            outcomes = merged[arm]
+            outcomes.feedback.values.merge(moments)
+            outcomes.feedback.up += int(up)
+            outcomes.feedback.down += int(down)
+            outcomes.groups[Metric.FEEDBACK].merge({of: (count, total)})
 
 
 def _rate(connection: Connection, rating: Rating) -> bool:
@@ -171,6 +177,7 @@ def _rate(connection: Connection, rating: Rating) -> bool:
         "experiment": rating.experiment,
         "arm": rating.arm,
         "model_name": rating.model_name,
+        "unit_bucket": rating.unit_bucket,
         "started": rating.started,
         "rating": rating.rating,
         "labels": labels,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Double, Index, String, Table, Text
+from sqlalchemy import BigInteger, Column, Connection, Double, Index, Integer, String, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sluice_gateway.storage.database import METADATA
@@ -32,6 +32,7 @@ FEEDBACK = Table(
     Column("arm", String(253), nullable=False),
     Column("model_name", String(256), nullable=False),
     Column("started", Double, nullable=False),  # when the run did, in Unix seconds
+    Column("unit_bucket", Integer, nullable=False),
     Column("rating", Double, nullable=False),
     Column("labels", Text, nullable=False),
     Column("comment_hash", String(64), nullable=False),

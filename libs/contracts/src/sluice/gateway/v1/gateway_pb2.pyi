@@ -1194,7 +1194,7 @@ class GetOutcomesRequest(_message.Message):
     """The AdapterExperiment's name."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
-        """From when on, rounded down to ten minutes; all when absent."""
+        """From when on, rounded down to the hour; all when absent."""
 
     def __init__(
         self,

@@ -4,6 +4,8 @@ Each arm's number has an interval of its own: Wilson's for rates, Agresti's and 
 mean ± multiplier · standard error for seconds and tokens, order statistics for quantiles. Two of them give the interval
 of their difference by MOVER (Zou and Donner 2008), which is Newcombe's method 10 for rates and Welch's for means.
 
+All of them are as wide as the runs' units make them (`grouping`), not as if every run were another unit's.
+
 One multiplier, the usual 1.96 or Student's t, holds for a single look. Who looks again and again, as an operator does,
 is fooled by it: after enough looks some difference is "significant". `sequential` gives the multiplier of a confidence
 sequence, whose intervals hold at all looks together (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024,
@@ -50,15 +52,16 @@ def estimate(
     count = samples(outcomes, metric)
     if not count:
         return None
+    effect = design_effect(outcomes, metric)
     if metric.is_rate:
-        return wilson(_events(outcomes, metric), count, multiplier)
+        return wilson(_events(outcomes, metric), count, multiplier, effect)
     if aggregation is Aggregation.P95:
-        return _quantile(outcomes, multiplier)
+        return _quantile(outcomes, multiplier, effect)
     moments = _moments(outcomes, metric)
     if metric.more_is_better:
-        return _between_0_and_1(moments, multiplier)
+        return _between_0_and_1(moments, multiplier, effect)
     unknown = count < 2 or (not moments.variance and count < _FEW)
-    reach = math.inf if unknown else multiplier * math.sqrt(moments.variance / count)
+    reach = math.inf if unknown else multiplier * math.sqrt(moments.variance * effect / count)
     return Estimate(moments.mean, moments.mean - reach, moments.mean + reach, count)
 
 
@@ -73,12 +76,27 @@ def difference(treatment: Estimate, control: Estimate) -> Estimate:
     )
 
 
-def wilson(events: int, count: int, multiplier: float) -> Estimate:
-    """A rate by Wilson's score interval (1927), which holds for few events and for none."""
-    share = events / count
-    square = multiplier * multiplier / count
+def design_effect(outcomes: Outcomes, metric: Metric) -> float:
+    """By what a metric's variance is greater than if all runs were of different units; 1 at least."""
+    if metric.is_rate:
+        share = _events(outcomes, metric) / outcomes.requests
+        variance = share * (1 - share)
+    else:
+        variance = _moments(outcomes, metric).variance
+    return outcomes.groups[metric].design_effect(variance)
+
+
+def wilson(events: int, count: int, multiplier: float, effect: float = 1.0) -> Estimate:
+    """A rate by Wilson's score interval (1927), which holds for few events and for none.
+
+    Args:
+        effect: The design effect: so many runs say as much as one that is independent of all others.
+    """
+    share, independent = events / count, count / effect
+    square = multiplier * multiplier / independent
     centre = (share + square / 2) / (1 + square)
-    reach = multiplier / (1 + square) * math.sqrt(share * (1 - share) / count + square / (4 * count))
+    spread = share * (1 - share) / independent + square / (4 * independent)
+    reach = multiplier / (1 + square) * math.sqrt(spread)
     # What rounding leaves must not put the share outside of its own interval.
     return Estimate(share, max(0.0, min(centre - reach, share)), min(1.0, max(centre + reach, share)), count)
 
@@ -110,23 +128,24 @@ def harmonic(one: int, other: int) -> float:
     return 2 * one * other / (one + other) if one and other else 0.0
 
 
-def _between_0_and_1(moments: Moments, multiplier: float) -> Estimate:
+def _between_0_and_1(moments: Moments, multiplier: float, effect: float) -> Estimate:
     """Agresti's and Coull's interval (1998) for numbers from 0 to 1 rather than for shares: as many more as the
     multiplier's square, half of them 0 and half of them 1, and the spread of all. A few equal ratings are no certainty.
     """
     more = multiplier * multiplier
-    count = moments.count + more
-    mean = (moments.count * moments.mean + more / 2) / count
-    squares = moments.squares + moments.count * (moments.mean - mean) ** 2
+    independent = moments.count / effect
+    count = independent + more
+    mean = (independent * moments.mean + more / 2) / count
+    squares = moments.squares / effect + independent * (moments.mean - mean) ** 2
     squares += more / 2 * (mean**2 + (1 - mean) ** 2)
     reach = multiplier * math.sqrt(squares) / count
     lower, upper = max(0.0, mean - reach), min(1.0, mean + reach)
     return Estimate(moments.mean, min(lower, moments.mean), max(upper, moments.mean), moments.count)
 
 
-def _quantile(outcomes: Outcomes, multiplier: float) -> Estimate:
+def _quantile(outcomes: Outcomes, multiplier: float, effect: float) -> Estimate:
     sketch, count = outcomes.seconds_sketch, outcomes.seconds.count
-    reach = multiplier * math.sqrt(_P95 * (1 - _P95) / count)
+    reach = multiplier * math.sqrt(_P95 * (1 - _P95) * effect / count)
     upper = sketch.quantile(_P95 + reach) if _P95 + reach < 1 else math.inf
     return Estimate(sketch.quantile(_P95), sketch.quantile(_P95 - reach), upper, count)
 

@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from dataclasses import astuple, dataclass, field
 
+from sluice_api.objects.adapter_experiment import Metric
+from sluice_gateway.domain.experimenting.grouping import GROUPS, Groups
 from sluice_gateway.domain.experimenting.sketch import Moments, Sketch
 from sluice_gateway.domain.observing import EndedRun
 from sluice_gateway.domain.run import RunState
@@ -13,6 +15,13 @@ GROUNDEDNESS_BINS = 10
 
 #: Kinds of errors told apart; all others are `OTHER`.
 _MOST_KINDS = 32
+
+
+_RATES = (
+    (Metric.ERROR_RATE, RunState.FAILED),
+    (Metric.BLOCK_RATE, RunState.BLOCKED),
+    (Metric.DEGRADED_RATE, RunState.DEGRADED),
+)
 
 
 @dataclass(slots=True)
@@ -47,10 +56,15 @@ class Outcomes:
     completion_tokens: Moments = field(default_factory=Moments)
     feedback: Ratings = field(default_factory=Ratings)
     """Kept elsewhere, since it comes later: neither `add` nor `as_json` know it."""
+    groups: dict[Metric, Groups] = field(default_factory=lambda: {metric: Groups() for metric in Metric})
+    """The same numbers by groups of units; `feedback` as above."""
 
     def add(self, run: EndedRun) -> None:
         """Takes a run in."""
         self.requests += 1
+        group = run.unit_bucket % GROUPS
+        for metric, state in _RATES:
+            self.groups[metric].add(group, float(run.state is state))
         match run.state:
             case RunState.FAILED:
                 self.errors[self._kind(run.reason)] += 1
@@ -66,6 +80,7 @@ class Outcomes:
                 self._written(run)
         if run.groundedness is not None:
             self.groundedness.add(run.groundedness)
+            self.groups[Metric.GROUNDEDNESS].add(group, run.groundedness)
             self.groundedness_bins[min(int(run.groundedness * GROUNDEDNESS_BINS), GROUNDEDNESS_BINS - 1)] += 1
 
     def merge(self, other: "Outcomes") -> None:
@@ -84,6 +99,8 @@ class Outcomes:
         self.seconds_sketch.merge(other.seconds_sketch.bins)
         self.prompt_tokens.merge(other.prompt_tokens)
         self.completion_tokens.merge(other.completion_tokens)
+        for metric, groups in other.groups.items():
+            self.groups[metric].merge(groups.sums)
 
     def as_json(self) -> str:
         """All of it but the feedback, compact."""
@@ -100,6 +117,7 @@ class Outcomes:
             "seconds_bins": self.seconds_sketch.bins,
             "prompt_tokens": astuple(self.prompt_tokens),
             "completion_tokens": astuple(self.completion_tokens),
+            "groups": {metric: groups.sums for metric, groups in self.groups.items()},
         }
         return json.dumps(content, separators=(",", ":"))
 
@@ -120,6 +138,11 @@ class Outcomes:
             seconds_sketch=Sketch({int(index): count for index, count in content["seconds_bins"].items()}),
             prompt_tokens=Moments(*content["prompt_tokens"]),
             completion_tokens=Moments(*content["completion_tokens"]),
+            groups={
+                metric: Groups({int(group): (count, total) for group, (count, total) in sums.items()})
+                for metric in Metric
+                for sums in [content["groups"].get(metric, {})]
+            },
         )
 
     def _written(self, run: EndedRun) -> None:
@@ -127,6 +150,9 @@ class Outcomes:
         self.seconds_sketch.add(run.seconds)
         self.prompt_tokens.add(run.usage.prompt_tokens)
         self.completion_tokens.add(run.usage.completion_tokens)
+        group = run.unit_bucket % GROUPS
+        self.groups[Metric.LATENCY].add(group, run.seconds)
+        self.groups[Metric.TOKENS].add(group, run.usage.completion_tokens)
 
     def _kind(self, reason: str) -> str:
         """`UNAVAILABLE` of `generate: UNAVAILABLE`."""
