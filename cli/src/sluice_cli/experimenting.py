@@ -90,7 +90,7 @@ def suggestion_line(report: Json) -> str:
     arm = f" of {suggestion['arm']}" if suggestion["arm"] else ""
     least = report["min_samples_per_arm"]
     few = any(arm["outcomes"]["requests"] < least for arm in report["arms"])
-    note = f"  [dim]no verdict below {least} runs in an arm[/]" if few and report["guard_metrics"] else ""
+    note = f"  [dim]none has won below {least} runs in each arm[/]" if few and report["guard_metrics"] else ""
     return f"suggestion: [{_VERDICTS[verdict]}]{verdict}[/]{escape(arm)}{note}"
 
 

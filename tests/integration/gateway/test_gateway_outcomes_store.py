@@ -106,6 +106,19 @@ async def test_outcomes_are_read_from_a_time_on_and_dropped_when_old(database: D
     assert (await store.read("trial", MODELS, 0))["base"].requests == 2
 
 
+async def test_clock_that_goes_back_costs_nothing(tmp_path: Path):
+    database, now = Database(tmp_path), [NOW + STRETCH - 1.0]
+    store = OutcomeStore(database, "a")
+    collector = OutcomeCollector(store, lambda: now[0])
+    for step in (2.0, -1.5, 0.0):
+        collector.run_ended(RUN)
+        await collector.flush()
+        now[0] += step
+        await collector.flush()
+    assert (await store.read("trial", MODELS, 0))["base"].requests == 3
+    database.close()
+
+
 async def test_what_is_not_written_when_the_database_is_away_is_written_later(tmp_path: Path):
     class Away(OutcomeStore):
         away = True

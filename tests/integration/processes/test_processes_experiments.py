@@ -170,7 +170,7 @@ def _over_grpc(up: Running, users: Users, dealt: Counter[str]) -> None:
         outcomes = stub.GetOutcomes(gateway_pb2.GetOutcomesRequest(name=NAME))
         assert {arm.arm: arm.requests for arm in outcomes.arms} == dict(dealt)
         assert outcomes.suggestion == gateway_pb2.EXPERIMENT_SUGGESTION_CONTINUE
-        assert {check.standing for check in outcomes.guard_metrics} <= {"open", "met"}
+        assert {check.standing for check in outcomes.guard_metrics} <= {"open", "met", "too_few"}
         taken = stub.SubmitFeedback(
             gateway_pb2.SubmitFeedbackRequest(run_id=users.runs["pinned-r2"], rating=1)
         )

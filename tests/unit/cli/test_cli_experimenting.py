@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from sluice_cli import exits
+from sluice_cli.commands.feedback import _rating
+from sluice_cli.errors import CommandError
 from sluice_cli.experimenting import (
     arms_table,
     comparison_lines,
@@ -135,7 +138,7 @@ def test_guard_metrics_say_what_is_bounded():
 
 def test_suggestion_says_why_there_is_none_yet():
     report = {**_report(requests=10), "guard_metrics": [{}]}
-    assert "no verdict below 1000 runs in an arm" in suggestion_line(report)
+    assert "none has won below 1000 runs in each arm" in suggestion_line(report)
     report = {**_report(), "guard_metrics": [{}], "suggestion": {"verdict": "breach", "arm": "r2"}}
     assert suggestion_line(report) == "suggestion: [red]breach[/] of r2"
 
@@ -151,3 +154,14 @@ def test_experiments_are_listed_with_their_arms():
     }
     printed = _printed(experiments_table([{**each, "arms": report["arms"]}]))
     assert "base 50 %, r2 50 %" in printed
+
+
+@pytest.mark.parametrize(("text", "rating"), [("up", "up"), ("down", "down"), ("0.5", 0.5), ("1", 1.0)])
+def test_rating_is_a_word_or_a_number(text: str, rating: object):
+    assert _rating(text) == rating
+
+
+def test_rating_that_is_neither_is_wrong_use():
+    with pytest.raises(CommandError) as raised:
+        _rating("great")
+    assert (raised.value.code, raised.value.hint) == (exits.USAGE, "give up, down, or a number from 0 to 1")

@@ -221,10 +221,24 @@ def test_gain_is_less_of_what_is_bad_and_more_of_what_is_good():
         assert judge(spec, {"base": arms[1], "new": arms[0]}).suggestion is Suggestion.BREACH
 
 
-def test_too_few_samples_decide_nothing_however_bad():
-    arms = {"base": _outcomes(99), "new": _outcomes(5000, 5000)}
-    found = judge(_spec(ERRORS), arms)
-    assert (found.suggestion, found.checks[0].standing) == (Suggestion.CONTINUE, Standing.TOO_FEW)
+def test_with_few_samples_nothing_has_won_and_only_what_is_surely_bad_has_lost():
+    spec = _spec(ERRORS, GuardMetric(metric=Metric.BLOCK_RATE, min_delta=-0.1), least=1000)
+
+    def standings(base: Outcomes, new: Outcomes) -> tuple[Suggestion, list[Standing]]:
+        found = judge(spec, {"base": base, "new": new})
+        return found.suggestion, [check.standing for check in found.checks]
+
+    few = [Standing.TOO_FEW] * 2
+    assert standings(_outcomes(999), _outcomes(50_000)) == (Suggestion.CONTINUE, few)
+    assert standings(_outcomes(1000), _outcomes(50_000)) == (Suggestion.SUCCESS, [Standing.MET] * 2)
+    assert standings(_outcomes(), _outcomes()) == (Suggestion.CONTINUE, few)
+    assert standings(_outcomes(40), _outcomes(29, 29)) == (Suggestion.CONTINUE, few)
+    assert standings(_outcomes(40), _outcomes(40, 40)) == (
+        Suggestion.BREACH,
+        [Standing.BROKEN, Standing.TOO_FEW],
+    )
+    assert standings(_outcomes(40), _outcomes(40, 6)) == (Suggestion.CONTINUE, few)
+    assert standings(_outcomes(60), _outcomes(60, blocks=60))[1] == [Standing.TOO_FEW, Standing.BROKEN]
 
 
 def test_one_treatment_may_win_while_another_is_open_and_none_may_break():

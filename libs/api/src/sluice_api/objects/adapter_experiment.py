@@ -131,7 +131,7 @@ class AdapterExperimentSpec(Model):
     arms: Annotated[tuple[Arm, ...], Field(min_length=2, max_length=8)]
     guard_metrics: Annotated[tuple[GuardMetric, ...], Field(max_length=16)] = ()
     min_samples_per_arm: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
-    """With fewer samples in an arm there is no verdict."""
+    """Runs below which a treatment cannot have won. It can have lost before, where that is sure."""
     max_duration: Duration = 7 * 86400.0
     on_success: OnSuccess = OnSuccess.HOLD
     on_breach: OnBreach = OnBreach.ROLLBACK

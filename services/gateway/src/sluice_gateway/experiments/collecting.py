@@ -21,7 +21,9 @@ from sluice_servicekit.errors import ServiceError
 _LOG = logging.getLogger(__name__)
 
 _RUNS = Counter(
-    names.EXPERIMENT_RUNS, "Runs of an experiment's arm by how they ended", ("experiment", "arm", "state")
+    names.EXPERIMENT_RUNS,
+    "Runs of an experiment's arm by how they ended",
+    ("experiment", "arm", "state", "counted"),
 )
 
 #: Seconds between two writes.
@@ -45,16 +47,17 @@ class OutcomeCollector:
         self._dirty: set[Cell] = set()
         self._writing = asyncio.Lock()
         self._away = False
+        self._stretch = 0
 
     def run_ended(self, ended: EndedRun) -> None:
         """Counts a run; see `RunObserver.run_ended`."""
         if not ended.experiment:
             return
-        _RUNS.labels(ended.experiment, ended.arm, ended.state).inc()
+        counted = "yes" if ended.counted else "no"
+        _RUNS.labels(ended.experiment, ended.arm, ended.state, counted).inc()
         if not ended.counted:
             return
-        stretch = int(self._now() // STRETCH * STRETCH)
-        cell = Cell(ended.experiment, ended.arm, ended.model_name, stretch)
+        cell = Cell(ended.experiment, ended.arm, ended.model_name, self._current())
         if cell not in self._cells and len(self._cells) >= _MOST_CELLS:
             oldest = min(self._cells, key=lambda cell: cell.since)
             del self._cells[oldest]
@@ -78,9 +81,15 @@ class OutcomeCollector:
             except BaseException:
                 self._dirty |= written & self._cells.keys()
                 raise
-            current = int(self._now() // STRETCH * STRETCH)
+            current = self._current()
             for cell in [cell for cell in self._cells if cell.since < current and cell not in self._dirty]:
                 del self._cells[cell]
+
+    def _current(self) -> int:
+        """The stretch that runs are counted in. It never goes back with the clock: what is written of one that is over
+        would be written over."""
+        self._stretch = max(self._stretch, int(self._now() // STRETCH * STRETCH))
+        return self._stretch
 
     async def flush_for_ever(self) -> None:
         """Writes about once a second; a database that is away is tried again."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Double, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Connection, Double, Index, Integer, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sluice_gateway.storage.database import METADATA
@@ -13,11 +13,11 @@ from sluice_gateway.storage.database import METADATA
 OUTCOMES = Table(
     "experiment_outcomes",
     METADATA,
-    Column("experiment", String(253), primary_key=True),
-    Column("arm", String(253), primary_key=True),
-    Column("model_name", String(256), primary_key=True),
+    Column("experiment", Text, primary_key=True),
+    Column("arm", Text, primary_key=True),
+    Column("model_name", Text, primary_key=True),
     Column("since", BigInteger, primary_key=True),  # the stretch's start, in Unix seconds
-    Column("replica", String(300), primary_key=True),
+    Column("replica", Text, primary_key=True),
     Column("outcomes", Text, nullable=False),
 )
 
@@ -25,17 +25,17 @@ OUTCOMES = Table(
 FEEDBACK = Table(
     "feedback",
     METADATA,
-    Column("run_id", String(36), primary_key=True),
-    Column("subject", String(64), primary_key=True),  # hashed
-    Column("tenant", String(64), nullable=False),
-    Column("experiment", String(253), nullable=False),  # empty where the run counts in none
-    Column("arm", String(253), nullable=False),
-    Column("model_name", String(256), nullable=False),
+    Column("run_id", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),  # hashed
+    Column("tenant", Text, nullable=False),
+    Column("experiment", Text, nullable=False),  # empty where the run counts in none
+    Column("arm", Text, nullable=False),
+    Column("model_name", Text, nullable=False),
     Column("started", Double, nullable=False),  # when the run did, in Unix seconds
     Column("unit_bucket", Integer, nullable=False),
     Column("rating", Double, nullable=False),
     Column("labels", Text, nullable=False),
-    Column("comment_hash", String(64), nullable=False),
+    Column("comment_hash", Text, nullable=False),
     Index("feedback_of_experiment", "experiment", "started"),
 )
 

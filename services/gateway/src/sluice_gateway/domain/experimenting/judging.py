@@ -16,7 +16,7 @@ from sluice_gateway.domain.experimenting import comparing
 from sluice_gateway.domain.experimenting.comparing import ALPHA, Estimate
 from sluice_gateway.domain.experimenting.outcomes import Outcomes
 
-#: Samples below which no metric is judged: intervals of means lean on the central limit.
+#: Samples below which no metric is judged, however bad: intervals of means lean on the central limit.
 _FEWEST = 30
 
 #: What two arms are compared by, whatever the guard metrics are.
@@ -101,7 +101,9 @@ class Comparison:
 
 
 def judge(spec: AdapterExperimentSpec, outcomes: Mapping[str, Outcomes]) -> Judgement:
-    """Holds every treatment to every bound. Below `minSamplesPerArm` runs in either arm nothing is said."""
+    """Holds every treatment to every bound. Below `minSamplesPerArm` runs in either arm none is met. One may be broken
+    before: intervals that hold at all looks are wide while samples are few, and what fails every time need not fail a
+    thousand times."""
     checks = tuple(_checks(spec, outcomes))
     broken = next((check for check in checks if check.standing is Standing.BROKEN), None)
     if broken is not None:
@@ -176,11 +178,18 @@ def _checks(spec: AdapterExperimentSpec, outcomes: Mapping[str, Outcomes]) -> It
     ]
     for arm, guard, bound, limit in asked:
         # Bonferroni: all bounds of all treatments together are wrong no more often than one alone would be.
-        found, enough = _measured(spec, outcomes, arm, guard, bound, ALPHA / len(asked))
+        found = _measured(spec, outcomes, arm, guard, bound, ALPHA / len(asked))
         standing = Standing.TOO_FEW
-        if found is not None and enough:
+        if found is not None and found.samples >= _FEWEST:
             standing = _standing(found, bound, limit)
+            if standing is not Standing.BROKEN and not _enough(spec, outcomes, arm):
+                standing = Standing.TOO_FEW
         yield Check(arm.name, guard.metric, guard.aggregation, bound, limit, standing, found)
+
+
+def _enough(spec: AdapterExperimentSpec, outcomes: Mapping[str, Outcomes], arm: Arm) -> bool:
+    arms = (arm.name, control_of(spec).name)
+    return all(outcomes[name].requests >= spec.min_samples_per_arm for name in arms)
 
 
 def _measured(
@@ -190,26 +199,22 @@ def _measured(
     guard: GuardMetric,
     bound: Bound,
     alpha: float,
-) -> tuple[Estimate | None, bool]:
-    """What a bound is held against, and whether it may be."""
+) -> Estimate | None:
+    """What a bound is held against; None where there is no sample."""
     metric, aggregation = guard.metric, guard.aggregation
     treatment, control = outcomes[arm.name], outcomes[control_of(spec).name]
-    least = spec.min_samples_per_arm
     counts = [comparing.samples(each, metric) for each in (treatment, control)]
-    considered = counts if bound is Bound.MIN_DELTA else counts[:1]
-    if not all(considered):
-        return None, False
-    enough = min(treatment.requests, control.requests) >= least and min(considered) >= min(_FEWEST, least)
-    information = comparing.harmonic(*counts) if bound is Bound.MIN_DELTA else float(counts[0])
-    multiplier = comparing.sequential(information, least, alpha)
+    information = float(counts[0]) if bound is Bound.MAX else comparing.harmonic(*counts)
+    if not information:
+        return None
+    multiplier = comparing.sequential(information, spec.min_samples_per_arm, alpha)
     ours = comparing.estimate(treatment, metric, aggregation, multiplier)
     if bound is Bound.MAX or ours is None:
-        return ours, enough
+        return ours
     theirs = comparing.estimate(control, metric, aggregation, multiplier)
     if theirs is None:
-        return None, False
-    gain = comparing.difference(ours, theirs) if metric.more_is_better else comparing.difference(theirs, ours)
-    return gain, enough
+        return None
+    return comparing.difference(ours, theirs) if metric.more_is_better else comparing.difference(theirs, ours)
 
 
 def _standing(found: Estimate, bound: Bound, limit: float) -> Standing:
