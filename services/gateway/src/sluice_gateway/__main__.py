@@ -50,7 +50,7 @@ _HEALTH_TIMEOUT = 1.0
 
 def main() -> None:
     """The `sluice-gateway` command."""
-    run_service("gateway", GatewaySettings, build)
+    run_service("gateway", GatewaySettings, lambda: build)
 
 
 @asynccontextmanager
