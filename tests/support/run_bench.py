@@ -20,7 +20,7 @@ from sluice_api.objects.pipeline import (
     Steps,
 )
 from sluice_api.objects.retrieval import Retrieval
-from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_api.snapshot import CompiledExperiment, CompiledPipeline, CompiledPolicy, Snapshot
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (
     AnswerContext,
@@ -38,6 +38,7 @@ from sluice_gateway.domain.model import (
     Vectors,
     Verdict,
 )
+from sluice_gateway.domain.observing import RunObserver
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.run import Event, StepState, fold
 from sluice_gateway.domain.search import Found, Search
@@ -221,6 +222,9 @@ class Bench:
     more_knowledge_bases: tuple[str, ...] = ()
     specs: Mapping[str, KnowledgeBaseSpec] = field(default_factory=dict)
     """Of those knowledge bases that are not as by default."""
+    model_name: str = ""
+    experiments: Mapping[str, CompiledExperiment] = field(default_factory=dict)
+    observers: Sequence[RunObserver] = ()
 
     def executor(self) -> Executor:
         policy = {**QUICK, "retries": self.retries}
@@ -239,7 +243,7 @@ class Bench:
                 ),
                 rerank=RerankStep.model_construct(**{**RerankStep().__dict__, **policy}),
                 generate=GenerateStep.model_construct(
-                    **{**GenerateStep(model_server_ref="m").__dict__, **policy}
+                    **{**GenerateStep(model_server_ref="m", model_name=self.model_name).__dict__, **policy}
                 ),
                 guard_output=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
             ),
@@ -256,6 +260,7 @@ class Bench:
                 name: self.specs.get(name, KnowledgeBaseSpec())
                 for name in ("default", *self.more_knowledge_bases)
             },
+            experiments=dict(self.experiments),
         )
         ids = (f"run-{number}" for number in range(1000))
         services = Services(self.world, self.world, self.world, self.world)
@@ -267,6 +272,7 @@ class Bench:
             lambda: next(ids),
             lambda: "c4n4ry",
             self.max_in_flight,
+            self.observers,
         )
 
     @property

@@ -14,6 +14,8 @@ from sluice_cli.commands import (
     config,
     doctor,
     documents,
+    experiments,
+    feedback,
     guard,
     ingest,
     policy,
@@ -48,6 +50,8 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(audit.app, name="audit")
 app.add_typer(policy.app, name="policy")
 app.add_typer(config.app, name="config")
+app.add_typer(experiments.app, name="experiments")
+app.command()(feedback.feedback)
 app.command("compile")(compiling.compile_command)
 
 

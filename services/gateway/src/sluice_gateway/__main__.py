@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -21,6 +22,10 @@ from sluice_gateway.clients import GeneratorClient, RerankerClient, RetrieverCli
 from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.ports import Services
+from sluice_gateway.experiments.collecting import OutcomeCollector, collecting
+from sluice_gateway.experiments.feedback import Feedback
+from sluice_gateway.experiments.reporting import Experiments
+from sluice_gateway.experiments.store import OutcomeStore
 from sluice_gateway.gateway import Gateway, new_canary, new_run_id
 from sluice_gateway.grpc_api import GatewayServicer
 from sluice_gateway.guard_client import GuardClient
@@ -86,18 +91,32 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
                 raise Unavailable("the gateway is starting: no snapshot has arrived yet", retry_after=1.0)
             return context.snapshots.current
 
+        outcomes = OutcomeStore(database, f"{settings.instance}-{uuid.uuid4().hex[:12]}")
+        collector = OutcomeCollector(outcomes, time.time)
+        await stack.enter_async_context(collecting(collector))
+        feedback = Feedback(journal, outcomes, snapshot, SystemClock())
+        experiments = Experiments(snapshot, outcomes, collector, feedback)
         executor = Executor(
-            services, journal, SystemClock(), snapshot, new_run_id, new_canary, settings.max_in_flight
+            services,
+            journal,
+            SystemClock(),
+            snapshot,
+            new_run_id,
+            new_canary,
+            settings.max_in_flight,
+            [collector],
         )
         gateway = Gateway(executor, journal, guard, retriever, reranker, snapshot, time.perf_counter)
-        state = HttpState(gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels))
+        state = HttpState(
+            gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels), experiments
+        )
         await stack.enter_async_context(_http(state, listening, settings))
         stack.callback(gateway.end_following)  # before the server stops, which waits for open streams
         await stack.enter_async_context(_repeated(keys.refresh, _KEYS_REFRESH))
         yield [
             Servicer(
                 gateway_pb2_grpc.add_GatewayServiceServicer_to_server,
-                GatewayServicer(gateway, lambda: keys.current),
+                GatewayServicer(gateway, lambda: keys.current, experiments),
                 "sluice.gateway.v1.GatewayService",
             )
         ]

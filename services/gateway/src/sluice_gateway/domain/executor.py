@@ -8,6 +8,7 @@ from prometheus_client import Gauge
 from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.domain.clock import Clock
+from sluice_gateway.domain.experimenting.assigning import resolve_arm, served_by
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.observing import RunObserver
 from sluice_gateway.domain.outcome import ADMIT, RUNS, RunFailedError
@@ -60,7 +61,8 @@ class Executor:
         Raises:
             Unavailable: no snapshot has arrived yet.
             NotFound: there is no such pipeline (`MODEL_NOT_FOUND`).
-            InvalidArgument: no user message asks anything.
+            InvalidArgument: no user message asks anything, or it pins an arm that there is not.
+            PermissionDenied: it pins an arm, and its principal is no admin.
             ResourceExhausted: too many runs are going on.
         """
         snapshot = self._snapshot()
@@ -74,11 +76,15 @@ class Executor:
             raise InvalidArgument("the messages hold no question from the user", field="messages")
         if self._in_flight >= self._max_in_flight:
             raise ResourceExhausted("too many runs are going on", reason="TOO_MANY_RUNS", retry_after=1.0)
+        run_id = self._new_run_id()
+        assignment = resolve_arm(snapshot, pipeline.spec, request, run_id)
+        if assignment is not None:
+            pipeline = pipeline.model_copy(update={"spec": served_by(pipeline.spec, assignment)})
         tenant = request.principal.tenant
         recorder = Recorder(
             self._journal,
             self._clock,
-            self._new_run_id(),
+            run_id,
             tenant,
             request.pipeline,
             pipeline.spec.audit,
@@ -88,7 +94,16 @@ class Executor:
             retrieval_waits=snapshot.retrieval_waits(pipeline.spec, tenant),
             canary=self._new_canary() if snapshot.has_canary(pipeline.spec, tenant) else "",
         )
-        return Run(self._counting(), self._services, recorder, pipeline, guarding, request, self._observers)
+        return Run(
+            self._counting(),
+            self._services,
+            recorder,
+            pipeline,
+            guarding,
+            request,
+            self._observers,
+            assignment,
+        )
 
     async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
         """A question that was not admitted, as a failed run of the one step `admit`."""

@@ -93,6 +93,12 @@ class RunRequest:
     retrieval: Retrieval = field(default=Retrieval())
     """Overrides the pipeline's."""
     stream: bool = False
+    user: str = ""
+    """Who asks through the principal, as the caller knows them; only ever hashed."""
+    session: str = ""
+    """The conversation that it is part of; only ever hashed."""
+    arm: str = ""
+    """Pins an experiment's arm, for admins only; such a run counts in no statistics."""
 
     @property
     def question(self) -> str:

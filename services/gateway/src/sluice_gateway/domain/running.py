@@ -16,6 +16,7 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
 from sluice_gateway.domain import streaming
 from sluice_gateway.domain.answer import citations, sources
+from sluice_gateway.domain.experimenting.assigning import Assignment
 from sluice_gateway.domain.gating import INPUT, OUTPUT, PASSAGES, Gates
 from sluice_gateway.domain.model import (
     AnswerContext,
@@ -26,7 +27,7 @@ from sluice_gateway.domain.model import (
     Usage,
     Verdict,
 )
-from sluice_gateway.domain.observing import EndedRun, RunObserver
+from sluice_gateway.domain.observing import EndedRun, RunObserver, groundedness
 from sluice_gateway.domain.outcome import RUNS, BlockedError, Flag, RunFailedError, RunResult, flags
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder
@@ -64,9 +65,11 @@ class Run:
         guarding: Guarding,
         request: RunRequest,
         observers: Sequence[RunObserver] = (),
+        assignment: Assignment | None = None,
     ) -> None:
-        """`counting`: entered while the run goes on."""
+        """`counting`: entered while the run goes on. `pipeline`: with the model of the arm that is assigned."""
         self.run_id = recorder.run_id
+        self.assignment = assignment
         self._counting = counting
         self._services = services
         self._recorder = recorder
@@ -87,6 +90,7 @@ class Run:
         self._degraded = ""
         self._flags: tuple[Flag, ...] = ()
         self._ended = False
+        self._groundedness: float | None = None
 
     def events(self) -> AsyncGenerator[str | RunResult, None]:
         """Pieces of text as they are released, then the result.
@@ -116,7 +120,9 @@ class Run:
     async def _guarded(self) -> AsyncGenerator[str | RunResult, None]:
         """Maps every way a run can end to its state."""
         try:
-            detail = {"pipeline_version": self._pipeline.version}
+            detail: dict[str, object] = {"pipeline_version": self._pipeline.version}
+            if self.assignment is not None:
+                detail["experiment"] = self.assignment.detail()
             self._recorder.run_started(self._request.question, detail)
             async with aclosing(self._answering()) as events:
                 async for event in events:
@@ -127,7 +133,8 @@ class Run:
             await self._end(RunState.FAILED, f"{failed.step}: {failed.error.reason}")
             raise RunFailedError(self.run_id, failed.step, failed.error) from failed
         except ServiceError as error:  # the journal itself
-            self._tell(RunState.FAILED, f"journal: {error.reason}")
+            if not self._ended:
+                self._tell(RunState.FAILED, f"journal: {error.reason}")
             raise RunFailedError(self.run_id, "journal", error) from error
         except (asyncio.CancelledError, GeneratorExit):
             self._cancelled()
@@ -201,6 +208,9 @@ class Run:
         self, text: str, finish: Finish, verdict: Verdict, passages: Sequence[Passage]
     ) -> RunResult:
         self._usage = finish.usage
+        if not finish.unanswerable:  # what says that there is no answer claims nothing
+            self._groundedness = groundedness(verdict)
+        experiment, arm = self._arm
         cited = () if finish.unanswerable else citations(text, passages)
         whole = text + (sources(cited) if self._spec.steps.generate.sources else "")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
@@ -216,22 +226,45 @@ class Run:
             finish.model,
             finish.unanswerable,
             self._flags + flags(OUTPUT, verdict),
+            experiment=experiment,
+            arm=arm,
         )
 
     async def _blocked(self, blocked: BlockedError) -> RunResult:
         verdict = blocked.verdict
         self._blocked_at = blocked.step
+        if blocked.step == OUTPUT:
+            self._groundedness = groundedness(verdict)
         flagged = self._flags + flags(blocked.step, verdict)
         await self._end(RunState.BLOCKED, verdict.reason)
+        experiment, arm = self._arm
         return RunResult(
-            self.run_id, RunState.BLOCKED, verdict.message, "content_filter", verdict=verdict, flags=flagged
+            self.run_id,
+            RunState.BLOCKED,
+            verdict.message,
+            "content_filter",
+            verdict=verdict,
+            flags=flagged,
+            experiment=experiment,
+            arm=arm,
         )
+
+    @property
+    def _arm(self) -> tuple[str, str]:
+        assigned = self.assignment
+        return ("", "") if assigned is None else (assigned.experiment, assigned.arm)
 
     async def _end(self, state: RunState, reason: str, text: str = "") -> None:
         self._ended = True
-        self._recorder.run_ended(state, reason, text)
-        self._tell(state, reason)
-        await self._recorder.commit()
+        told = state, reason
+        try:
+            self._recorder.run_ended(state, reason, text)
+            await self._recorder.commit()
+        except ServiceError as error:  # nobody gets the answer
+            told = RunState.FAILED, f"journal: {error.reason}"
+            raise
+        finally:
+            self._tell(*told)
 
     def _cancelled(self) -> None:
         if self._ended:  # the caller only stopped reading
@@ -245,6 +278,8 @@ class Run:
 
     def _tell(self, state: RunState, reason: str) -> None:
         RUNS.labels(self._request.pipeline, state).inc()
+        assigned = self.assignment
+        experiment, arm = self._arm
         ended = EndedRun(
             self.run_id,
             self._request.principal,
@@ -255,6 +290,12 @@ class Run:
             time.perf_counter() - self._started,
             self._usage,
             blocked_at=self._blocked_at,
+            experiment=experiment,
+            arm=arm,
+            groundedness=self._groundedness,
+            model_name=assigned.model_name if assigned else "",
+            unit_bucket=assigned.bucket if assigned else 0,
+            counted=assigned is None or assigned.counted,
         )
         for observer in self._observers:
             observer.run_ended(ended)

@@ -6,6 +6,8 @@ from fastapi.routing import APIRoute
 from sluice_gateway.http import (
     chat,
     embeddings,
+    experiments,
+    feedback,
     guard,
     health,
     knowledge,
@@ -37,6 +39,8 @@ ROUTES = (
     rebuilding,
     run_events,
     runs,
+    feedback,
+    experiments,
     health,
     openapi,
 )

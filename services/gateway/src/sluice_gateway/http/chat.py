@@ -18,7 +18,7 @@ from sluice_gateway.http.chat_schema import ChatRequest
 from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_body
 from sluice_gateway.http.replies.openai import ChatCompletion, ChatCompletionChunk
-from sluice_gateway.http.state import RUN_HEADER, of, principal
+from sluice_gateway.http.state import addressed, of, principal, run_headers
 from sluice_servicekit.errors import Cancelled, ServiceError
 
 router = APIRouter()
@@ -59,7 +59,7 @@ async def chat_completions(request: Request) -> Response:
         raise
     except ServiceError as error:
         raise await state.gateway.refuse(who, "", error) from error
-    run = await state.gateway.admit(who, body.model, lambda: body.run_request(who))
+    run = await state.gateway.admit(who, body.model, lambda: addressed(request, body.run_request(who)))
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         heartbeat = state.settings.heartbeat_seconds
@@ -71,7 +71,7 @@ async def _whole(request: Request, run: Run, model: str) -> Response:
     started = time.perf_counter()
     result = await _unless_gone(request, run.result())
     response = JSONResponse(completions.completion(result, model, int(time.time())))
-    response.headers[RUN_HEADER] = run.run_id
+    response.headers.update(run_headers(run))
     response.headers["server-timing"] = f"run;dur={(time.perf_counter() - started) * 1000:.1f}"
     return response
 
@@ -86,7 +86,7 @@ async def _streamed(
     return StreamingResponse(
         sse.with_heartbeat(frames, heartbeat),
         media_type="text/event-stream",
-        headers={**sse.HEADERS, RUN_HEADER: run.run_id},
+        headers={**sse.HEADERS, **run_headers(run)},
     )
 
 

@@ -91,6 +91,11 @@ class ChatRequest(RequestModel):
     response_format: ResponseFormat | None = None
     filter: dict[str, Any] | None = None
     retrieval: Retrieval = Retrieval()
+    user: str | None = None
+    safety_identifier: str | None = None
+    """In place of `user`, which OpenAI has deprecated."""
+    metadata: dict[str, Any] | None = None
+    """`session_id` says which conversation it is."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -120,7 +125,13 @@ class ChatRequest(RequestModel):
             filter=None if content is None else FilterExpression(content),
             retrieval=self.retrieval,
             stream=bool(self.stream),
+            user=self.safety_identifier or self.user or "",
+            session=self._session(),
         )
+
+    def _session(self) -> str:
+        session = (self.metadata or {}).get("session_id")
+        return session if isinstance(session, str) else ""
 
     def _refuse_unsupported(self) -> None:
         plain = self.response_format is None or self.response_format.type == "text"

@@ -10,7 +10,6 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from sluice_gateway.domain.model import RunRequest
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.running import Run
 from sluice_gateway.http import completions, sse
@@ -21,7 +20,7 @@ from sluice_gateway.http.errors import error_body
 from sluice_gateway.http.leaving import unless_gone
 from sluice_gateway.http.legacy_schema import CompletionRequest
 from sluice_gateway.http.replies.openai import TextCompletion
-from sluice_gateway.http.state import RUN_HEADER, of, principal
+from sluice_gateway.http.state import addressed, of, principal, run_headers
 from sluice_servicekit.errors import Cancelled, ServiceError
 
 router = APIRouter()
@@ -76,7 +75,9 @@ async def text_completions(request: Request) -> Response:
     except ServiceError as error:
         raise await state.gateway.refuse(who, "", error) from error
     # All or none: what cannot start must not leave the others running.
-    runs = [await state.gateway.admit(who, body.model, partial(_itself, asked)) for asked in requests]
+    runs = [
+        await state.gateway.admit(who, body.model, partial(addressed, request, asked)) for asked in requests
+    ]
     shape = Shape(runs[0].run_id, body.model, int(time.time()))
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
@@ -86,12 +87,8 @@ async def text_completions(request: Request) -> Response:
     results = await unless_gone(request, _together(runs))
     choices = [_choice(index, result.text, result) for index, result in enumerate(results)]
     response = JSONResponse(shape.body(choices, usage=_usage(results)))
-    response.headers[RUN_HEADER] = shape.run_id
+    response.headers.update(run_headers(runs[0]))
     return response
-
-
-def _itself(asked: RunRequest) -> RunRequest:
-    return asked
 
 
 async def _together(runs: Sequence[Run]) -> list[RunResult]:
@@ -115,7 +112,7 @@ async def _streamed(
     return StreamingResponse(
         sse.with_heartbeat(frames, heartbeat),
         media_type="text/event-stream",
-        headers={**sse.HEADERS, RUN_HEADER: shape.run_id},
+        headers={**sse.HEADERS, **run_headers(runs[0])},
     )
 
 
