@@ -18,6 +18,7 @@ from sluice.reranker.v1 import reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import GeneratorClient, RerankerClient, RetrieverClient
+from sluice_gateway.domain.budgets import Budgets, retry_share
 from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.ports import Services
@@ -86,8 +87,16 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
                 raise Unavailable("the gateway is starting: no snapshot has arrived yet", retry_after=1.0)
             return context.snapshots.current
 
+        budgets = Budgets(retries=retry_share(settings.retry_share, settings.retries_per_second))
         executor = Executor(
-            services, journal, SystemClock(), snapshot, new_run_id, new_canary, settings.max_in_flight
+            services,
+            journal,
+            SystemClock(),
+            snapshot,
+            new_run_id,
+            new_canary,
+            settings.max_in_flight,
+            budgets=budgets,
         )
         gateway = Gateway(executor, journal, guard, retriever, reranker, snapshot, time.perf_counter)
         state = HttpState(gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels))

@@ -3,6 +3,8 @@
 guard_input ∥ retrieve → rerank → guard_passages → generate → guard_output, or
 guard_input → rewrite → retrieve → … where an engine rewrites the question, or
 guard_input → retrieve → … where a server embeds it or looks for its words, or the gate may replace it
+
+Where retrieval fails and that is caught: guard_input ∥ retrieve → generate → guard_output.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
 from sluice_gateway.domain import streaming
 from sluice_gateway.domain.answer import citations, sources
+from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.gating import INPUT, OUTPUT, PASSAGES, Gates
 from sluice_gateway.domain.model import (
     AnswerContext,
@@ -64,8 +67,9 @@ class Run:
         guarding: Guarding,
         request: RunRequest,
         observers: Sequence[RunObserver] = (),
+        budgets: Budgets | None = None,
     ) -> None:
-        """`counting`: entered while the run goes on."""
+        """`counting`: entered while the run goes on; `budgets`: the gateway's."""
         self.run_id = recorder.run_id
         self._counting = counting
         self._services = services
@@ -75,7 +79,7 @@ class Run:
         self._streaming = guarding.streaming if request.stream else StreamingMode.WITHHOLD
         self._canary = guarding.canary
         self._request = request
-        self._stepper = Stepper(recorder)
+        self._stepper = Stepper(recorder, budgets=budgets or Budgets())
         self._gates = Gates(self._stepper, services.guard, pipeline.spec, request.principal, recorder.run_id)
         self._steps = Steps(
             self._stepper, services, pipeline.spec, self._gates, request, guarding.retrieval_waits
@@ -201,6 +205,7 @@ class Run:
         self, text: str, finish: Finish, verdict: Verdict, passages: Sequence[Passage]
     ) -> RunResult:
         self._usage = finish.usage
+        self._degraded = reasons(self._degraded, finish.degraded)
         cited = () if finish.unanswerable else citations(text, passages)
         whole = text + (sources(cited) if self._spec.steps.generate.sources else "")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
