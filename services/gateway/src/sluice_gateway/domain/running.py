@@ -4,7 +4,8 @@ guard_input ∥ retrieve → rerank → guard_passages → generate → guard_ou
 guard_input → rewrite → retrieve → … where an engine rewrites the question, or
 guard_input → retrieve → … where a server embeds it or looks for its words, or the gate may replace it
 
-Where retrieval fails and that is caught: guard_input ∥ retrieve → generate → guard_output.
+Where `rounds` says so, `evidence` follows `rerank`, and further rounds of both where it is thin. Where retrieval fails
+and that is caught: guard_input ∥ retrieve → generate → guard_output.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ from sluice_gateway.domain.observing import EndedRun, RunObserver
 from sluice_gateway.domain.outcome import RUNS, BlockedError, Flag, RunFailedError, RunResult, flags
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder
+from sluice_gateway.domain.rounds import Rounds
 from sluice_gateway.domain.run import RunState
 from sluice_gateway.domain.stepping import StepFailedError, Stepper
 from sluice_gateway.domain.steps import Steps, reasons
@@ -146,7 +148,8 @@ class Run:
         retrieved = await self._steps.screen_and_retrieve()
         self._flags = flags(INPUT, retrieved.screened.verdict)
         ranked, unranked = await self._steps.rerank(retrieved)
-        self._degraded = reasons(retrieved.degraded, unranked)
+        ranked, later = await Rounds(self._steps, retrieved, self._started).run(ranked)
+        self._degraded = reasons(retrieved.degraded, unranked, later)
         passages = await self._readable(ranked)
         prompt = Prompt(
             self._request.principal,
