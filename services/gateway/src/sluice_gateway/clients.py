@@ -16,6 +16,7 @@ from sluice_gateway.domain.model import (
     Passage,
     Principal,
     Reranked,
+    Reworded,
     Rewritten,
     Usage,
     Vectors,
@@ -215,6 +216,19 @@ class GeneratorClient:
         )
         response = await self._stub.Rewrite(request)
         return Rewritten(response.query, _usage(response.usage), response.model)
+
+    async def reword(self, principal: Principal, step: RewriteStep, question: str, most: int) -> Reworded:
+        """Up to `most` questions to look for instead."""
+        request = inference_pb2.RewriteRequest(
+            principal=conversion.principal(principal),
+            model_server=step.model_server_ref,
+            model_name=step.model_name,
+            turns=_messages([Message("user", question)]),
+            max_tokens=step.max_tokens,
+            search_queries=most,
+        )
+        response = await self._stub.Rewrite(request)
+        return Reworded(tuple(response.queries), _usage(response.usage), response.model)
 
 
 def _messages(messages: Sequence[Message]) -> list[inference_pb2.Message]:

@@ -42,6 +42,10 @@ class GatewaySettings(ServiceSettings):
     """NORMAL survives the death of the process; FULL the loss of power too, at a sync for each commit."""
     journal_capacity: Annotated[int, Field(ge=1024, le=10_000_000)] = 65_536
     """Events that may wait to be written."""
+    retry_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Retries that all runs together may make, for each first attempt at a step; each service has its own budget."""
+    retries_per_second: Annotated[float, Field(ge=0, le=10_000)] = 10.0
+    """Retries that are allowed besides; ten seconds of them are saved up, so that a restart goes unnoticed."""
 
     @field_validator("cors_origins")
     @classmethod
