@@ -117,6 +117,8 @@ class Run:
         """Maps every way a run can end to its state."""
         try:
             detail = {"pipeline_version": self._pipeline.version}
+            if self._request.principal.key:
+                detail["key"] = self._request.principal.key
             self._recorder.run_started(self._request.question, detail)
             async with aclosing(self._answering()) as events:
                 async for event in events:
