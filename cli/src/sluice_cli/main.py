@@ -16,6 +16,7 @@ from sluice_cli.commands import (
     documents,
     guard,
     ingest,
+    keys,
     policy,
     quickstart,
     rebuild,
@@ -48,6 +49,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(audit.app, name="audit")
 app.add_typer(policy.app, name="policy")
 app.add_typer(config.app, name="config")
+app.add_typer(keys.app, name="keys")
 app.command("compile")(compiling.compile_command)
 
 

@@ -23,6 +23,7 @@ from sluice_gateway.http import (
     search,
 )
 from sluice_gateway.http.errors import error_response
+from sluice_gateway.http.rate_limits import RateLimits
 from sluice_gateway.http.state import RUN_HEADER, HttpState
 from sluice_servicekit.errors import Internal, InvalidArgument, NotFound, ServiceError
 
@@ -53,6 +54,7 @@ def make_app(state: HttpState) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(Exception, _unforeseen)
+    app.add_middleware(RateLimits, standing=lambda who: state.gateway.standing(who))
     app.add_middleware(RequestId)
     return app
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain import filters
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest, Sampling, ToolCall
 from sluice_gateway.filter_conversion import filter_message
 from sluice_gateway.http.bodies import RequestModel
@@ -91,6 +92,7 @@ class ChatRequest(RequestModel):
     response_format: ResponseFormat | None = None
     filter: dict[str, Any] | None = None
     retrieval: Retrieval = Retrieval()
+    service_tier: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -120,6 +122,7 @@ class ChatRequest(RequestModel):
             filter=None if content is None else FilterExpression(content),
             retrieval=self.retrieval,
             stream=bool(self.stream),
+            priority=Priority.BATCH if self.service_tier == "flex" else Priority.INTERACTIVE,
         )
 
     def _refuse_unsupported(self) -> None:
