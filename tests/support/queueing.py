@@ -39,12 +39,14 @@ class Asked:
 
 @dataclass
 class Simulation:
-    """Runs the loads through the admission; `service` seconds a run, spread evenly by a half."""
+    """Runs the loads through the admission; `service` seconds a run, spread evenly by a half, or log-normally."""
 
     workers: int
     service: float
     seed: int = 0
     highest: int = 256
+    sigma: float = 0.0
+    """Of the logarithm of the seconds of a run; the longest of them are many times the median."""
     now: float = 0.0
     asked: list[Asked] = field(default_factory=list)
 
@@ -85,7 +87,9 @@ class Simulation:
         while self._busy < self.workers and self._waiting:
             self._busy += 1
             ticket, asked = self._waiting.pop(0)
-            takes = self.service * self._random.uniform(0.5, 1.5)
+            takes = self.service * (
+                self._random.lognormvariate(0, self.sigma) if self.sigma else self._random.uniform(0.5, 1.5)
+            )
             heapq.heappush(self._ends, (self.now + takes, next(self._ids), ticket, asked))
 
     def _until(self, time: float) -> None:
@@ -101,4 +105,5 @@ class Simulation:
             ticket.__exit__(None, None, None)
             self.asked.append(replace(asked, seconds=took))
             self._begin()
-        self.now = max(self.now, min(time, 1e18) if time != float("inf") else self.now)
+        if time != float("inf"):
+            self.now = max(self.now, time)

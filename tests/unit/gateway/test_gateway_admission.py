@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice_gateway.domain.admission.admission import Admission
-from sluice_gateway.domain.admission.gradient import GradientLimit, Window
+from sluice_gateway.domain.admission.gradient import GradientLimit, Seen
 from sluice_gateway.domain.admission.priority import Priority, asked_for
 from sluice_gateway.domain.model import Message, Principal, RunRequest, Usage
 from sluice_gateway.domain.observing import EndedRun
@@ -72,6 +72,13 @@ def test_cold_start_in_the_middle_of_a_spike_finds_what_no_load_is():
     assert len(times) / 15 > 0.85 * 160
 
 
+def test_service_that_is_idle_is_not_limited_because_its_runs_differ():
+    simulation = Simulation(workers=400, service=4.0, seed=1, sigma=0.8)
+    asked = simulation.run([Load("large", 30, 0, 600)])
+    assert _served(asked, 0) > 0.8  # until the limit has grown
+    assert _served(asked, 150) > 0.999
+
+
 def test_urgent_runs_go_first():
     simulation = Simulation(workers=20, service=0.1, seed=5)
     loads = [Load("t", 400, 0, 30, Priority.BATCH), Load("t", 400, 0, 30, Priority.BACKGROUND)]
@@ -108,7 +115,7 @@ def test_tenant_that_asks_again_finds_a_place_though_another_wants_them_all():
 def test_run_that_cannot_end_in_time_is_refused_at_once():
     clock = Clock()
     admission = Admission(64, clock=clock)
-    for number in range(40):
+    for number in range(41):
         with admission.admit(REQUEST, str(number)):
             clock.now += 2.0
             admission.run_ended(_ended(str(number)))
@@ -145,24 +152,43 @@ def test_answers_that_nobody_generated_teach_nothing():
 
 def test_limit_backs_off_where_runs_fail_for_want_of_capacity():
     limit = GradientLimit(8, 256, 100)
-    limit.update(Window(1.0, 90, failures=0.5))
+    limit.update(Seen(1.0, 90, failures=0.5))
     assert limit.current == 80
+
+
+def test_limit_grows_quickly_at_first_and_slowly_once_it_has_been_too_high():
+    limit = GradientLimit(8, 1000, 32)
+    limit.update(Seen(1.0, 32))
+    assert limit.current == 48
+    limit.update(Seen(4.0, 48))
+    before = limit.current
+    limit.update(Seen(1.0, before))
+    assert before < limit.current < before + 4
+
+
+def test_what_chance_makes_slower_does_not_shrink_the_limit():
+    limit = GradientLimit(8, 256, 16)
+    limit.update(Seen(2.2, 16, error=0.5))
+    before = limit.current
+    assert before >= 16
+    limit.update(Seen(2.2, before, error=0.0))
+    assert limit.current < before
 
 
 def test_limit_that_nobody_needs_does_not_grow():
     limit = GradientLimit(8, 256, 100)
     for _ in range(100):
-        limit.update(Window(1.0, 20))
+        limit.update(Seen(1.0, 20))
     assert limit.current == 100
 
 
 def test_limit_stays_between_its_ends():
     limit = GradientLimit(8, 64, 16)
     for _ in range(200):
-        limit.update(Window(1.0, limit.current))
+        limit.update(Seen(1.0, limit.current))
         assert 8 <= limit.limit <= 64
     for _ in range(200):
-        limit.update(Window(50.0, limit.current))
+        limit.update(Seen(50.0, limit.current))
         assert 8 <= limit.limit <= 64
     assert limit.current < 20
 

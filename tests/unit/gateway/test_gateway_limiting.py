@@ -192,7 +192,7 @@ async def test_runs_at_once():
         await limiter.provide(scopes)
         taken.append(limiter.reserve(scopes))
     await limiter.provide(scopes)
-    with pytest.raises(LimitExceeded, match="2 runs of tenant:acme are going on"):
+    with pytest.raises(LimitExceeded, match="2 runs of the tenant acme are going on"):
         limiter.reserve(scopes)
     await limiter.provide(scopes, run=False)
     limiter.reserve(scopes, run=False)

@@ -93,7 +93,7 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
                 raise Unavailable("the gateway is starting: no snapshot has arrived yet", retry_after=1.0)
             return context.snapshots.current
 
-        limiter = Limiter(DatabaseCounters(database, settings.instance), time.time)
+        limiter = Limiter(DatabaseCounters(database, new_run_id()), time.time)
         stack.push_async_callback(limiter.close)
         admission = Admission(
             settings.max_in_flight, settings.min_in_flight, limiter, lambda who: keys.current.scopes(who)

@@ -41,7 +41,7 @@ class DatabaseCounters:
     """See `domain.limiting.counting.Counters`.
 
     Args:
-        replica: This replica's name; no two that live may share one.
+        replica: This replica's name, a new one with each start: nobody else's slots are under it.
         now: Seconds since the epoch.
     """
 

@@ -9,8 +9,9 @@ from weakref import WeakValueDictionary
 
 from prometheus_client import Counter, Gauge
 
-from sluice_gateway.domain.admission.baselines import Baselines, Sample
-from sluice_gateway.domain.admission.gradient import GradientLimit, Window
+from sluice_gateway.domain.admission.baselines import Sample
+from sluice_gateway.domain.admission.gradient import GradientLimit
+from sluice_gateway.domain.admission.learning import Cohort, Learner
 from sluice_gateway.domain.admission.priority import Priority, less_urgent
 from sluice_gateway.domain.admission.shares import Shares, Shed
 from sluice_gateway.domain.limiting.estimate import estimated
@@ -28,13 +29,9 @@ _SHED = Counter(
     names.RUNS_SHED, "Runs that were refused, by why and how urgent they were", ("reason", "priority")
 )
 
-#: A window ends once it has so many samples and so many seconds.
-_SAMPLES = 30
-_SECONDS = 0.5
-
 #: The lowest that the limit goes unless told otherwise, and the part of the highest that it starts with.
 LOWEST = 8
-_START = 4
+_START = 8
 
 #: Seconds that a caller is told to wait, at least and at most; and by how much they differ, so that not all come back
 #: at the same time.
@@ -61,12 +58,18 @@ class Ticket:
     """One run's place. Entered while the run goes on; what is never entered is given back when it is forgotten."""
 
     def __init__(
-        self, admission: "Admission", request: RunRequest, run_id: str, reservation: Reservation
+        self,
+        admission: "Admission",
+        request: RunRequest,
+        run_id: str,
+        reservation: Reservation,
+        cohort: Cohort,
     ) -> None:
         self.run_id = run_id
         self.tenant = request.principal.tenant
         self.kind = _kind(request)
         self.reservation = reservation
+        self.cohort = cohort
         self.started = admission.clock()
         self.is_settled = False
         self._admission: Admission | None = admission
@@ -108,23 +111,19 @@ class Admission:
     ) -> None:
         self.clock = clock
         lowest = min(lowest, highest)
-        self._limit = GradientLimit(lowest, highest, float(max(lowest, highest // _START)))
-        self._baselines = Baselines()
+        start = float(max(lowest, highest // _START))
+        self._learner = Learner(GradientLimit(lowest, highest, start), clock())
         self._shares = Shares()
         self._limiter = limiter
         self._scopes = scopes
         self._tickets: WeakValueDictionary[str, Ticket] = WeakValueDictionary()
         self._forgotten: deque[Ticket] = deque()
-        self._samples: list[Sample] = []
-        self._failures = 0
-        self._peak = 0
-        self._since = clock()
-        _LIMIT.set(self._limit.current)
+        _LIMIT.set(self.limit)
 
     @property
     def limit(self) -> int:
         """Runs that may go on at the same time."""
-        return self._limit.current
+        return self._learner.limit
 
     @property
     def in_flight(self) -> int:
@@ -161,9 +160,9 @@ class Admission:
             _SHED.labels(shed, priority).inc()
             raise refusal
         self._shares.enter(request.principal.tenant)
-        self._peak = max(self._peak, self.in_flight)
         _IN_FLIGHT.set(self.in_flight)
-        ticket = Ticket(self, request, run_id, reservation)
+        cohort = self._learner.started(self.in_flight, self.clock())
+        ticket = Ticket(self, request, run_id, reservation, cohort)
         self._tickets[run_id] = ticket
         return ticket
 
@@ -193,12 +192,18 @@ class Admission:
         ticket.is_settled = True
         if self._limiter is not None:
             self._limiter.settle(ticket.reservation, _tokens(ended, ticket.reservation.tokens))
-        self._learn(ended, ticket)
+        self._learner.ended(
+            ticket.cohort,
+            Sample(ticket.kind, self.clock() - ticket.started) if _was_generated(ended) else None,
+            failed=ended.state is RunState.FAILED and any(word in ended.reason for word in _OVERLOADED),
+            now=self.clock(),
+        )
+        _LIMIT.set(self.limit)
 
     def _refusal(
         self, request: RunRequest, kind: str, priority: Priority, seconds_left: float | None
     ) -> tuple[Shed | None, ServiceError | None]:
-        quickest = self._baselines.quickest(kind)
+        quickest = self._learner.quickest(kind)
         if seconds_left is not None and seconds_left < quickest:
             return Shed.DEADLINE, DeadlineExceeded(
                 f"{seconds_left:.2f} s are left, and runs take {quickest:.2f} s at least just now; give it more time",
@@ -207,7 +212,7 @@ class Admission:
         shed = self._shares.refusal(request.principal.tenant, priority, self.limit, self.clock())
         if shed is None:
             return None, None
-        wait = min(_LATEST, max(_SOONEST, self._baselines.typical(kind))) + random.uniform(0, _SPREAD)  # noqa: S311
+        wait = min(_LATEST, max(_SOONEST, self._learner.typical(kind))) + random.uniform(0, _SPREAD)  # noqa: S311
         return shed, ResourceExhausted(_MESSAGES[shed], reason="TOO_MANY_RUNS", retry_after=wait)
 
     def _reserve(self, principal: Principal, tokens: int) -> Reservation:
@@ -219,6 +224,8 @@ class Admission:
         self._tickets.pop(ticket.run_id, None)
         self._shares.leave(ticket.tenant)
         _IN_FLIGHT.set(self.in_flight)
+        if not ticket.is_settled:
+            self._learner.ended(ticket.cohort, None, failed=False, now=self.clock())
         if self._limiter is None:
             return
         if ticket.is_settled:
@@ -226,27 +233,10 @@ class Admission:
         else:
             self._limiter.undo(ticket.reservation)
 
-    def _learn(self, ended: EndedRun, ticket: Ticket) -> None:
-        if ended.state in (RunState.ANSWERED, RunState.DEGRADED) and ended.usage.completion_tokens:
-            # An answer that nobody generated says nothing of how much there is to do.
-            if not self._limit.is_probing or ticket.started >= self._since:
-                self._samples.append(Sample(ticket.kind, self.clock() - ticket.started))
-        elif ended.state is RunState.FAILED and any(word in ended.reason for word in _OVERLOADED):
-            self._failures += 1
-        seen = len(self._samples) + self._failures
-        if seen >= _SAMPLES and self.clock() - self._since >= _SECONDS:
-            self._end_window(seen)
 
-    def _end_window(self, seen: int) -> None:
-        little = self._limit.is_little(self._peak)
-        probing = self._limit.is_probing
-        ratio = (
-            self._baselines.read(self._samples, little_load=little, probing=probing) if self._samples else 1.0
-        )
-        self._limit.update(Window(ratio, self._peak, self._failures / seen))
-        self._samples, self._failures = [], 0
-        self._peak, self._since = self.in_flight, self.clock()
-        _LIMIT.set(self._limit.current)
+def _was_generated(ended: EndedRun) -> bool:
+    """False for an answer that nobody wrote just now: it says nothing of how much there is to do."""
+    return ended.state in (RunState.ANSWERED, RunState.DEGRADED) and ended.usage.completion_tokens > 0
 
 
 def _kind(request: RunRequest) -> str:

@@ -4,8 +4,8 @@ After Netflix's gradient limits (concurrency-limits; "Performance Under Load", 2
 they do without load, the limit grows by the root of itself; where they take longer, it shrinks by the ratio. The
 no-load time is kept for each kind of run (`baselines`), as kinds differ more than load does. It can only be learnt
 while there is little load, so a limit that has long been full is probed, as Envoy's adaptive concurrency does: it is
-halved for a window, and again for as long as that makes runs quicker. What was seen then is the no-load time, and the
-limit is as it was.
+halved, and again for as long as that makes runs quicker. What was seen then is the no-load time, and the limit is as
+it was.
 """
 
 import math
@@ -14,15 +14,20 @@ from dataclasses import dataclass
 #: Runs may take this much longer than without load before the limit shrinks.
 _TOLERANCE = 1.5
 
-#: How far one window may move the limit.
-_SMOOTHING = 0.4
+#: How far a cohort may move the limit: up, and down, where callers wait too long meanwhile.
+_UPWARDS = 0.4
+_DOWNWARDS = 0.8
 _STEEPEST = 0.5
 
-#: More than this part of a window's runs failed for want of time or capacity: the limit backs off.
+#: By how much a full limit grows at first, until it has shrunk once.
+_START = 1.5
+
+#: More than this part of a cohort failed for want of time or capacity: the limit backs off.
 _FAILURES = 0.1
 _BACK_OFF = 0.8
 
-#: Windows of a full limit without any of little load, before it is probed; fewer at the start, when nothing is known.
+#: Cohorts under a full limit without any under little load, before it is probed; fewer at the start, when nothing is
+#: known.
 _UNSURE = 60
 _UNSURE_AT_START = 10
 
@@ -31,8 +36,8 @@ _QUICKER = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """What was seen in a while."""
+class Seen:
+    """What was seen of a cohort of runs."""
 
     ratio: float
     """The median of times over no-load times."""
@@ -40,6 +45,8 @@ class Window:
     """The most runs at the same time."""
     failures: float = 0.0
     """The part of runs that failed for want of time or capacity."""
+    error: float = 0.0
+    """The standard error of the ratio's logarithm."""
 
 
 @dataclass(slots=True)
@@ -58,7 +65,8 @@ class GradientLimit:
     """The limit before the probe that goes on; 0 where none does."""
     _full: int = _UNSURE - _UNSURE_AT_START
     _ratio: float = 1.0
-    """The last window's."""
+    """The last cohort's."""
+    _starting: bool = True
 
     @property
     def current(self) -> int:
@@ -74,37 +82,47 @@ class GradientLimit:
         """True where so many runs at the same time are too few to slow each other."""
         return peak <= max(1.0, self.limit / 8)
 
-    def update(self, window: Window) -> None:
-        """Moves the limit after a window."""
-        before, self._ratio = self._ratio, window.ratio
+    def is_quicker(self, seen: Seen) -> bool:
+        """True where a probe has made runs quicker, beyond what chance does."""
+        return seen.ratio * math.exp(2 * seen.error) < _QUICKER * self._ratio
+
+    def update(self, seen: Seen) -> None:
+        """Moves the limit after a cohort."""
         if self.is_probing:
-            self._probed(is_quicker=window.ratio < _QUICKER * before)
+            self._probed(seen)
             return
-        if self.is_little(window.peak):
-            self._full = 0
-        elif window.peak >= self.current:
-            self._full += 1
+        self._ratio = seen.ratio
+        full = seen.peak >= self.current
+        self._full = 0 if self.is_little(seen.peak) else self._full + full
         if self._full >= _UNSURE and self.limit > self.lowest:
             self._full, self.probing_from = 0, self.limit
             self._set(self.limit / 2)
-            return
-        if window.failures > _FAILURES:
+        elif seen.failures > _FAILURES:
             self._set(self.limit * _BACK_OFF)
-            return
-        gradient = max(_STEEPEST, min(1.0, _TOLERANCE / window.ratio))
-        wanted = self.limit * gradient + math.sqrt(self.limit)
-        if wanted > self.limit and window.peak * 2 < self.limit:
-            return  # nobody needs more: what it could be cannot be learnt
-        self._set(self.limit + _SMOOTHING * (wanted - self.limit))
+        else:
+            self._follow(seen, full=full)
 
-    def _probed(self, *, is_quicker: bool) -> None:
-        if is_quicker and self.limit > self.lowest:
-            self._ratio = 1.0  # the no-load time is what has just been seen
+    def _follow(self, seen: Seen, *, full: bool) -> None:
+        # Slower than chance makes it: runs differ, and a limit that follows chance only ever shrinks.
+        slower = seen.ratio * math.exp(-seen.error)
+        gradient = max(_STEEPEST, min(1.0, _TOLERANCE / slower))
+        wanted = self.limit * gradient + math.sqrt(self.limit)
+        if wanted < self.limit:
+            self._starting = False
+            self._set(self.limit + _DOWNWARDS * (wanted - self.limit))
+        elif self._starting and full and gradient == 1.0:
+            self._set(self.limit * _START)
+        elif seen.peak * 2 >= self.limit:  # else nobody needs more, and what it could be cannot be learnt
+            self._set(self.limit + _UPWARDS * (wanted - self.limit))
+
+    def _probed(self, seen: Seen) -> None:
+        quicker = self.is_quicker(seen)
+        self._ratio = 1.0  # what has just been seen is the no-load time, or near it
+        if quicker and self.limit > self.lowest:
             self._set(self.limit / 2)
         else:
             self._set(self.probing_from)
             self.probing_from = 0.0
-            self._ratio = 1.0
 
     def _set(self, limit: float) -> None:
         self.limit = max(float(self.lowest), min(float(self.highest), limit))

@@ -104,7 +104,7 @@ class Limiter:
         for held in slots:
             if held.is_full:
                 raise LimitExceeded(
-                    f"{held.limit} runs of {held.scope} are going on, which is the most at a time",
+                    f"{held.limit} runs of the {_whose(held.scope)} are going on, which is the most at a time",
                     quota=f"{held.scope}/concurrency",
                     retry_after=1.0,
                 )
@@ -288,27 +288,32 @@ def _name(meter: Meter) -> str:
     return f"{meter.scope}/{meter.rule.name}"
 
 
+def _whose(scope: str) -> str:
+    """For people: `tenant acme`."""
+    return scope.replace(":", " ", 1)
+
+
 def _need(meter: Meter, tokens: int) -> int:
     return tokens if meter.rule.unit is Unit.TOKENS else 1
 
 
 def _exceeded(meter: Meter, need: float, now: float) -> LimitExceeded:
-    rule, quota = meter.rule, _name(meter)
+    rule, quota, whose = meter.rule, _name(meter), _whose(meter.scope)
     if need > rule.limit:
         return LimitExceeded(
-            f"the request may take {need:.0f} tokens, more than the {rule.limit} a {rule.span} of {meter.scope}; "
+            f"the request may take {need:.0f} tokens, more than the {rule.limit} a {rule.span} of the {whose}; "
             "lower max_tokens or shorten it",
             quota=quota,
         )
     if rule.is_budget:
         return LimitExceeded(
-            f"{meter.scope} has used its {rule.limit} {rule.unit} of this {rule.span}",
+            f"the {whose} has used its {rule.limit} {rule.unit} of this {rule.span}",
             reason="INSUFFICIENT_QUOTA",
             quota=quota,
             retry_after=meter.wait(need, now),
         )
     return LimitExceeded(
-        f"{meter.scope} has used its {rule.limit} {rule.unit} a {rule.span}; try again in "
+        f"the {whose} has used its {rule.limit} {rule.unit} a {rule.span}; try again in "
         f"{math.ceil(meter.wait(need, now))} s",
         quota=quota,
         retry_after=meter.wait(need, now),
