@@ -55,8 +55,13 @@ class Simulation:
         self._random = random.Random(self.seed)
         self._ids = itertools.count()
         self._busy = 0
+        self._later = (float("inf"), self.service)
         self._waiting: list[tuple[Ticket, Asked]] = []
         self._ends: list[tuple[float, int, Ticket, Asked]] = []
+
+    def becomes(self, service: float, at: float) -> None:
+        """From then on runs take so long."""
+        self._later = (at, service)
 
     def run(self, loads: Sequence[Load]) -> list[Asked]:
         """All that was asked, in the order it ended or was refused."""
@@ -86,6 +91,8 @@ class Simulation:
     def _begin(self) -> None:
         while self._busy < self.workers and self._waiting:
             self._busy += 1
+            if self.now >= self._later[0]:
+                self.service = self._later[1]
             ticket, asked = self._waiting.pop(0)
             takes = self.service * (
                 self._random.lognormvariate(0, self.sigma) if self.sigma else self._random.uniform(0.5, 1.5)

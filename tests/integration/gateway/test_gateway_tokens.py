@@ -88,6 +88,8 @@ async def test_claims_are_mapped(issuer: Issuer):
     assert "may not speak for the tenant" in refused.message
     refused = await door.refusal(issuer.token(**{**claims, "https://x.example/org": 7}))
     assert "names no tenant" in refused.message
+    anybody = Door(issuer.entry())
+    assert "must be 1 to 64" in (await anybody.refusal(issuer.token(tenant="a b"))).message
 
 
 @pytest.mark.parametrize(

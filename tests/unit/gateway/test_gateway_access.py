@@ -138,6 +138,13 @@ def test_wrong_entries_are_refused(entry: dict[str, object]):
             {"keys": [{"key": KEY, "tenant": "a", "id": "x"}, {"key": KEY * 2, "tenant": "b", "id": "x"}]},
             "keys.1 has the same id",
         ),
+        (
+            {
+                "keys": [{"key": KEY, "tenant": "a", "id": "x"}],
+                "issuers": [{"id": "x", "issuer": "https://a.example", "audience": ["b"]}],
+            },
+            "issuers.0 has the same id as keys.0",
+        ),
     ],
 )
 def test_files_that_contradict_themselves_are_refused(content: dict[str, object], says: str):

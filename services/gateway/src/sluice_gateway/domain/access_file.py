@@ -169,14 +169,17 @@ class KeysFile(Entry):
     def _consistent(self) -> Self:
         if not self.keys and not self.issuers:
             raise ValueError("it must hold keys or issuers")
-        for kind, field, values in (
-            ("keys", "key", [key.digest for key in self.keys]),
-            ("keys", "id", [key.name for key in self.keys]),
-            ("issuers", "issuer", [issuer.issuer for issuer in self.issuers]),
-            ("issuers", "id", [issuer.id for issuer in self.issuers]),
-        ):
-            first: dict[str, int] = {}
-            for index, value in enumerate(values):
-                if first.setdefault(value, index) != index:
-                    raise ValueError(f"{kind}.{index} has the same {field} as {kind}.{first[value]}")
+        named = [f"keys.{index}" for index in range(len(self.keys))]
+        issuing = [f"issuers.{index}" for index in range(len(self.issuers))]
+        _unlike("key", named, [key.digest for key in self.keys])
+        _unlike("issuer", issuing, [issuer.issuer for issuer in self.issuers])
+        names = [*(key.name for key in self.keys), *(issuer.id for issuer in self.issuers)]
+        _unlike("id", [*named, *issuing], names)
         return self
+
+
+def _unlike(what: str, entries: list[str], values: list[str]) -> None:
+    first: dict[str, str] = {}
+    for entry, value in zip(entries, values, strict=True):
+        if first.setdefault(value, entry) != entry:
+            raise ValueError(f"{entry} has the same {what} as {first[value]}")

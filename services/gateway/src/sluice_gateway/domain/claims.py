@@ -1,13 +1,16 @@
 """The claims of a token that has been checked → a principal. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from sluice_gateway.domain.access_file import Issuer, Role
+from sluice_gateway.domain.access_file import NAME, Issuer, Role
 from sluice_gateway.domain.model import Principal
 from sluice_servicekit.errors import Unauthenticated
 
 _MAX_SUBJECT = 256
+
+_NAME = re.compile(NAME)
 
 
 def principal_of(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
@@ -19,6 +22,8 @@ def principal_of(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
     tenant = issuer.tenant or _text(_claim(claims, issuer.claims.tenant))
     if not tenant:
         raise invalid(f"it names no tenant in the claim {issuer.claims.tenant!r}")
+    if not _NAME.fullmatch(tenant):
+        raise invalid("the tenant that it names must be 1 to 64 of A-Z a-z 0-9 . _ -")
     if issuer.tenant is None and issuer.tenants is not None and tenant not in issuer.tenants:
         raise invalid("its issuer may not speak for the tenant that it names")
     return Principal(

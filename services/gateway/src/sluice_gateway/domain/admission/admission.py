@@ -37,8 +37,8 @@ _START = 8
 #: at the same time.
 _SOONEST, _LATEST, _SPREAD = 1.0, 30.0, 2.0
 
-#: Ends that say that something had too much to do.
-_OVERLOADED = ("DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "TOO_MANY")
+#: Ends that say that something had too much to do. One that is away has nothing to do.
+_OVERLOADED = ("DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "TOO_MANY")
 
 _MESSAGES = {
     Shed.LIMIT: "too many runs are going on",
@@ -132,6 +132,7 @@ class Admission:
 
     async def prepare(self, request: RunRequest) -> None:
         """Leases what the request will need of its limits, where too little is at hand; to be called before `admit`."""
+        self._clear()
         if self._limiter is not None and (scopes := self._scopes(request.principal)):
             await self._limiter.provide(scopes, estimated(request))
 
@@ -146,8 +147,7 @@ class Admission:
             LimitExceeded: a limit of its tenant or key stands against it.
             ResourceExhausted: too many runs are going on (`TOO_MANY_RUNS`).
         """
-        while self._forgotten:
-            self._left(self._forgotten.popleft())
+        self._clear()
         priority = less_urgent(request.priority, request.principal.priority)
         kind = _kind(request)
         shed, refusal = self._refusal(request, kind, priority, seconds_left)
@@ -219,6 +219,10 @@ class Admission:
         if self._limiter is None:
             return Reservation()
         return self._limiter.reserve(self._scopes(principal), tokens)
+
+    def _clear(self) -> None:
+        while self._forgotten:
+            self._left(self._forgotten.popleft())
 
     def _left(self, ticket: Ticket) -> None:
         self._tickets.pop(ticket.run_id, None)

@@ -4,8 +4,8 @@ After Netflix's gradient limits (concurrency-limits; "Performance Under Load", 2
 they do without load, the limit grows by the root of itself; where they take longer, it shrinks by the ratio. The
 no-load time is kept for each kind of run (`baselines`), as kinds differ more than load does. It can only be learnt
 while there is little load, so a limit that has long been full is probed, as Envoy's adaptive concurrency does: it is
-halved, and again for as long as that makes runs quicker. What was seen then is the no-load time, and the limit is as
-it was.
+halved, and again for as long as that makes runs quicker. What is seen then is the no-load time, be it shorter or
+longer than what was taken for it, and the limit is as it was.
 """
 
 import math
@@ -14,13 +14,16 @@ from dataclasses import dataclass
 #: Runs may take this much longer than without load before the limit shrinks.
 _TOLERANCE = 1.5
 
-#: How far a cohort may move the limit: up, and down, where callers wait too long meanwhile.
-_UPWARDS = 0.4
+#: How far a cohort may move the limit: up, where runs are about as quick as without load and else; and down, where
+#: callers wait too long meanwhile.
+_UPWARDS = 1.0
+_UPWARDS_SLOWLY = 0.4
+_ABOUT = 1.1
 _DOWNWARDS = 0.8
 _STEEPEST = 0.5
 
-#: By how much a full limit grows at first, until it has shrunk once.
-_START = 1.5
+#: By how much a full limit grows that has never been too high, or not so high as it was before runs failed.
+_LEAP = 1.5
 
 #: More than this part of a cohort failed for want of time or capacity: the limit backs off.
 _FAILURES = 0.1
@@ -66,7 +69,8 @@ class GradientLimit:
     _full: int = _UNSURE - _UNSURE_AT_START
     _ratio: float = 1.0
     """The last cohort's."""
-    _starting: bool = True
+    _leap_to: float = math.inf
+    """Limits below were not too high when they were last tried."""
 
     @property
     def current(self) -> int:
@@ -80,7 +84,7 @@ class GradientLimit:
 
     def is_little(self, peak: int) -> bool:
         """True where so many runs at the same time are too few to slow each other."""
-        return peak <= max(1.0, self.limit / 8)
+        return peak <= max(self.lowest, self.limit / 8)
 
     def is_quicker(self, seen: Seen) -> bool:
         """True where a probe has made runs quicker, beyond what chance does."""
@@ -108,12 +112,13 @@ class GradientLimit:
         gradient = max(_STEEPEST, min(1.0, _TOLERANCE / slower))
         wanted = self.limit * gradient + math.sqrt(self.limit)
         if wanted < self.limit:
-            self._starting = False
             self._set(self.limit + _DOWNWARDS * (wanted - self.limit))
-        elif self._starting and full and gradient == 1.0:
-            self._set(self.limit * _START)
+            self._leap_to = self.limit
+        elif full and gradient == 1.0 and self.limit < self._leap_to:
+            self._set(min(self.limit * _LEAP, self._leap_to))
         elif seen.peak * 2 >= self.limit:  # else nobody needs more, and what it could be cannot be learnt
-            self._set(self.limit + _UPWARDS * (wanted - self.limit))
+            step = _UPWARDS if slower < _ABOUT else _UPWARDS_SLOWLY
+            self._set(self.limit + step * (wanted - self.limit))
 
     def _probed(self, seen: Seen) -> None:
         quicker = self.is_quicker(seen)

@@ -103,9 +103,8 @@ class Learner:
         unfinished = cohort.runs - len(ended) - cohort.failures
         ratio, error = self._baselines.ratio(ended, unfinished) if ended else (1.0, 0.0)
         seen = Seen(ratio, cohort.peak, cohort.failures / cohort.runs, error)
-        if limit.is_probing:
-            if ended and limit.is_quicker(seen):
-                self._baselines.replace(ended, unfinished)
+        if ended and limit.is_probing:
+            self._baselines.replace(ended, unfinished)
         elif ended:
             self._baselines.follow(ended, unfinished, little_load=limit.is_little(cohort.peak))
         before = limit.limit

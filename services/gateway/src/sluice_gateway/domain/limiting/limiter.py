@@ -127,9 +127,8 @@ class Limiter:
         """Gives a run's slot back."""
         for held in reservation.slots:
             held.in_use -= 1
-            if (
-                held.block == 1 and held.scope not in self._asking
-            ):  # few: another replica's caller may wait for it
+            if held.block == 1 and held.scope not in self._asking:
+                # They are few: another replica's caller may wait for this one.
                 self._once(held.scope, partial(self._give_slots_back, held))
 
     def undo(self, reservation: Reservation) -> None:
@@ -154,6 +153,8 @@ class Limiter:
         """Keeps the slots in use, and gives back what has been idle; to be called every few seconds."""
         now = self._now()
         idle = [meter for meter in self._meters.values() if now - meter.touched > _IDLE and meter.balance]
+        if self._is_alone():
+            return
         await self._give_back(idle)
         for key, meter in list(self._meters.items()):
             if now - meter.touched > 60 and not meter.balance:
@@ -184,11 +185,11 @@ class Limiter:
     def _meter(self, scope: str, rule: Rule, now: float) -> Meter:
         meter = self._meters.get((scope, rule.name))
         if meter is None or meter.rule != rule:
-            owed = 0.0 if meter is None else min(0.0, meter.balance)
-            if (
-                meter is not None and meter.balance > 0
-            ):  # the limit has changed: back with what was leased under it
-                self._spawn(self._give_back([meter]))
+            owed = 0.0
+            if meter is not None:  # the limit has changed: back with what was leased under it
+                owed = min(0.0, meter.balance)
+                if meter.balance > 0:
+                    self._spawn(self._give_back([meter]))
             meter = Meter(scope, rule, owed, float(rule.limit), now, touched=now)
             self._meters[scope, rule.name] = meter
         meter.roll(now)
@@ -267,6 +268,8 @@ class Limiter:
             await self._counters.move(wants)
         except Unavailable:
             self._alone_now()
+            for meter, want in zip(meters, wants, strict=True):
+                meter.balance -= want.charge
 
     async def _give_slots_back(self, slots: Slots) -> None:
         keep = slots.in_use + slots.spare
