@@ -2,12 +2,12 @@
 
     .venv/bin/python bench/gateway.py --rate 20 --seconds 30 --memory 5000
 
-Each subject is asked at a fixed rate, in an open loop: latency counts from the moment a request should have left. CPU is
-that of its processes, from /proc. Then as many requests as `--memory` says go through it, a few at a time, and its memory
-is read before and after. Everything is on this machine and on loopback; only figures of one run compare.
+Each subject is asked at a fixed rate, in an open loop: latency counts from the moment a request should have left. CPU
+is that of its processes, from /proc. Then as many requests as `--memory` says go through it, a few at a time, and its
+memory is read before and after. Everything is on this machine and on loopback; only figures of one run compare.
 
-`--whole` adds the whole loop on the project's documents, `--audit` the same pipeline with an answer that does not wait for
-the journal, `--durable` runs that are posted to /v1/runs and waited for.
+`--whole` adds the whole loop on the project's documents, `--audit` the same pipeline with an answer that does not wait
+for the journal, `--durable` runs that are posted to /v1/runs and waited for.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 from proxying import subjects  # noqa: E402 - needs the tests' folder
+from proxying.calls import cpu_ms_of_calls  # noqa: E402
 from proxying.load import Load, at_rate, closed, quantiles  # noqa: E402
 from proxying.processes import cpu_seconds, megabytes, outside  # noqa: E402
 from proxying.subjects import Subject  # noqa: E402
@@ -71,6 +72,7 @@ def _reports(folder: Path, arguments: argparse.Namespace) -> Iterator[Json]:
                 yield _measured(subject, arguments, memory)
         with subjects.sluice_light(folder, url) as subject:
             yield _measured(subject, arguments, memory)
+            yield _calls_alone(subject, arguments)
             for other in _variants(subject, arguments):
                 yield _measured(other, arguments, 0)
         if arguments.whole:
@@ -111,14 +113,30 @@ def _measured(subject: Subject, arguments: argparse.Namespace, memory: int) -> J
     return report
 
 
+def _calls_alone(subject: Subject, arguments: argparse.Namespace) -> Json:
+    """What the run's gRPC calls cost without a gateway around them."""
+    rate = min(arguments.rate, 500.0)
+    count = int(rate * min(arguments.seconds, 120.0))
+    question = subjects.QUESTION
+    cpu = asyncio.run(cpu_ms_of_calls(subject.services, question, rate, count))
+    return {
+        "name": "its seven gRPC calls alone",
+        "rate": rate,
+        "asked": count,
+        "cpu_ms_per_request": {"calls": cpu},
+    }
+
+
 def _memory(subject: Subject, count: int) -> Json:
     before = {name: megabytes(process) for name, process in subject.processes.items()}
-    load: Load = asyncio.run(closed(subject.request, count, _WORKERS))
+    with _counting(subject) as used:
+        load: Load = asyncio.run(closed(subject.request, count, _WORKERS))
     after = {name: megabytes(process) for name, process in subject.processes.items()}
     return {
         "requests": load.asked,
         "refused": load.refused,
         "requests_per_second": round(load.asked / load.seconds, 1),
+        "cpu_ms_per_request": {name: 1000 * value / load.asked for name, value in used.items()},
         "before_mb": before,
         "after_mb": after,
     }
@@ -134,12 +152,15 @@ def _counting(subject: Subject) -> Iterator[dict[str, float]]:
     used.update({name: cpu_seconds(process) - before[name] for name, process in subject.processes.items()})
 
 
-def _own(report: Json) -> float:
-    cpu = report["cpu_ms_per_request"]
-    return cpu[report["measured"]] if report["measured"] else sum(cpu.values())
+def _own(report: Json, phase: Json) -> float:
+    """CPU of what is compared."""
+    cpu = phase["cpu_ms_per_request"]
+    return cpu[report["measured"]] if report.get("measured") else sum(cpu.values())
 
 
 def _print(report: Json) -> None:
+    if "latency_ms" not in report:
+        return
     latency = report["latency_ms"]
     cpu = ", ".join(f"{name} {value:.2f}" for name, value in report["cpu_ms_per_request"].items())
     print(f"\n{report['name']}: {report['asked']} at {report['rate']:g}/s, {report['refused']} refused")
@@ -150,7 +171,9 @@ def _print(report: Json) -> None:
             f"{name} {memory['before_mb'][name]:.0f} -> {memory['after_mb'][name]:.0f}"
             for name in memory["before_mb"]
         )
-        print(f"  memory MB    {grown} after {memory['requests']} at {memory['requests_per_second']}/s")
+        print(f"  memory MB    {grown} after {memory['requests']}")
+        busy = _own(report, memory)
+        print(f"  {_WORKERS} at a time  {memory['requests_per_second']}/s, its own CPU ms each {busy:.2f}")
     if report["refused"]:
         print(f"  outcomes     {report['outcomes']}")
     if report["outside_connections"]:
@@ -161,9 +184,17 @@ def _compare(reports: list[Json]) -> None:
     peer = next((each for each in reports if each["name"].startswith("litellm")), None)
     if peer is None:
         return
-    print(f"\n{'CPU of the proxy itself, ms a request':44}{'':>8}{'of LiteLLM':>12}")
+    print(
+        f"\n{'CPU of the proxy itself, ms a request':44}{'at rate':>8}{'of LiteLLM':>12}{'busy':>8}{'of LiteLLM':>12}"
+    )
     for report in reports:
-        print(f"  {report['name']:42}{_own(report):8.2f}{_own(report) / _own(peer):11.0%}")
+        line = (
+            f"  {report['name']:42}{_own(report, report):8.2f}{_own(report, report) / _own(peer, peer):12.0%}"
+        )
+        if memory := report.get("memory"):
+            busy = _own(report, memory)
+            line += f"{busy:8.2f}{busy / _own(peer, peer['memory']):12.0%}"
+        print(line)
 
 
 if __name__ == "__main__":

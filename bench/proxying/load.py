@@ -47,8 +47,8 @@ class Request:
 
 
 async def at_rate(request: Request, rate: float, count: int) -> Load:
-    """An open loop: requests leave on time, whether or not earlier ones were answered, and late ones count from when they
-    were due."""
+    """An open loop: requests leave on time, whether or not earlier ones were answered, and late ones count from when
+    they were due."""
     load = Load()
     async with _session() as session:
         started = time.perf_counter() + 0.1

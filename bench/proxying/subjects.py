@@ -39,6 +39,8 @@ class Subject:
     processes: dict[str, psutil.Process] = field(default_factory=dict)
     measured: str = ""
     """The process whose CPU is compared; all where empty."""
+    services: str = ""
+    """Where its light services are."""
 
 
 def body(model: str) -> dict[str, object]:
@@ -61,7 +63,8 @@ def upstream(folder: Path) -> Iterator[Subject]:
 
 @contextmanager
 def litellm(folder: Path, upstream_url: str) -> Iterator[Subject]:
-    """LiteLLM's proxy with one worker, no keys as ours, no database, no callbacks, no telemetry, and prices from its own wheel."""
+    """LiteLLM's proxy with one worker; like ours without keys; no database, callbacks or telemetry, and prices from its
+    own wheel."""
     python = _litellm_environment()
     port = free_port()
     config = folder / "litellm.yaml"
@@ -97,8 +100,8 @@ general_settings: {{disable_spend_logs: true, dangerously_permit_weak_or_unset_m
 
 @contextmanager
 def sluice_light(folder: Path, upstream_url: str) -> Iterator[Subject]:
-    """The gateway and inference as they are; guardrail, retriever and reranker that do next to nothing, over gRPC in one
-    process: no pipeline is without them, so the gateway makes all its seven calls."""
+    """The gateway and inference as they are; guardrail, retriever and reranker that do next to nothing, over gRPC in
+    one process: no pipeline is without them, so the gateway makes all its seven calls."""
     ports = {name: free_port() for name in ("light", "inference", "gateway", "http")}
     light = f"127.0.0.1:{ports['light']}"
     with ExitStack() as stack:
@@ -117,7 +120,7 @@ def sluice_light(folder: Path, upstream_url: str) -> Iterator[Subject]:
 
         start(
             "light services",
-            [sys.executable, "-m", "support.light_services", light, "--without", "inference"],
+            [sys.executable, "-m", "support.light_services", light],
         )
         inference = f"127.0.0.1:{ports['inference']}"
         start("inference", [BIN / "sluice-inference"], SLUICE_LISTEN=inference)
@@ -138,6 +141,7 @@ def sluice_light(folder: Path, upstream_url: str) -> Iterator[Subject]:
             Request(f"{url}/v1/chat/completions", body("default")),
             processes,
             measured="gateway",
+            services=light,
         )
 
 

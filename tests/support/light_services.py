@@ -1,7 +1,7 @@
 """Guardrail, retriever, reranker and inference that do next to nothing: real servers of the real contracts, whose own
 work costs little. A document that is stored is there until it is deleted, for each tenant; nothing else is kept.
 
-    PYTHONPATH=tests python -m support.light_services 127.0.0.1:7199 --without inference
+    PYTHONPATH=tests python -m support.light_services 127.0.0.1:7199
 """
 
 import argparse
@@ -10,7 +10,7 @@ import hashlib
 import signal
 import struct
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import uvloop
@@ -186,31 +186,30 @@ class LightInference(inference_pb2_grpc.InferenceServiceServicer):
         return inference_pb2.RewriteResponse(query=request.turns[-1].content, model="light")
 
 
-def servicers(without: Sequence[str] = ()) -> list[Servicer]:
-    """All four, or some of them."""
-    every = {
-        "guardrail": Servicer(
+def servicers() -> list[Servicer]:
+    """All four."""
+    return [
+        Servicer(
             guardrail_pb2_grpc.add_GuardrailServiceServicer_to_server,
             LightGuardrail(),
             "sluice.guardrail.v1.GuardrailService",
         ),
-        "retriever": Servicer(
+        Servicer(
             retriever_pb2_grpc.add_RetrieverServiceServicer_to_server,
             LightRetriever(),
             "sluice.retriever.v1.RetrieverService",
         ),
-        "reranker": Servicer(
+        Servicer(
             reranker_pb2_grpc.add_RerankerServiceServicer_to_server,
             LightReranker(),
             "sluice.reranker.v1.RerankerService",
         ),
-        "inference": Servicer(
+        Servicer(
             inference_pb2_grpc.add_InferenceServiceServicer_to_server,
             LightInference(),
             "sluice.inference.v1.InferenceService",
         ),
-    }
-    return [servicer for name, servicer in every.items() if name not in without]
+    ]
 
 
 def _vector(text: str) -> bytes:
@@ -219,16 +218,14 @@ def _vector(text: str) -> bytes:
     return struct.pack(f"<{DIMENSION}f", *(float(index == place) for index in range(DIMENSION)))
 
 
-async def _run(listen: str, without: Sequence[str]) -> None:
+async def _run(listen: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with serving(servicers(without), listen):
+    async with serving(servicers(), listen):
         await stop.wait()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("listen")
-    parser.add_argument("--without", nargs="*", default=[])
-    arguments = parser.parse_args()
-    uvloop.run(_run(arguments.listen, arguments.without))
+    uvloop.run(_run(parser.parse_args().listen))

@@ -29,6 +29,7 @@ _NOTHING: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
 class _State:
     exports = False
 
+
 Attributes = Mapping[str, str | int | float | bool]
 
 
