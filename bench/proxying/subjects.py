@@ -160,12 +160,9 @@ metadata: {{name: mock}}
 spec: {{baseModel: mock, external: {{urls: ["{upstream_url}/v1"]}}}}
 """)
     with running(folder / "whole", "-f", str(objects)) as up:
-        up.ingest(
-            [
-                {"id": file.name, "text": file.read_text(encoding="utf-8"), "media_type": "text/markdown"}
-                for file in sorted((PROJECT / "docs").glob("*.md"))[:6]
-            ]
-        )
+        for file in sorted((PROJECT / "docs").glob("*.md"))[:6]:
+            text = file.read_text(encoding="utf-8")
+            up.ingest([{"id": file.name, "text": text, "media_type": "text/markdown"}])
         processes = {each["name"]: psutil.Process(each["pid"]) for each in up.record["processes"]}
         yield Subject(
             "sluice, whole loop",
