@@ -106,6 +106,41 @@ async def test_outcomes_are_read_from_a_time_on_and_dropped_when_old(database: D
     assert (await store.read("trial", MODELS, 0))["base"].requests == 2
 
 
+async def test_write_whose_caller_is_gone_never_comes_after_a_later_one(tmp_path: Path):
+    class Slow(OutcomeStore):
+        """Its first write is slow and, as in a thread, goes on whatever becomes of who waits for it."""
+
+        first: asyncio.Task[None] | None = None
+
+        async def write(self, cells: object) -> None:
+            if self.first is not None:
+                await super().write(cells)
+                return
+            self.first = asyncio.create_task(self._late(cells))
+            begun.set()
+            await asyncio.shield(self.first)
+
+        async def _late(self, cells: object) -> None:
+            await go_on.wait()
+            await super().write(cells)
+
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    database = Database(tmp_path)
+    store = Slow(database, "a")
+    collector = OutcomeCollector(store, lambda: NOW)
+    collector.run_ended(RUN)
+    leaving = asyncio.create_task(collector.flush())
+    await begun.wait()
+    leaving.cancel()
+    collector.run_ended(RUN)
+    later = asyncio.create_task(collector.flush())
+    await asyncio.wait({later}, timeout=0.3)  # time to overtake, if it would
+    go_on.set()
+    await asyncio.gather(later, store.first)
+    assert (await store.read("trial", MODELS, 0))["base"].requests == 2
+    database.close()
+
+
 async def test_clock_that_goes_back_costs_nothing(tmp_path: Path):
     database, now = Database(tmp_path), [NOW + STRETCH - 1.0]
     store = OutcomeStore(database, "a")

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sluice_gateway.experiments.feedback import Opinion
 from sluice_gateway.http.bodies import RequestModel, read
@@ -15,6 +15,7 @@ Json = dict[str, Any]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")]
 
 _RATINGS = {"up": 1.0, "down": 0.0}
+_RATING_SCHEMA = {"anyOf": [{"enum": list(_RATINGS)}, {"type": "number", "minimum": 0, "maximum": 1}]}
 
 
 def _number(rating: object) -> object:
@@ -29,7 +30,7 @@ class FeedbackBody(RequestModel):
     """An opinion on a run."""
 
     run_id: Annotated[str, Field(max_length=64)]
-    rating: Annotated[float, Field(ge=0, le=1), BeforeValidator(_number)]
+    rating: Annotated[float, Field(ge=0, le=1), BeforeValidator(_number), WithJsonSchema(_RATING_SCHEMA)]
     """`up`, `down`, or a number."""
     comment: Annotated[str, Field(max_length=4096)] = ""
     labels: Annotated[list[Label], Field(max_length=8)] = Field(default=[])
@@ -39,7 +40,14 @@ class FeedbackBody(RequestModel):
         return Opinion(self.rating, self.comment, tuple(dict.fromkeys(self.labels)))
 
 
-@router.post("/v1/feedback")
+_BODY = {
+    "requestBody": {
+        "content": {"application/json": {"schema": FeedbackBody.model_json_schema(by_alias=False)}}
+    }
+}
+
+
+@router.post("/v1/feedback", openapi_extra=_BODY)
 async def give_feedback(request: Request) -> Json:
     """Takes it; given again, the last one counts."""
     state = of(request)
