@@ -88,6 +88,7 @@ def _pipeline_version(pipeline: Pipeline, loaded: Sequence[LoadedObject]) -> str
         servers[spec.steps.generate.model_server_ref].spec,
         *([servers[rewrite.model_server_ref].spec] if rewrite is not None else ()),
         *(adapter.spec for adapter in _adapters_behind(spec, loaded)),
+        *(servers[step.model_server_ref].spec for _, step in spec.steps.chain()),
     )
 
 
@@ -118,6 +119,8 @@ def _references(item: SluiceObject) -> Iterator[tuple[str, type[SluiceObject], s
         yield "spec.steps.generate.modelServerRef", ModelServer, item.spec.steps.generate.model_server_ref
         if item.spec.steps.rewrite is not None:
             yield _REWRITE_SERVER, ModelServer, item.spec.steps.rewrite.model_server_ref
+        for name, step in item.spec.steps.chain():
+            yield f"spec.steps.fallbacks.{name}.modelServerRef", ModelServer, step.model_server_ref
     elif isinstance(item, LoRAAdapter):
         yield "spec.modelServerRef", ModelServer, item.spec.model_server_ref
     elif isinstance(item, AdapterExperiment):

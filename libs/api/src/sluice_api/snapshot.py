@@ -98,8 +98,10 @@ class Snapshot(Model):
     def has_canary(self, pipeline: PipelineSpec, tenant: str) -> bool:
         """True where the prompt holds a word that must not appear: what only quotes passages has no prompt."""
         leakage = self.policy_for(pipeline, tenant).output.leakage
-        server = self.model_servers.get(pipeline.steps.generate.model_server_ref)
-        quotes = server is not None and server.extractive is not None
+        steps = pipeline.steps
+        writing = (steps.generate, *(step for _, step in steps.chain()))
+        servers = [self.model_servers.get(step.model_server_ref) for step in writing]
+        quotes = all(server is not None and server.extractive is not None for server in servers)
         return leakage.canary and leakage.action is not Action.ALLOW and not quotes
 
     def experiment_on(self, model_server: str, model_name: str) -> tuple[str, CompiledExperiment] | None:

@@ -19,6 +19,7 @@ from sluice.reranker.v1 import reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import GeneratorClient, RerankerClient, RetrieverClient
+from sluice_gateway.domain.budgets import Budgets, retry_share
 from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.ports import Services
@@ -96,6 +97,7 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
         await stack.enter_async_context(collecting(collector))
         feedback = Feedback(journal, outcomes, snapshot, SystemClock())
         experiments = Experiments(snapshot, outcomes, collector, feedback)
+        budgets = Budgets(retries=retry_share(settings.retry_share, settings.retries_per_second))
         executor = Executor(
             services,
             journal,
@@ -105,6 +107,7 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
             new_canary,
             settings.max_in_flight,
             [collector],
+            budgets=budgets,
         )
         gateway = Gateway(executor, journal, guard, retriever, reranker, snapshot, time.perf_counter)
         state = HttpState(

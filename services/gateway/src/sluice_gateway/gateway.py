@@ -15,6 +15,7 @@ from sluice.retriever.v1 import retriever_pb2
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
+from sluice_gateway.domain.embedding import EmbeddedTexts, knowledge_base_of, model_name
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError
@@ -88,11 +89,11 @@ class Gateway:
         pipelines = self._snapshot().pipelines
         return [(name, pipelines[name].spec.description) for name in sorted(pipelines)]
 
-    def knowledge_bases(self, principal: Principal) -> list[tuple[str, str]]:
-        """Names and descriptions of the knowledge bases."""
+    def knowledge_bases(self, principal: Principal) -> list[tuple[str, str, str]]:
+        """Names and descriptions of the knowledge bases, and what their embedding models are called."""
         require(principal, Role.READER)
         known = self._snapshot().knowledge_bases
-        return [(name, known[name].description) for name in sorted(known)]
+        return [(name, known[name].description, model_name(known[name].embedding)) for name in sorted(known)]
 
     async def search(self, principal: Principal, search: Search, *, rerank: bool) -> SearchResult:
         """Passages without an answer, reordered on request.
@@ -115,6 +116,18 @@ class Gateway:
             )
             timings["rerank"] = (self._clock() - started) * 1000
         return SearchResult(passages, timings, found.degraded, found.explanations)
+
+    async def embed_texts(
+        self, principal: Principal, model: str, texts: Sequence[str], *, as_documents: bool
+    ) -> EmbeddedTexts:
+        """Texts' vectors, by the model of a knowledge base, which `model` is the name of or names the model of.
+
+        Raises:
+            NotFound: there is none.
+        """
+        require(principal, Role.READER)
+        knowledge_base = knowledge_base_of(model, self._snapshot().knowledge_bases)
+        return await self._retriever.embed_texts(knowledge_base, texts, as_documents=as_documents)
 
     async def guard(
         self, principal: Principal, request: guardrail_pb2.GuardRequest

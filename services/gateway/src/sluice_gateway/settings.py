@@ -1,11 +1,14 @@
 """What the gateway can be told."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from sluice_servicekit.settings import ServiceSettings
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 
 
 class GatewaySettings(ServiceSettings):
@@ -30,9 +33,31 @@ class GatewaySettings(ServiceSettings):
     """The largest body of an ingestion."""
     heartbeat_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     """Silence on a stream after which a comment is sent, so that proxies keep it open."""
+    cors_origins: str = ""
+    """Origins, parted by blanks, whose web pages may call from a browser, such as `https://console.example`; `*` for
+    any. None when empty."""
     journal_key_file: Path | None = None
     """The journal's secret, where it is to be kept apart from the journal."""
     journal_synchronous: Literal["NORMAL", "FULL"] = "NORMAL"
     """NORMAL survives the death of the process; FULL the loss of power too, at a sync for each commit."""
     journal_capacity: Annotated[int, Field(ge=1024, le=10_000_000)] = 65_536
     """Events that may wait to be written."""
+    retry_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Retries that all runs together may make, for each first attempt at a step; each service has its own budget."""
+    retries_per_second: Annotated[float, Field(ge=0, le=10_000)] = 10.0
+    """Retries that are allowed besides; ten seconds of them are saved up, so that a restart goes unnoticed."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: str) -> str:
+        for origin in origins.split():
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin} is no origin: scheme://host or scheme://host:port, without a path"
+                )
+        return origins
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Each of `cors_origins`."""
+        return tuple(self.cors_origins.split())

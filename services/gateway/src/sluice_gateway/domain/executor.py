@@ -7,6 +7,7 @@ from prometheus_client import Gauge
 
 from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import Snapshot
+from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.experimenting.assigning import resolve_arm, served_by
 from sluice_gateway.domain.model import Principal, RunRequest
@@ -32,6 +33,7 @@ class Executor:
         new_canary: Gives a word that nobody can guess and that no text holds.
         max_in_flight: Runs at the same time; more are refused at once.
         observers: Are told of every end of a run that was admitted.
+        budgets: Of retries and hedges, for all runs together.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Executor:
         new_canary: Callable[[], str],
         max_in_flight: int,
         observers: Sequence[RunObserver] = (),
+        budgets: Budgets | None = None,
     ) -> None:
         self._services = services
         self._journal = journal
@@ -53,6 +56,7 @@ class Executor:
         self._new_canary = new_canary
         self._max_in_flight = max_in_flight
         self._observers = observers
+        self._budgets = budgets or Budgets()
         self._in_flight = 0
 
     def admit(self, request: RunRequest) -> Run:
@@ -103,6 +107,7 @@ class Executor:
             request,
             self._observers,
             assignment,
+            self._budgets,
         )
 
     async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:

@@ -238,6 +238,8 @@ class Finish:
     usage: Usage = field(default=Usage())
     model: str = ""
     unanswerable: bool = False
+    degraded: str = ""
+    """Why a fallback has written it; empty where `generate` has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,15 @@ class Rewritten:
     """A question as an engine has rewritten it; empty where it wrote nothing usable."""
 
     query: str
+    usage: Usage = field(default=Usage())
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reworded:
+    """What an engine would look for where a question alone found too little; empty where it wrote nothing usable."""
+
+    queries: tuple[str, ...]
     usage: Usage = field(default=Usage())
     model: str = ""
 

@@ -3,6 +3,9 @@
 guard_input ∥ retrieve → rerank → guard_passages → generate → guard_output, or
 guard_input → rewrite → retrieve → … where an engine rewrites the question, or
 guard_input → retrieve → … where a server embeds it or looks for its words, or the gate may replace it
+
+Where `rounds` says so, `evidence` follows `rerank`, and further rounds of both where it is thin. Where retrieval fails
+and that is caught: guard_input ∥ retrieve → generate → guard_output.
 """
 
 import asyncio
@@ -16,6 +19,7 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
 from sluice_gateway.domain import streaming
 from sluice_gateway.domain.answer import citations, sources
+from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.experimenting.assigning import Assignment
 from sluice_gateway.domain.gating import INPUT, OUTPUT, PASSAGES, Gates
 from sluice_gateway.domain.model import (
@@ -31,6 +35,7 @@ from sluice_gateway.domain.observing import EndedRun, RunObserver, groundedness
 from sluice_gateway.domain.outcome import RUNS, BlockedError, Flag, RunFailedError, RunResult, flags
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder
+from sluice_gateway.domain.rounds import Rounds
 from sluice_gateway.domain.run import RunState
 from sluice_gateway.domain.stepping import StepFailedError, Stepper
 from sluice_gateway.domain.steps import Steps, reasons
@@ -66,8 +71,10 @@ class Run:
         request: RunRequest,
         observers: Sequence[RunObserver] = (),
         assignment: Assignment | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
-        """`counting`: entered while the run goes on. `pipeline`: with the model of the arm that is assigned."""
+        """`counting`: entered while the run goes on; `pipeline`: with the model of the arm that is assigned; `budgets`:
+        the gateway's."""
         self.run_id = recorder.run_id
         self.assignment = assignment
         self._counting = counting
@@ -78,7 +85,7 @@ class Run:
         self._streaming = guarding.streaming if request.stream else StreamingMode.WITHHOLD
         self._canary = guarding.canary
         self._request = request
-        self._stepper = Stepper(recorder)
+        self._stepper = Stepper(recorder, budgets=budgets or Budgets())
         self._gates = Gates(self._stepper, services.guard, pipeline.spec, request.principal, recorder.run_id)
         self._steps = Steps(
             self._stepper, services, pipeline.spec, self._gates, request, guarding.retrieval_waits
@@ -149,7 +156,8 @@ class Run:
         retrieved = await self._steps.screen_and_retrieve()
         self._flags = flags(INPUT, retrieved.screened.verdict)
         ranked, unranked = await self._steps.rerank(retrieved)
-        self._degraded = reasons(retrieved.degraded, unranked)
+        ranked, later = await Rounds(self._steps, retrieved, self._started).run(ranked)
+        self._degraded = reasons(retrieved.degraded, unranked, later)
         passages = await self._readable(ranked)
         prompt = Prompt(
             self._request.principal,
@@ -211,6 +219,7 @@ class Run:
         if not finish.unanswerable:  # what says that there is no answer claims nothing
             self._groundedness = groundedness(verdict)
         experiment, arm = self._arm
+        self._degraded = reasons(self._degraded, finish.degraded)
         cited = () if finish.unanswerable else citations(text, passages)
         whole = text + (sources(cited) if self._spec.steps.generate.sources else "")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED

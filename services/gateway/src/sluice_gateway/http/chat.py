@@ -15,7 +15,9 @@ from sluice_gateway.domain.running import Run
 from sluice_gateway.http import completions, sse
 from sluice_gateway.http.bodies import read
 from sluice_gateway.http.chat_schema import ChatRequest
+from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_body
+from sluice_gateway.http.replies.openai import ChatCompletion, ChatCompletionChunk
 from sluice_gateway.http.state import addressed, of, principal, run_headers
 from sluice_servicekit.errors import Cancelled, ServiceError
 
@@ -27,13 +29,6 @@ T = TypeVar("T")
 _PIECES = re.compile(r"\s*\S+(?:\s+\S+){0,3}|\s+")
 
 
-_BODY = {
-    "requestBody": {
-        "content": {"application/json": {"schema": ChatRequest.model_json_schema(by_alias=False)}}
-    }
-}
-
-
 class ChunkOf(Protocol):
     """Makes one chunk's frame."""
 
@@ -42,7 +37,18 @@ class ChunkOf(Protocol):
     ) -> bytes: ...
 
 
-@router.post("/v1/chat/completions", openapi_extra=_BODY)
+@router.post(
+    "/v1/chat/completions",
+    **described(
+        "completions",
+        ChatCompletion,
+        body=ChatRequest,
+        events=ChatCompletionChunk,
+        done=True,
+        errors=(404, 429, 504),
+        example={"model": "default", "messages": [{"role": "user", "content": "What is a gate?"}]},
+    ),
+)
 async def chat_completions(request: Request) -> Response:
     """Answers a question through a pipeline; OpenAI's chat completion."""
     state = of(request)

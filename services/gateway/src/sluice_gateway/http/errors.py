@@ -1,6 +1,7 @@
 """Errors in OpenAI's shape, everywhere under `/v1`: `{"error": {"message", "type", "param", "code"}}`."""
 
 import math
+from typing import ClassVar
 
 from fastapi.responses import JSONResponse
 
@@ -17,10 +18,31 @@ _TYPES = {
 }
 
 
-class BodyTooLarge(InvalidArgument):
-    """The body is larger than the gateway takes; 413, which gRPC does not know."""
+class HttpFault(InvalidArgument):
+    """A request that is wrong in a way that gRPC has no status for."""
+
+    status: ClassVar[int] = 400
+
+
+class BodyTooLarge(HttpFault):
+    """The body is larger than the gateway takes."""
 
     default_reason = "BODY_TOO_LARGE"
+    status = 413
+
+
+class UnsupportedMediaType(HttpFault):
+    """The body is not of a type that is read here."""
+
+    default_reason = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+
+class MethodNotAllowed(HttpFault):
+    """The URL is known, and does not do that."""
+
+    default_reason = "METHOD_NOT_ALLOWED"
+    status = 405
 
 
 def error_body(error: ServiceError, *, step: str = "") -> dict[str, object]:
@@ -52,4 +74,4 @@ def error_response(error: ServiceError, *, step: str = "") -> JSONResponse:
 
 
 def _status(error: ServiceError) -> int:
-    return 413 if isinstance(error, BodyTooLarge) else http_status(error)
+    return error.status if isinstance(error, HttpFault) else http_status(error)

@@ -754,13 +754,16 @@ class Step(_message.Message):
     STARTED_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`guard_input`, `rewrite`, `retrieve`, `rerank`, `generate` or `guard_output`."""
+    """`guard_input`, `rewrite`, `retrieve`, `rerank`, `evidence`, `guard_passages`, `generate` or `guard_output`; `admit`
+    for a question that could not start. A later round's steps end in its number (`retrieve.2`), a fallback's in its
+    name (`generate.small`).
+    """
     state: Global___StepState.ValueType
     """How it stands."""
     attempt: _builtins.int
     """The last attempt, from 1."""
     decision: _builtins.str
-    """A gate's decision; empty for other steps."""
+    """A gate's decision; `enough` or `thin` for `evidence`; empty for other steps."""
     reason: _builtins.str
     """Why it failed, was skipped or decided so."""
     @_builtins.property
