@@ -7,6 +7,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sluice_gateway.experiments.feedback import Opinion
 from sluice_gateway.http.bodies import RequestModel, read
+from sluice_gateway.http.described import described
+from sluice_gateway.http.replies.experiments import FeedbackReply
 from sluice_gateway.http.state import of, principal
 
 router = APIRouter()
@@ -40,14 +42,16 @@ class FeedbackBody(RequestModel):
         return Opinion(self.rating, self.comment, tuple(dict.fromkeys(self.labels)))
 
 
-_BODY = {
-    "requestBody": {
-        "content": {"application/json": {"schema": FeedbackBody.model_json_schema(by_alias=False)}}
-    }
-}
-
-
-@router.post("/v1/feedback", openapi_extra=_BODY)
+@router.post(
+    "/v1/feedback",
+    **described(
+        "experiments",
+        FeedbackReply,
+        body=FeedbackBody,
+        errors=(404,),
+        example={"run_id": "0199e3a4-0000-7000-8000-000000000000", "rating": "up"},
+    ),
+)
 async def give_feedback(request: Request) -> Json:
     """Takes it; given again, the last one counts."""
     state = of(request)
