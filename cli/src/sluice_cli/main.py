@@ -18,6 +18,7 @@ from sluice_cli.commands import (
     feedback,
     guard,
     ingest,
+    keys,
     policy,
     quickstart,
     rebuild,
@@ -52,6 +53,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(config.app, name="config")
 app.add_typer(experiments.app, name="experiments")
 app.command()(feedback.feedback)
+app.add_typer(keys.app, name="keys")
 app.command("compile")(compiling.compile_command)
 
 

@@ -13,6 +13,7 @@ from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
 from sluice_gateway import conversion, experiment_conversion
 from sluice_gateway.domain.access import Access
+from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest
 from sluice_gateway.domain.outcome import ADMIT, Flag, RunFailedError, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
@@ -20,6 +21,7 @@ from sluice_gateway.domain.running import Run
 from sluice_gateway.domain.search import Search
 from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
+from sluice_servicekit import context as log_context
 from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.errors import InvalidArgument, ServiceError
 
@@ -173,7 +175,11 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         metadata = {
             key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)
         }
-        return self._access().principal(metadata.get("authorization"), metadata.get("x-sluice-tenant"))
+        who = self._access().principal(
+            metadata.get("authorization"), metadata.get("x-sluice-tenant"), metadata.get(PRIORITY_HEADER)
+        )
+        log_context.key.set(who.key)
+        return who
 
     async def _run(self, request: gateway_pb2.AnswerRequest, context: Any, *, stream: bool) -> Run:
         principal = self._principal(context)

@@ -24,9 +24,12 @@ class GatewaySettings(ServiceSettings):
     database_url: SecretStr = SecretStr("")
     """`postgresql://…` for journal, durable runs and all that replicas share; SQLite in `data_dir` where empty."""
     api_keys_file: Path | None = None
-    """Keys to principals; without it the gateway is open and listens on loopback only."""
+    """Who may ask, and how much: a file, or a folder of them. Without it the gateway is open and listens on loopback
+    only."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
-    """Runs at the same time; more are refused with 429."""
+    """The most runs at the same time; more are refused with 429. How many there may be below that is learnt."""
+    min_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 8
+    """The least that the learnt limit falls to; the same as `max_in_flight` fixes it."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 28)] = 1 << 20
     """The largest body of a question or search."""
     max_ingest_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 64 << 20

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import NewType, Protocol
 
 from sluice_api.objects.retrieval import Retrieval
+from sluice_gateway.domain.admission.priority import Priority
 
 Vectors = NewType("Vectors", object)
 """A question's vectors, opaque here."""
@@ -50,6 +52,15 @@ class Principal:
     subject: str = ""
     roles: tuple[str, ...] = ()
     acl: tuple[str, ...] = ()
+    key: str = ""
+    """The name of the key, or of the issuer of the token, that it came with."""
+    models: tuple[str, ...] | None = None
+    """Models that it may ask, `*` within a name for any; None where all."""
+    priority: Priority = Priority.INTERACTIVE
+
+    def may_ask(self, model: str) -> bool:
+        """True where it may ask a model."""
+        return self.models is None or any(fnmatchcase(model, allowed) for allowed in self.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,8 @@ class RunRequest:
     """The conversation that it is part of; only ever hashed."""
     arm: str = ""
     """Pins an experiment's arm, for admins only; such a run counts in no statistics."""
+    priority: Priority = Priority.INTERACTIVE
+    """As the request says itself; the principal's holds where that is less urgent."""
 
     @property
     def question(self) -> str:

@@ -130,6 +130,8 @@ class Run:
             detail: dict[str, object] = {"pipeline_version": self._pipeline.version}
             if self.assignment is not None:
                 detail["experiment"] = self.assignment.detail()
+            if self._request.principal.key:
+                detail["key"] = self._request.principal.key
             self._recorder.run_started(self._request.question, detail)
             async with aclosing(self._answering()) as events:
                 async for event in events:

@@ -23,6 +23,7 @@ from sluice_gateway.http import (
 from sluice_gateway.http.cors import allow_origins
 from sluice_gateway.http.faults import Unforeseen, handle_faults
 from sluice_gateway.http.methods import Methods
+from sluice_gateway.http.rate_limits import RateLimits
 from sluice_gateway.http.request_ids import RequestId
 from sluice_gateway.http.state import HttpState
 
@@ -55,6 +56,7 @@ def make_app(state: HttpState) -> FastAPI:
     routes = [route for module in ROUTES for route in module.router.routes if isinstance(route, APIRoute)]
     app.add_middleware(Methods, routes=routes)
     app.add_middleware(Unforeseen)
+    app.add_middleware(RateLimits, standing=lambda who: state.gateway.standing(who))
     allow_origins(app, state.settings.origins)
     app.add_middleware(RequestId)
     return app

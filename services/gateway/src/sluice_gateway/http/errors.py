@@ -6,7 +6,7 @@ from typing import ClassVar
 from fastapi.responses import JSONResponse
 
 from sluice_gateway.domain.outcome import ADMIT
-from sluice_servicekit.errors import InvalidArgument, ServiceError
+from sluice_servicekit.errors import InvalidArgument, LimitExceeded, ServiceError
 from sluice_servicekit.status_mapping import http_status
 
 _TYPES = {
@@ -69,7 +69,11 @@ def error_response(error: ServiceError, *, step: str = "") -> JSONResponse:
         headers["retry-after"] = str(max(1, math.ceil(retry_after)))
     status = _status(error)
     if status == 401:
-        headers["www-authenticate"] = "Bearer"
+        headers["www-authenticate"] = (
+            'Bearer error="invalid_token"' if error.reason == "INVALID_TOKEN" else "Bearer"
+        )
+    if isinstance(error, LimitExceeded) and (retry_after is None or error.reason == "INSUFFICIENT_QUOTA"):
+        headers["x-should-retry"] = "false"  # OpenAI's clients would wait and ask again
     return JSONResponse(error_body(error, step=step), status, headers)
 
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from fastapi import Request
 
 from sluice_gateway.domain.access import Access
+from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.running import Run
 from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
+from sluice_gateway.http.rate_limits import PRINCIPAL
 from sluice_gateway.settings import GatewaySettings
+from sluice_servicekit import context
 
 RUN_HEADER = "x-sluice-run-id"
 TENANT_HEADER = "x-sluice-tenant"
@@ -38,11 +41,15 @@ def of(request: Request) -> HttpState:
 
 def principal(request: Request) -> Principal:
     """Who asks; see `Access.principal`."""
-    return (
+    headers = request.headers
+    who = (
         of(request)
         .access()
-        .principal(request.headers.get("authorization"), request.headers.get(TENANT_HEADER))
+        .principal(headers.get("authorization"), headers.get(TENANT_HEADER), headers.get(PRIORITY_HEADER))
     )
+    setattr(request.state, PRINCIPAL, who)
+    context.key.set(who.key)
+    return who
 
 
 def addressed(request: Request, asked: RunRequest) -> RunRequest:
