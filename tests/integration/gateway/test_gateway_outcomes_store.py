@@ -24,6 +24,7 @@ from sluice_gateway.experiments.store import STRETCH, Cell, OutcomeStore, Rating
 from sluice_gateway.experiments.tables import FEEDBACK, OUTCOMES
 from sluice_gateway.journal.sqlite import SqliteJournal
 from sluice_gateway.payloads.memory import MemoryPayloads
+from sluice_gateway.payloads.port import PayloadNotRetained
 from sluice_gateway.storage.database import Database
 from sluice_servicekit.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from support.experiments import MODELS, experiment
@@ -104,6 +105,41 @@ async def test_outcomes_are_read_from_a_time_on_and_dropped_when_old(database: D
     assert requests == [3, 2, 1, 0]
     await store.prune(NOW + STRETCH + 90 * 86400)
     assert (await store.read("trial", MODELS, 0))["base"].requests == 2
+
+
+async def test_write_whose_caller_is_gone_never_comes_after_a_later_one(tmp_path: Path):
+    class Slow(OutcomeStore):
+        """Its first write is slow and, as in a thread, goes on whatever becomes of who waits for it."""
+
+        first: asyncio.Task[None] | None = None
+
+        async def write(self, cells: object) -> None:
+            if self.first is not None:
+                await super().write(cells)
+                return
+            self.first = asyncio.create_task(self._late(cells))
+            begun.set()
+            await asyncio.shield(self.first)
+
+        async def _late(self, cells: object) -> None:
+            await go_on.wait()
+            await super().write(cells)
+
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    database = Database(tmp_path)
+    store = Slow(database, "a")
+    collector = OutcomeCollector(store, lambda: NOW)
+    collector.run_ended(RUN)
+    leaving = asyncio.create_task(collector.flush())
+    await begun.wait()
+    leaving.cancel()
+    collector.run_ended(RUN)
+    later = asyncio.create_task(collector.flush())
+    await asyncio.wait({later}, timeout=0.3)  # time to overtake, if it would
+    go_on.set()
+    await asyncio.gather(later, store.first)
+    assert (await store.read("trial", MODELS, 0))["base"].requests == 2
+    database.close()
 
 
 async def test_clock_that_goes_back_costs_nothing(tmp_path: Path):
@@ -287,6 +323,36 @@ async def test_comment_is_kept_nowhere_where_the_pipeline_keeps_nothing(tmp_path
     assert "Well" not in str(await bench.given("run-1"))
     assert await _count(database, FEEDBACK) == 1
     bench.journal.close()
+
+
+async def test_feedback_is_taken_whole_or_not_at_all(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    async def failing(*_: object) -> None:
+        raise Unavailable("away")
+
+    bench.journal.append(_started("run-1"))
+    await bench.journal.commit()
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.journal, "commit", failing)
+        with pytest.raises(Unavailable):
+            await bench.feedback.give(NORA, await bench.journal.run("run-1"), Opinion(1.0))
+    assert (await bench.store.read("trial", MODELS, 0))["new"].feedback.values.count == 0
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.store, "rate", failing)
+        with pytest.raises(Unavailable):
+            await bench.give("run-1", Opinion(0.5))
+    await bench.give("run-1", Opinion(0.5))  # what the journal has already is not written twice
+    assert [json.loads(event.detail)["rating"] for event in await bench.given("run-1")] == [1.0, 0.5]
+    assert (await bench.store.read("trial", MODELS, 0))["new"].feedback.values.mean == 0.5
+
+
+async def test_comment_on_a_run_whose_key_is_gone_is_not_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    async def gone(*_: object) -> str:
+        raise PayloadNotRetained("the key is gone")
+
+    monkeypatch.setattr(bench.payloads, "keep", gone)
+    bench.journal.append(_started("run-1"))
+    assert not (await bench.give("run-1", Opinion(1.0, "Well."))).comment_kept
+    assert (await bench.store.read("trial", MODELS, 0))["new"].feedback.up == 1
 
 
 async def test_report_is_the_admins_and_fresh(bench: Bench):

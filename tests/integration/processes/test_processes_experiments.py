@@ -13,7 +13,7 @@ from support import handbook
 from support.model_server import ModelServer, serving
 from support.running import PROJECT, Running, running, sluice, until
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 BASE, ADAPTER = "Qwen/Qwen3-4B-Instruct-2507", "support-r2"
 NAME = "support-r2"

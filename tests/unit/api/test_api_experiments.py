@@ -111,6 +111,9 @@ def test_version_of_a_pipeline_follows_the_adapters_behind_it_and_not_the_weight
     assert version() != version(adapter={**ADAPTER, "revision": "r3"})
     more = [{**ARMS[0], "weight": 50}, {**ARMS[1], "weight": 50}]
     assert version() == version(experiment={**EXPERIMENT, "arms": more})
+    base = {**PIPELINE, "steps": {"generate": {"modelServerRef": "vllm"}}}
+    split = {"pipeline": base, "experiment": {**EXPERIMENT, "modelName": "qwen"}}
+    assert version(**split) != version(**split, adapter={**ADAPTER, "revision": "r3"})
     away = {**PIPELINE, "steps": {"generate": {"modelServerRef": "vllm", "modelName": "other"}}}
     assert version(pipeline=away) == version(pipeline=away, adapter={**ADAPTER, "revision": "r3"})
 
@@ -118,9 +121,11 @@ def test_version_of_a_pipeline_follows_the_adapters_behind_it_and_not_the_weight
 def test_what_has_no_effect_is_pointed_out(tmp_path: Path):
     away = {**PIPELINE, "steps": {"generate": {"modelServerRef": "vllm", "modelName": "other"}}}
     other = _object("LoRAAdapter", "unused", {**ADAPTER, "modelName": "unused"})
+    rewriting = _object("LoRAAdapter", "rewriting", {**ADAPTER, "modelName": "rewriting"})
+    away["steps"]["rewrite"] = {"modelServerRef": "vllm", "modelName": "rewriting"}
     pods = _object("ModelServer", "pods", {"baseModel": "qwen", "vllm": {"image": "vllm:1"}})
     loaded = _object("LoRAAdapter", "loaded", {**ADAPTER, "modelServerRef": "pods"})
-    warnings = _compile(tmp_path, pipeline=away, more=(other, pods, loaded)).warnings
+    warnings = _compile(tmp_path, pipeline=away, more=(other, rewriting, pods, loaded)).warnings
     assert {warning.object: warning.message for warning in warnings} == {
         "AdapterExperiment/trial": "splits nothing: no Pipeline has modelName 'support' of 'vllm' in steps.generate",
         "LoRAAdapter/loaded": "has no effect without a cluster: the operator loads it",

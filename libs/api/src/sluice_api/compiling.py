@@ -93,8 +93,8 @@ def _pipeline_version(pipeline: Pipeline, loaded: Sequence[LoadedObject]) -> str
 
 
 def _adapters_behind(spec: PipelineSpec, loaded: Sequence[LoadedObject]) -> list[LoRAAdapter]:
-    splits = list(_named(loaded, AdapterExperiment).values())
-    return experiments.behind(spec, splits, _named(loaded, LoRAAdapter))
+    splits = _named(loaded, AdapterExperiment).values()
+    return experiments.behind(spec, splits, _named(loaded, LoRAAdapter), _named(loaded, ModelServer))
 
 
 def _clashes(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
 """Experiments and the adapters that they name, on their way into the snapshot. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sluice_api.errors import Problem
 from sluice_api.loading import LoadedObject
@@ -34,23 +34,21 @@ def served_name(adapter: LoRAAdapter) -> str:
 
 
 def behind(
-    pipeline: PipelineSpec, experiments: Sequence[AdapterExperiment], adapters: Adapters
+    pipeline: PipelineSpec, experiments: Iterable[AdapterExperiment], adapters: Adapters, servers: Servers
 ) -> list[LoRAAdapter]:
     """The adapters that may write a pipeline's answers, by name."""
     step = pipeline.steps.generate
-    models = {step.model_name}
     arms = {
         arm.adapter_ref
         for experiment in experiments
-        if (experiment.spec.model_server_ref, experiment.spec.model_name)
-        == (step.model_server_ref, step.model_name)
+        if _generates(pipeline, experiment.spec.model_server_ref, _names(experiment, servers))
         for arm in experiment.spec.arms
     }
     return [
         adapter
         for name, adapter in sorted(adapters.items())
         if adapter.spec.model_server_ref == step.model_server_ref
-        and (name in arms or adapter.spec.model_name in models)
+        and (name in arms or adapter.spec.model_name == step.model_name)
     ]
 
 
@@ -75,9 +73,7 @@ def idle(loaded: Sequence[LoadedObject], servers: Servers) -> Iterator[Problem]:
     in_arms = {arm.adapter_ref for experiment in experiments for arm in experiment.spec.arms}
     for item in loaded:
         if isinstance(item.object, AdapterExperiment):
-            spec = item.object.spec
-            server = servers[spec.model_server_ref].spec
-            names = {spec.model_name, *([""] if spec.model_name == server.base_model else [])}
+            spec, names = item.object.spec, _names(item.object, servers)
             if not any(_generates(pipeline, spec.model_server_ref, names) for pipeline in pipelines):
                 yield item.problem(
                     "spec.modelName",
@@ -87,7 +83,7 @@ def idle(loaded: Sequence[LoadedObject], servers: Servers) -> Iterator[Problem]:
         elif isinstance(item.object, LoRAAdapter):
             alias = item.object.spec
             named = item.object.metadata.name in in_arms or any(
-                _generates(pipeline, alias.model_server_ref, {alias.model_name}) for pipeline in pipelines
+                _names_adapter(pipeline, alias.model_server_ref, alias.model_name) for pipeline in pipelines
             )
             if servers[alias.model_server_ref].spec.external is None or not named:
                 yield item.problem("", "has no effect without a cluster: the operator loads it")
@@ -143,6 +139,17 @@ def _taken(
             "spec.modelName",
             f"{of.kind} {earlier!r} has {of.spec.model_name!r} of {of.spec.model_server_ref!r} already",
         )
+
+
+def _names(experiment: AdapterExperiment, servers: Servers) -> set[str]:
+    """The names by which pipelines ask for the model that an experiment splits."""
+    name = experiment.spec.model_name
+    return {name, ""} if name == servers[experiment.spec.model_server_ref].spec.base_model else {name}
+
+
+def _names_adapter(pipeline: PipelineSpec, server: str, model: str) -> bool:
+    steps = (pipeline.steps.generate, pipeline.steps.rewrite)
+    return any(step and (step.model_server_ref, step.model_name) == (server, model) for step in steps)
 
 
 def _generates(pipeline: PipelineSpec, server: str, models: set[str]) -> bool:

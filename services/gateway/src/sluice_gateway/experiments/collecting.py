@@ -72,18 +72,26 @@ class OutcomeCollector:
         Raises:
             Unavailable: the database cannot be written; what was counted is kept for the next time.
         """
+        # A write goes on when its caller is cancelled: the next must not begin before it has ended, since what it
+        # writes is less.
+        failed = await asyncio.shield(asyncio.ensure_future(self._flush()))
+        if failed is not None:
+            raise failed
+
+    async def _flush(self) -> ServiceError | None:
         async with self._writing:
             written, self._dirty = self._dirty, set()
             if not written:
-                return
+                return None
             try:
                 await self._store.write({cell: self._cells[cell].as_json() for cell in written})
-            except BaseException:
+            except ServiceError as error:
                 self._dirty |= written & self._cells.keys()
-                raise
+                return error
             current = self._current()
             for cell in [cell for cell in self._cells if cell.since < current and cell not in self._dirty]:
                 del self._cells[cell]
+            return None
 
     def _current(self) -> int:
         """The stretch that runs are counted in. It never goes back with the clock: what is written of one that is over

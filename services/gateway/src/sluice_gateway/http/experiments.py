@@ -16,6 +16,8 @@ from sluice_gateway.domain.experimenting.judging import Check, Comparison, Judge
 from sluice_gateway.domain.experimenting.outcomes import Outcomes
 from sluice_gateway.domain.experimenting.sketch import Moments
 from sluice_gateway.experiments.reporting import Report
+from sluice_gateway.http.described import described, parameter
+from sluice_gateway.http.replies.experiments import ExperimentList, ExperimentReport
 from sluice_gateway.http.state import of, principal
 from sluice_servicekit.errors import InvalidArgument
 
@@ -26,14 +28,28 @@ Json = dict[str, Any]
 _WHILE: TypeAdapter[float] = TypeAdapter(Duration)
 
 
-@router.get("/v1/experiments")
+@router.get("/v1/experiments", **described("experiments", ExperimentList))
 async def list_experiments(request: Request) -> Json:
     """All experiments, without what they have shown."""
     found = of(request).experiments.all(principal(request))
     return {"experiments": [_experiment(name, experiment) for name, experiment in found.items()]}
 
 
-@router.get("/v1/experiments/{name}")
+@router.get(
+    "/v1/experiments/{name}",
+    **described(
+        "experiments",
+        ExperimentReport,
+        errors=(404,),
+        parameters=(
+            parameter(
+                "since",
+                "Only runs since a time, or for so long as `24h` says; rounded down to the hour.",
+                type="string",
+            ),
+        ),
+    ),
+)
 async def get_experiment(request: Request, name: str) -> Json:
     """One experiment with what it has shown, since a time or for a while."""
     since = _since(request.query_params.get("since", ""), time.time())

@@ -36,6 +36,7 @@ class CompletionRequest(RequestModel):
     logprobs: int | None = None
     filter: dict[str, Any] | None = None
     retrieval: Retrieval = Retrieval()
+    user: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -66,6 +67,7 @@ class CompletionRequest(RequestModel):
                 filter=None if content is None else FilterExpression(content),
                 retrieval=self.retrieval,
                 stream=bool(self.stream),
+                user=self.user or "",
             )
             for prompt in self._prompts()
         ]

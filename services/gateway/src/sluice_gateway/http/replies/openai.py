@@ -89,6 +89,9 @@ class Extension(BaseModel):
     citations: list[CitationReply]
     flags: list[StepFlag]
     verdict: RunVerdict | None = None
+    experiment: str | None = None
+    arm: str | None = None
+    """The experiment's arm that answered; absent where there is none."""
 
 
 class UrlCitation(BaseModel):
