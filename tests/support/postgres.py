@@ -56,6 +56,13 @@ class PostgresServer:
             connection.execute(f'CREATE DATABASE "{name}"')
         return self.url(name)
 
+    def new_schema(self) -> str:
+        """The URL of a new, empty schema: where locks may be shared, a hundred times faster than a database."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE SCHEMA "{name}"')
+        return f"{self.url('postgres')}?options=-csearch_path%3D{name}"
+
     def stop(self) -> None:
         """Stops it at once, as a crash does."""
         self._control("stop", "-m", "immediate")

@@ -5,10 +5,12 @@ import hmac
 import json
 from dataclasses import dataclass, replace
 
-from sluice_gateway.domain.run import Event
+from sluice_gateway.domain.run import Event, EventKind
 
 #: The hash before a writer's first row.
 GENESIS = "0" * 64
+
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 #: Kind of a writer's first row; its detail names the heads of all writers known then.
 WRITER_OPENED = "writer_opened"
@@ -52,12 +54,18 @@ class Keys:
 
     rows: bytes
     checkpoints: bytes
+    stubs: bytes
+    name: str
+    """Tells one secret from another, and nothing of it."""
 
     @classmethod
     def derived(cls, secret: bytes) -> "Keys":
         """One key for each use, from the journal's secret."""
         return cls(
-            _derive(secret, b"sluice/journal/rows/v1"), _derive(secret, b"sluice/journal/checkpoints/v1")
+            _derive(secret, b"sluice/journal/rows/v1"),
+            _derive(secret, b"sluice/journal/checkpoints/v1"),
+            _derive(secret, b"sluice/journal/stubs/v1"),
+            _derive(secret, b"sluice/journal/name/v1").hex()[:16],
         )
 
 
@@ -70,17 +78,17 @@ def sealed(key: bytes, writer: str, head: Head, event: Event) -> Row:
     unsealed = Row(
         writer=writer,
         seq=head.seq + 1,
-        run_id=event.run_id,
-        tenant=event.tenant,
+        run_id=_storable(event.run_id),
+        tenant=_storable(event.tenant),
         kind=str(event.kind),
-        at=event.at,
-        pipeline=event.pipeline,
-        step=event.step,
+        at=float(event.at),
+        pipeline=_storable(event.pipeline),
+        step=_storable(event.step),
         attempt=event.attempt,
-        state=event.state,
-        decision=event.decision,
-        reason=event.reason,
-        detail=event.detail,
+        state=str(event.state),
+        decision=str(event.decision),
+        reason=_storable(event.reason),
+        detail=_storable(event.detail),
         input_hash=event.input_hash,
         output_hash=event.output_hash,
         previous_hash=head.hash,
@@ -91,8 +99,41 @@ def sealed(key: bytes, writer: str, head: Head, event: Event) -> Row:
 
 def row_hash(key: bytes, row: Row) -> str:
     """HMAC-SHA256 over everything in the row but its hash."""
-    content = json.dumps(_content(row), ensure_ascii=True, separators=(",", ":"))
-    return hmac.digest(key, content.encode(), hashlib.sha256).hex()
+    return hmac.digest(key, _encode(_content(row)).encode(), hashlib.sha256).hex()
+
+
+def is_sealed(key: bytes, row: Row) -> bool:
+    """True where the row's hash is the one of its content."""
+    try:
+        return hmac.compare_digest(row_hash(key, row).encode(), row.hash.encode())
+    except (TypeError, ValueError, AttributeError):  # SQLite holds anything in any column
+        return False
+
+
+def event(row: Row) -> Event:
+    """What a row records."""
+    return Event(
+        run_id=row.run_id,
+        tenant=row.tenant,
+        kind=EventKind(row.kind),
+        at=row.at,
+        pipeline=row.pipeline,
+        step=row.step,
+        attempt=row.attempt,
+        state=row.state,
+        decision=row.decision,
+        reason=row.reason,
+        detail=row.detail,
+        input_hash=row.input_hash,
+        output_hash=row.output_hash,
+    )
+
+
+def _storable(text: str) -> str:
+    """The text as every database can hold it: one that cannot be written would hold up all that follow."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _content(row: Row) -> tuple[str | int | float, ...]:
