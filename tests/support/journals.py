@@ -2,6 +2,8 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,17 @@ class SqliteJournals:
         finally:
             connection.close()
 
+    @contextmanager
+    def blocked(self) -> Iterator[None]:
+        """Nobody can commit meanwhile."""
+        blocker = sqlite3.connect(self.folder / DATABASE, isolation_level=None)
+        blocker.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            blocker.execute("ROLLBACK")
+            blocker.close()
+
     def destroy(self) -> None:
         """Removes all rows."""
         for file in self.folder.glob(f"{DATABASE}*"):
@@ -125,6 +138,13 @@ class PostgresJournals(SqliteJournals):
         with psycopg.connect(self.url) as connection:
             cursor = connection.execute(statement, values)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def blocked(self) -> Iterator[None]:
+        """Nobody can commit meanwhile."""
+        with psycopg.connect(self.url) as blocker:
+            blocker.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
+            yield
 
     def destroy(self) -> None:
         """Removes all rows."""

@@ -44,6 +44,7 @@ class PostgresServer:
     port: int
     folder: Path
     user: str | None
+    options: str = _OPTIONS
 
     def url(self, database: str) -> str:
         """The URL of one of its databases."""
@@ -69,7 +70,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Starts it, on the port it had."""
-        options = f"{_OPTIONS} -c port={self.port} -c unix_socket_directories={self.folder}"
+        options = f"{self.options} -c port={self.port} -c unix_socket_directories={self.folder}"
         self._control("start", "-w", "-l", str(self.folder / "log"), "-o", options)
 
     def _control(self, *arguments: str) -> None:
@@ -77,8 +78,8 @@ class PostgresServer:
 
 
 @contextmanager
-def server() -> Iterator[PostgresServer]:
-    """A server for the length of the block."""
+def server(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """A server for the length of the block; one that is durable waits for the disk, as a bench has to."""
     # Not below pytest's own folders: those are closed to the user that the server runs as.
     folder = Path(tempfile.mkdtemp(prefix="sluice-postgres-"))
     user = _user()
@@ -87,7 +88,9 @@ def server() -> Iterator[PostgresServer]:
             account = pwd.getpwnam(user)
             os.chown(folder, account.pw_uid, account.pw_gid)
         _run(user, "initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8")
-        running = PostgresServer(_free_port(), folder, user)
+        running = PostgresServer(
+            _free_port(), folder, user, _OPTIONS.replace("=off", "=on") if durable else _OPTIONS
+        )
         running.start()
         try:
             yield running

@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock, patch
 
@@ -19,7 +19,7 @@ from sluice_gateway.journal.chain import Head, Keys, Row, row_hash
 from sluice_gateway.journal.places import KEY
 from sluice_gateway.journal.stubs import Stub
 from sluice_gateway.journal.verifying import Fault
-from sluice_servicekit.errors import FailedPrecondition
+from sluice_servicekit.errors import FailedPrecondition, ResourceExhausted
 from support.journals import BOTH, AnyJournal, SqliteJournals, events_of, journals
 
 DAY = 86400.0
@@ -147,6 +147,36 @@ async def test_a_living_writers_runs_are_left_alone(store: SqliteJournals):
         first.close()
 
 
+async def test_a_full_queue_refuses(store: SqliteJournals):
+    journal = store.open(capacity=1024)
+    event = events_of(new_run_id())[0]
+
+    def flood() -> None:
+        for _ in range(8192):
+            journal.append(event)
+
+    with store.blocked(), pytest.raises(ResourceExhausted) as raised:
+        flood()
+    assert raised.value.reason == "JOURNAL_FULL"
+    journal.close()
+
+
+async def test_caller_who_leaves_while_the_journal_commits_harms_nobody(store: SqliteJournals):
+    journal = store.open()
+    with store.blocked():
+        journal.append(events_of(new_run_id())[0])
+        leaving = asyncio.create_task(journal.commit())
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+    run_id = new_run_id()
+    journal.append(events_of(run_id)[0])
+    async with asyncio.timeout(5):
+        await journal.commit()
+    assert await journal.run(run_id) is not None
+    journal.close()
+
+
 async def test_key_that_others_may_read_is_refused(store: SqliteJournals):
     await _written(store)
     (store.folder / KEY).chmod(0o644)
@@ -174,7 +204,7 @@ def _sql(statement: str) -> Callable[[SqliteJournals], None]:
 def _edit_and_recompute(store: SqliteJournals) -> None:
     """What a thief of the database would do: change a row and make every later hash fit, without the key."""
     guessed = Keys.derived(b"guessed" * 8)
-    columns = ", ".join(field.name for field in fields(Row))
+    columns = ", ".join(Row._fields)
     (writer,) = store.execute("SELECT writer FROM journal LIMIT 1")[0]
     rows = [
         Row(*values)
@@ -182,8 +212,8 @@ def _edit_and_recompute(store: SqliteJournals) -> None:
     ]
     previous = rows[1].previous_hash
     for row in rows[1:]:
-        changed = replace(row, previous_hash=previous, decision="allow" if row.seq == 3 else row.decision)
-        changed = replace(changed, hash=row_hash(guessed.rows, changed))
+        changed = row._replace(previous_hash=previous, decision="allow" if row.seq == 3 else row.decision)
+        changed = changed._replace(hash=row_hash(guessed.rows, changed))
         store.execute(
             "UPDATE journal SET decision = %s, previous_hash = %s, hash = %s WHERE writer = %s AND seq = %s",
             changed.decision,

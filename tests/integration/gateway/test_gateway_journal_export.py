@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,7 @@ def test_every_row_is_exported_as_it_is(
     monkeypatch.setattr(exporting, "_BATCH", 5)
     found = _exported(store, Selection(), tmp_path / "rows", kind)
     source = store.source()
-    assert found == [asdict(row) for row in source.rows(Selection())]
+    assert found == [row._asdict() for row in source.rows(Selection())]
     source.close()
     assert len(found) == 13
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["rows"]

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -204,7 +203,7 @@ def test_rows_whose_commit_was_not_confirmed_are_written_once(
     assert connection.execute("SELECT COUNT(*) FROM journal").fetchone() == (12,)
     assert connection.execute("SELECT COUNT(*) FROM journal_changes").fetchone() == (6,)
 
-    other = [replace(more[-1], hash="f" * 64)]  # the same place with other content is no such case
+    other = [more[-1]._replace(hash="f" * 64)]  # the same place with other content is no such case
     with pytest.raises(psycopg.errors.UniqueViolation):
         sink.insert(other, _checkpoint(other))
     sink.close()

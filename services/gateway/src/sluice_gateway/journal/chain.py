@@ -3,7 +3,8 @@
 import hashlib
 import hmac
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from sluice_gateway.domain.run import Event, EventKind
 
@@ -16,9 +17,8 @@ _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 WRITER_OPENED = "writer_opened"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of the journal as stored."""
+class Row(NamedTuple):
+    """A row of the journal as stored. A tuple: an audit makes millions of them."""
 
     writer: str
     seq: int
@@ -75,31 +75,30 @@ def _derive(secret: bytes, label: bytes) -> bytes:
 
 def sealed(key: bytes, writer: str, head: Head, event: Event) -> Row:
     """The row that follows `head` in the writer's chain."""
-    unsealed = Row(
-        writer=writer,
-        seq=head.seq + 1,
-        run_id=_storable(event.run_id),
-        tenant=_storable(event.tenant),
-        kind=str(event.kind),
-        at=float(event.at),
-        pipeline=_storable(event.pipeline),
-        step=_storable(event.step),
-        attempt=event.attempt,
-        state=str(event.state),
-        decision=str(event.decision),
-        reason=_storable(event.reason),
-        detail=_storable(event.detail),
-        input_hash=event.input_hash,
-        output_hash=event.output_hash,
-        previous_hash=head.hash,
-        hash="",
+    content = (
+        writer,
+        head.seq + 1,
+        _storable(event.run_id),
+        _storable(event.tenant),
+        str(event.kind),
+        float(event.at),
+        _storable(event.pipeline),
+        _storable(event.step),
+        event.attempt,
+        str(event.state),
+        str(event.decision),
+        _storable(event.reason),
+        _storable(event.detail),
+        event.input_hash,
+        event.output_hash,
+        head.hash,
     )
-    return replace(unsealed, hash=row_hash(key, unsealed))
+    return Row(*content, _hash(key, content))
 
 
 def row_hash(key: bytes, row: Row) -> str:
     """HMAC-SHA256 over everything in the row but its hash."""
-    return hmac.digest(key, _encode(_content(row)).encode(), hashlib.sha256).hex()
+    return _hash(key, row[:-1])
 
 
 def is_sealed(key: bytes, row: Row) -> bool:
@@ -136,22 +135,5 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
-def _content(row: Row) -> tuple[str | int | float, ...]:
-    return (
-        row.writer,
-        row.seq,
-        row.run_id,
-        row.tenant,
-        row.kind,
-        row.at,
-        row.pipeline,
-        row.step,
-        row.attempt,
-        row.state,
-        row.decision,
-        row.reason,
-        row.detail,
-        row.input_hash,
-        row.output_hash,
-        row.previous_hash,
-    )
+def _hash(key: bytes, content: tuple[str | int | float, ...]) -> str:
+    return hmac.digest(key, _encode(content).encode(), "sha256").hex()

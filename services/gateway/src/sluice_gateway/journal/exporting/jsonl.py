@@ -16,7 +16,7 @@ class JsonLines:
 
     def write(self, rows: list[Row]) -> None:
         """Adds rows."""
-        self._file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        self._file.writelines(orjson.dumps(row._asdict(), option=orjson.OPT_APPEND_NEWLINE) for row in rows)
 
     def close(self) -> None:
         """Ends the file."""

@@ -1,7 +1,5 @@
 """Rows as Parquet, by pyarrow, which is not installed unless somebody asks for it."""
 
-from dataclasses import fields
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +26,17 @@ class Parquet:
                 "or export as jsonl",
                 reason="PYARROW_MISSING",
             ) from error
-        names = [field.name for field in fields(Row)]
         self._arrow: Any = pyarrow
         self._schema = pyarrow.schema(
-            [(name, pyarrow.type_for_alias(_TYPES.get(name, "string"))) for name in names]
+            [(name, pyarrow.type_for_alias(_TYPES.get(name, "string"))) for name in Row._fields]
         )
-        self._columns = [attrgetter(name) for name in names]
         self._file = parquet.ParquetWriter(path, self._schema, compression="zstd")
 
     def write(self, rows: list[Row]) -> None:
         """Adds rows."""
         columns = [
-            self._arrow.array([column(row) for row in rows], kind)
-            for column, kind in zip(self._columns, self._schema.types, strict=True)
+            self._arrow.array(column, kind)
+            for column, kind in zip(zip(*rows, strict=True), self._schema.types, strict=True)
         ]
         self._file.write_batch(self._arrow.record_batch(columns, schema=self._schema))
 

@@ -112,7 +112,7 @@ def _as_it_was(row: Row, start: Row | None) -> RunRecord:
 
 
 def _rows(found: Iterable[Sequence[Any]]) -> Iterable[Row]:
-    return (Row(*values) for values in found)
+    return map(Row._make, found)
 
 
 def _first_day(run_id: str) -> date:

@@ -52,7 +52,7 @@ class PostgresRetention:
             sql.SQL(schema.COLUMNS), partitions.table_of(day)
         )
         cut, _ = stubs.read_all(self._keys.stubs, texts(connection))
-        for last in [Row(*values) for values in connection.execute(ends).fetchall()]:
+        for last in map(Row._make, connection.execute(ends).fetchall()):
             if last.writer in cut and cut[last.writer].head.seq >= last.seq:
                 continue
             stub = stub_after(last, first, self._now(), self._keys)

@@ -1,13 +1,11 @@
 """The journal's tables in PostgreSQL."""
 
-from dataclasses import fields
-
 from sluice_gateway.journal.chain import Row
 from sluice_gateway.journal.postgres.connecting import Connection
 from sluice_servicekit.errors import FailedPrecondition
 
 #: A row's columns, in its fields' order. Every column has a name that needs no quotes.
-COLUMNS = ", ".join(f"journal.{field.name}" for field in fields(Row))
+COLUMNS = ", ".join(f"journal.{name}" for name in Row._fields)
 
 #: Locks that all replicas know: any numbers of our own.
 SCHEMA_LOCK, CHANGES_LOCK, RETENTION_LOCK = 0x51_0C_01, 0x51_0C_02, 0x51_0C_03

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from operator import attrgetter
 
 import psycopg
 
@@ -15,9 +14,7 @@ from sluice_gateway.journal.postgres import partitions, schema
 from sluice_gateway.journal.postgres.connecting import PASSING, Connection, connect
 from sluice_gateway.journal.sink import LaterError
 
-_FIELDS = tuple(name.removeprefix("journal.") for name in schema.COLUMNS.split(", "))
-_COPY = f"COPY journal ({', '.join(_FIELDS)}, day) FROM STDIN"
-_values = attrgetter(*_FIELDS)
+_COPY = f"COPY journal ({', '.join(Row._fields)}, day) FROM STDIN"
 
 _CHANGES = """
 INSERT INTO journal_changes (tenant, run_id, kind, day, writer, seq)
@@ -96,7 +93,7 @@ class PostgresSink:
         with connection.cursor() as cursor:
             with cursor.copy(_COPY) as copy:
                 for row, day in zip(rows, days, strict=True):
-                    copy.write_row((*_values(row), day))
+                    copy.write_row((*row, day))
             # In one go, commit included: the lock is held for as long as the server needs, not the network.
             with connection.pipeline():
                 changed = [

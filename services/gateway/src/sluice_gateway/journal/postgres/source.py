@@ -58,8 +58,7 @@ class PostgresSource:
             with self._connection.cursor("rows") as cursor:
                 cursor.itersize = _BATCH
                 cursor.execute(query, (day, *values))
-                for row in cursor:
-                    yield Row(*row)
+                yield from map(Row._make, cursor)
 
     def close(self) -> None:
         """Lets go of the database."""

@@ -2,16 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
-from operator import attrgetter
 from pathlib import Path
 
 from sluice_gateway.journal.chain import GENESIS, Head, Row
 
-COLUMNS = ", ".join(f'"{field.name}"' for field in fields(Row))
-#: A row's values, in the columns' order. `dataclasses.astuple` copies each of them.
-_values = attrgetter(*(field.name for field in fields(Row)))
-_MARKS = ", ".join("?" for _ in fields(Row))
+COLUMNS = ", ".join(f'"{name}"' for name in Row._fields)
+_MARKS = ", ".join("?" for _ in Row._fields)
 
 # Every writer has a chain of its own, so rows have no order over all of them. `changes` gives the starts and ends of
 # runs one: writes follow each other, so positions become visible in their order, and a reader that remembers the last
@@ -73,14 +69,14 @@ def insert(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
             f"INSERT INTO journal ({COLUMNS}) VALUES ({_MARKS})",  # noqa: S608 - names of our own fields
-            (_values(row) for row in rows),
+            rows,
         )
 
 
 def rows(connection: sqlite3.Connection, where: str, *values: object) -> Iterator[Row]:
     """Rows that meet a condition of our own words."""
     query = f"SELECT {COLUMNS} FROM journal WHERE {where}"  # noqa: S608 - values are bound
-    return (Row(*row) for row in connection.execute(query, values))
+    return map(Row._make, connection.execute(query, values))
 
 
 def writers(connection: sqlite3.Connection) -> list[str]:

@@ -44,7 +44,7 @@ class SqliteSource:
         """The rows, by writer and sequence."""
         where, values = selection.conditions("?")
         query = f"SELECT {schema.COLUMNS} FROM journal WHERE {where} ORDER BY writer, seq"  # noqa: S608 - bound
-        return (Row(*row) for row in self._rows(query, *values))
+        return map(Row._make, self._rows(query, *values))
 
     def close(self) -> None:
         """Lets go of the file."""
