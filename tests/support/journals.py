@@ -27,7 +27,7 @@ AnyJournal = PostgresJournal | SqliteJournal
 BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres")))
 
 #: Seconds, short enough to wait for.
-LEASE, BEAT = 1.0, 0.1
+LEASE, BEAT = 1.0, 0.2
 
 
 def events_of(run_id: str, tenant: str = "acme", at: float | None = None, detail: str = "") -> list[Event]:

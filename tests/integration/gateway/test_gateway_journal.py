@@ -45,7 +45,7 @@ async def _written(store: SqliteJournals, runs: int = 3, at: Sequence[float] = (
 
 
 async def _ended(journal: AnyJournal, run_id: str) -> RunRecord:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             record = await journal.run(run_id)
             assert record is not None

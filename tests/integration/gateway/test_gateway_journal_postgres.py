@@ -23,7 +23,8 @@ from sluice_gateway.journal.postgres.retention import PostgresRetention
 from sluice_gateway.journal.postgres.sink import PostgresSink
 from sluice_gateway.journal.selection import Selection
 from sluice_gateway.journal.sink import LaterError
-from sluice_gateway.journal.sources import open_source
+from sluice_gateway.journal.sources import open_source, verified
+from sluice_gateway.journal.verifying import Fault
 from sluice_servicekit.errors import FailedPrecondition, Unavailable
 from support.journals import BEAT, LEASE, PostgresJournals, events_of
 from support.postgres import PostgresServer
@@ -266,6 +267,23 @@ def test_who_closes_is_followed_at_once(connection: Connection):
     assert connection.execute("SELECT COUNT(*) FROM journal_leases").fetchone() == (0,)
 
 
+async def test_nobody_is_taken_for_dead_by_who_has_not_watched_for_a_lease(store: PostgresJournals):
+    """After the server was away, or a process was stopped for a while, leases have run out and all may live."""
+    living = store.open("living", lease=1.0, beat=0.6)
+    run_id = new_run_id()
+    living.append(events_of(run_id)[0])
+    await living.commit()
+    store.execute("UPDATE journal_leases SET expires = clock_timestamp() - interval '1 hour'")
+    newcomer = store.open("newcomer", lease=1.0, beat=0.6)
+    await asyncio.sleep(0.3)  # its first beat
+    await newcomer.commit()
+    record = await newcomer.run(run_id)
+    assert record is not None
+    assert record.state is RunState.RUNNING
+    newcomer.close()
+    living.close()
+
+
 async def test_a_claim_whose_holder_dies_is_taken_over(store: PostgresJournals, journal: PostgresJournal):
     dead = store.open("dead")
     run_id = new_run_id()
@@ -275,7 +293,7 @@ async def test_a_claim_whose_holder_dies_is_taken_over(store: PostgresJournals, 
     with connect(store.url) as other:
         other.execute("UPDATE journal_leases SET closed = true WHERE writer LIKE 'dead-%'")
         leases.claim(other, "gone", LEASE, expired=False)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             record = await journal.run(run_id)
             assert record is not None
@@ -347,6 +365,23 @@ def test_retention_waits_for_an_audit_and_finishes_what_broke_off(
     assert connection.execute("SELECT COUNT(*) FROM journal_changes").fetchone() == (2,)
 
 
+def test_an_audit_finds_a_day_that_was_dropped_without_a_stub(
+    connection: Connection, postgres_schema: str, tmp_path: Path
+):
+    now = time.time()
+    sink = PostgresSink(postgres_schema, KEYS)
+    rows = _rows(4, now - 86400)
+    rows += _rows(4, now, Head(rows[-1].seq, rows[-1].hash))
+    sink.insert(rows, _checkpoint(rows))
+    sink.close()
+    assert verified(tmp_path, KEYS, postgres_schema).passed
+    connection.execute(
+        psycopg.sql.SQL("DROP TABLE {}").format(partitions.table_of(partitions.attached(connection)[0]))
+    )
+    report = verified(tmp_path, KEYS, postgres_schema)
+    assert [finding.fault for finding in report.findings] == [Fault.MISSING_ROWS]
+
+
 def test_only_one_day_is_read_for_a_run(connection: Connection, postgres_schema: str):
     """Days before a run's start are left out when its rows are looked for, and a change's row is found in its day."""
     for ahead in range(3, 40):
@@ -356,7 +391,7 @@ def test_only_one_day_is_read_for_a_run(connection: Connection, postgres_schema:
     sink.insert(rows, _checkpoint(rows))
     sink.close()
     plan = connection.execute(
-        "EXPLAIN " + reading._EVENTS, (rows[0].run_id, reading._first_day(rows[0].run_id))
+        "EXPLAIN " + reading._EVENTS, (rows[0].run_id, reading.first_day(rows[0].run_id))
     ).fetchall()
     assert sum("Index Scan" in str(line) for line in plan) <= 4
     assert [event.kind for event in reading.events(connection, rows[0].run_id)] == [

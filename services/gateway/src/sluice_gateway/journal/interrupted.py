@@ -27,10 +27,16 @@ def ends(events: Sequence[Event]) -> list[Event]:
 def is_durable(events: Sequence[Event]) -> bool:
     """True where one of the run's starts says that the durable executor runs it."""
     return any(
-        json.loads(event.detail).get("executor") == _STANDARD
-        for event in events
-        if event.kind is EventKind.RUN_STARTED and event.detail
+        _executor(event.detail) == _STANDARD for event in events if event.kind is EventKind.RUN_STARTED
     )
+
+
+def _executor(detail: str) -> object:
+    try:
+        said = json.loads(detail or "{}")
+    except ValueError:  # an edited row; an audit tells
+        return None
+    return said.get("executor") if isinstance(said, dict) else None
 
 
 def _interrupted(record: RunRecord) -> Iterator[Event]:

@@ -13,7 +13,6 @@ from sluice_api.objects.pipeline import Payloads
 from sluice_gateway.payloads import run_keys
 from sluice_gateway.payloads.tables import PAYLOADS, RUN_KEYS
 from sluice_gateway.storage.database import Database
-from sluice_servicekit.errors import ServiceError
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,8 +57,8 @@ class Sweeper:
             while True:
                 try:
                     await self.sweep()
-                except ServiceError as error:  # reads refuse what has expired all the same
-                    _LOG.warning("payloads could not be swept: %s", error.message)
+                except Exception as error:  # whatever it is: reads refuse what has expired all the same
+                    _LOG.warning("payloads could not be swept: %s", type(error).__name__)
                 await asyncio.sleep(seconds)
 
         repeating = asyncio.create_task(repeat())

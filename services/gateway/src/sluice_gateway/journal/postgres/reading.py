@@ -56,7 +56,7 @@ _EVENTS = f"SELECT {COLUMNS} FROM journal WHERE run_id = %s AND day >= %s ORDER 
 def events(connection: Connection, run_id: str) -> list[Event]:
     """A run's events so far."""
     return [
-        event_of(row) for row in _rows(connection.execute(_EVENTS, (run_id, _first_day(run_id))).fetchall())
+        event_of(row) for row in _rows(connection.execute(_EVENTS, (run_id, first_day(run_id))).fetchall())
     ]
 
 
@@ -115,7 +115,7 @@ def _rows(found: Iterable[Sequence[Any]]) -> Iterable[Row]:
     return map(Row._make, found)
 
 
-def _first_day(run_id: str) -> date:
+def first_day(run_id: str) -> date:
     """The first day on which there may be something of a run: its id says when it started, by a clock that another
     replica's may be behind."""
     try:

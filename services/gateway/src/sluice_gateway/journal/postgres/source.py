@@ -1,12 +1,14 @@
 """A PostgreSQL journal's rows, for audits and exports."""
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 
 import psycopg
 
 from sluice_gateway.journal.chain import Row
 from sluice_gateway.journal.postgres import partitions, retention, schema
 from sluice_gateway.journal.postgres.connecting import first_connection
+from sluice_gateway.journal.postgres.reading import first_day
 from sluice_gateway.journal.postgres.schema import COLUMNS
 from sluice_gateway.journal.selection import Selection
 from sluice_servicekit.errors import FailedPrecondition
@@ -46,15 +48,16 @@ class PostgresSource:
     def count(self, selection: Selection) -> int:
         """How many rows there are."""
         where, values = selection.conditions("%s")
-        query = f"SELECT COUNT(*) FROM journal WHERE {where}"  # noqa: S608 - values are bound
-        found = self._connection.execute(query, values).fetchone()
+        query = f"SELECT COUNT(*) FROM journal WHERE day >= %s AND {where}"  # noqa: S608 - values are bound
+        found = self._connection.execute(query, (_first_day(selection), *values)).fetchone()
         return int(found[0]) if found else 0
 
     def rows(self, selection: Selection) -> Iterator[Row]:
         """The rows by day, writer and sequence: a writer's days never go back."""
         where, values = selection.conditions("%s")
         query = f"SELECT {COLUMNS} FROM journal WHERE day = %s AND {where} ORDER BY writer, seq"  # noqa: S608
-        for day in partitions.attached(self._connection):
+        first = _first_day(selection)
+        for day in (day for day in partitions.attached(self._connection) if day >= first):
             with self._connection.cursor("rows") as cursor:
                 cursor.itersize = _BATCH
                 cursor.execute(query, (day, *values))
@@ -63,3 +66,9 @@ class PostgresSource:
     def close(self) -> None:
         """Lets go of the database."""
         self._connection.close()
+
+
+def _first_day(selection: Selection) -> date:
+    """Nothing that was selected lies in an earlier day: a row's day is its time's, or a later one."""
+    since = date.min if selection.since is None else datetime.fromtimestamp(selection.since, UTC).date()
+    return max(since, first_day(selection.run_id))
