@@ -7,8 +7,9 @@ import pytest
 
 from sluice_gateway.domain.run import Event, EventKind, RunState
 from sluice_gateway.gateway import new_run_id
-from sluice_gateway.journal import schema, writer
-from sluice_gateway.journal.sqlite import SqliteJournal
+from sluice_gateway.journal import writer
+from sluice_gateway.journal.sqlite import schema
+from sluice_gateway.journal.sqlite.journal import SqliteJournal
 
 LONG = 30.0
 

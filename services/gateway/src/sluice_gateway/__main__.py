@@ -37,8 +37,10 @@ from sluice_gateway.grpc_api import GatewayServicer
 from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.http.app import make_app
 from sluice_gateway.http.state import HttpState
-from sluice_gateway.journal.sqlite import SqliteJournal
+from sluice_gateway.journal.opened import open_journal
 from sluice_gateway.keys_file import KeysFileWatch
+from sluice_gateway.payloads import keys as payload_keys
+from sluice_gateway.payloads.sweeping import Sweeper
 from sluice_gateway.settings import GatewaySettings
 from sluice_gateway.storage.database import Database
 from sluice_servicekit.addresses import bound_socket, is_loopback, parse_address
@@ -70,16 +72,20 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
     _refuse_open_gateway(settings, listening)
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
-        journal = SqliteJournal(
+        journal = open_journal(
+            settings.database_url.get_secret_value(),
             settings.data_dir,
             settings.instance,
             key_file=settings.journal_key_file,
             synchronous=settings.journal_synchronous,
             capacity=settings.journal_capacity,
+            retention_days=settings.journal_retention_days,
         )
         stack.callback(journal.close)
         database = Database(settings.data_dir, settings.database_url.get_secret_value())
         stack.callback(database.close)
+        payload_keys.load_or_create(settings.payload_key_file or settings.data_dir / payload_keys.KEY)
+        await stack.enter_async_context(Sweeper(database, settings.journal_retention_days).sweeping())
         channels = {
             name: await stack.enter_async_context(open_channel(address, peer=name))
             for name, address in _addresses(settings).items()
