@@ -17,11 +17,12 @@ from sluice.inference.v1 import inference_pb2_grpc
 from sluice.reranker.v1 import reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.snapshot import Snapshot
-from sluice_gateway.clients import GeneratorClient, RerankerClient, RetrieverClient
+from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.gateway import Gateway, new_canary, new_run_id
+from sluice_gateway.generator_client import GeneratorClient
 from sluice_gateway.grpc_api import GatewayServicer
 from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.http.app import make_app

@@ -7,6 +7,7 @@ from prometheus_client import Gauge
 
 from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import Snapshot
+from sluice_gateway.domain.abilities import require_able
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.observing import RunObserver
@@ -60,7 +61,8 @@ class Executor:
         Raises:
             Unavailable: no snapshot has arrived yet.
             NotFound: there is no such pipeline (`MODEL_NOT_FOUND`).
-            InvalidArgument: no user message asks anything.
+            InvalidArgument: no user message asks anything, or something is asked for that the pipeline's engine
+                cannot do.
             ResourceExhausted: too many runs are going on.
         """
         snapshot = self._snapshot()
@@ -72,6 +74,7 @@ class Executor:
             )
         if not request.question.strip():
             raise InvalidArgument("the messages hold no question from the user", field="messages")
+        require_able(snapshot, pipeline.spec, request)
         if self._in_flight >= self._max_in_flight:
             raise ResourceExhausted("too many runs are going on", reason="TOO_MANY_RUNS", retry_after=1.0)
         tenant = request.principal.tenant

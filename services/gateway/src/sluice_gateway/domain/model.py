@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import NewType, Protocol
 
 from sluice_api.objects.retrieval import Retrieval
+from sluice_gateway.domain.pieces import Choice, Delta, Logprob
+from sluice_gateway.domain.tools import NO_TOOLS, PROSE, AnswerForm, AnswerFormat, ToolCall, Tools
 
 Vectors = NewType("Vectors", object)
 """A question's vectors, opaque here."""
@@ -53,21 +55,14 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call that the model asked for in an earlier turn."""
-
-    name: str
-    arguments: str
-    """JSON, as the model wrote it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a conversation."""
 
     role: str
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    """Of a `tool`: the call that it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +74,14 @@ class Sampling:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """Token and what is added to its logit."""
+    n: int = 1
+    """Answers."""
+    top_logprobs: int | None = None
+    """Alternatives of each token's log probability; None asks for no log probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,20 @@ class RunRequest:
     retrieval: Retrieval = field(default=Retrieval())
     """Overrides the pipeline's."""
     stream: bool = False
+    tools: Tools = field(default=NO_TOOLS)
+    answer_format: AnswerFormat = field(default=PROSE)
 
     @property
     def question(self) -> str:
         """The last user message; empty where there is none."""
         return next((message.content for message in reversed(self.messages) if message.role == "user"), "")
+
+    @property
+    def tool_results(self) -> tuple[str, ...]:
+        """What tools have given in the conversation."""
+        return tuple(
+            message.content for message in self.messages if message.role == "tool" and message.content
+        )
 
 
 class Decision(StrEnum):
@@ -213,6 +225,11 @@ class AnswerContext:
     """As the model has read them; they have been screened."""
     vault: bytes = b""
     canaries: tuple[str, ...] = ()
+    form: AnswerForm = AnswerForm.PROSE
+    arguments: bool = False
+    """The text is not the answer but the arguments of a tool's call."""
+    tool_results: tuple[str, ...] = ()
+    """What the answer may rest on besides the passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,17 +238,31 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    """Of all answers."""
+    estimated: bool = False
+    """The engine has not counted them itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of a generated answer."""
+    """The end of a generated answer, or of all that were asked for."""
 
     reason: str
-    """`stop`, `length` or `content_filter`, as OpenAI names them."""
+    """`stop`, `length`, `content_filter` or `tool_calls`, as OpenAI names them."""
     usage: Usage = field(default=Usage())
     model: str = ""
     unanswerable: bool = False
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Of the first answer, whole; empty where it calls none."""
+    logprobs: tuple[Logprob, ...] = ()
+    """Of the first answer."""
+    others: tuple[Choice, ...] = ()
+    """The answers behind the first."""
+    system_fingerprint: str = ""
+
+
+#: What an engine says while it answers. Text of the first answer comes as `str`; `Usage` is what was used up to there.
+Writing = str | Delta | Usage | Finish
 
 
 @dataclass(frozen=True, slots=True)

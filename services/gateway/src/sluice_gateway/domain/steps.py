@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sluice_api.objects.pipeline import OnFail, PipelineSpec, RewriteStep, StepPolicy
@@ -14,9 +14,10 @@ from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import digest, passages_detail
 from sluice_gateway.domain.run import StepState
-from sluice_gateway.domain.screened import screened
+from sluice_gateway.domain.screened import screened_request
 from sluice_gateway.domain.search import Found, Search
 from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
+from sluice_gateway.domain.written import Written
 
 T = TypeVar("T")
 
@@ -83,9 +84,8 @@ class Steps:
         return await self._retrieved(result, request)
 
     async def _screen(self) -> tuple[ScreenedInput, RunRequest]:
-        result = await self.gates.input(self.request.messages)
-        messages = screened(self.request.messages, result.treated)
-        return result, replace(self.request, messages=messages)
+        result = await self.gates.input(self.request.messages, self.request.tools)
+        return result, screened_request(self.request, result.treated)
 
     async def _retrieved(self, result: ScreenedInput, request: RunRequest) -> Retrieved:
         question = asked(request.messages)
@@ -159,17 +159,14 @@ class Steps:
             return otherwise, f"{failed.step}: {failed.error.reason}"
 
     async def generate(self, prompt: Prompt) -> tuple[str, Finish]:
-        """The whole answer."""
+        """The first answer's text, and the end with all else that was written."""
 
         async def work() -> Done[tuple[str, Finish]]:
-            pieces: list[str] = []
-            finish = Finish("stop")
+            written = Written()
             async for event in self.services.generator.generate(prompt):
-                if isinstance(event, Finish):
-                    finish = event
-                else:
-                    pieces.append(event)
-            return Done(("".join(pieces), finish), detail=_generation_detail(finish))
+                written.take(event)
+            finish = written.finish
+            return Done((written.text, finish), detail=_generation_detail(finish))
 
         return await self.stepper.run("generate", self.spec.steps.generate, work)
 
