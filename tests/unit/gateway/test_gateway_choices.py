@@ -34,6 +34,7 @@ from sluice_gateway.domain.tools import (
     Tools,
 )
 from sluice_servicekit.errors import InvalidArgument, Unavailable
+from support import run_bench
 from support.run_bench import Bench, World, verdict
 
 WEATHER = Tools((Tool("get_weather", "Weather of a city", '{"type": "object"}'),))
@@ -283,3 +284,18 @@ async def test_usage_of_a_blocked_answer_is_told():
     world = World(finish=Finish("stop", Usage(10, 2)), output_verdict=verdict(Decision.BLOCK))
     result = await Bench(world, observers=(observer,)).executor().admit(ASKED).result()
     assert result.usage == observer.ended[0].usage == Usage(10, 2)
+
+
+@pytest.mark.parametrize("mode", [StreamingMode.WINDOW, StreamingMode.DETECT])
+async def test_time_that_runs_out_while_the_caller_reads_is_a_failure(
+    mode: StreamingMode, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(run_bench.QUICK, "timeout", 0.1)
+    bench = Bench(World(pieces=("It is ", "forty."), stalls=True), streaming=mode)
+    events = bench.executor().admit(replace(ASKED, stream=True)).events()
+    assert await anext(events) == "It is "
+    await asyncio.sleep(0.15)
+    with pytest.raises(RunFailedError) as raised:
+        await _read(events)
+    assert (raised.value.step, raised.value.error.reason) == ("generate", "DEADLINE_EXCEEDED")
+    assert bench.record.reason == "generate: DEADLINE_EXCEEDED"

@@ -71,9 +71,9 @@ def task(request: inference_pb2.GenerateRequest) -> Task:
 def response(delta: Delta) -> inference_pb2.GenerateResponse:
     """A piece; the plainest way to say it, since most are text of the only answer."""
     usage = None if delta.usage is None else _usage(delta.usage)
-    if delta.is_silent:
-        return inference_pb2.GenerateResponse(usage=usage)
     if delta.is_text:
+        if not delta.text:
+            return inference_pb2.GenerateResponse(usage=usage)
         return inference_pb2.GenerateResponse(delta=delta.text, usage=usage)
     piece = inference_pb2.Delta(
         choice=delta.choice,

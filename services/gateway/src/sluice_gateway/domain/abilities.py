@@ -3,7 +3,6 @@
 from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.domain.model import RunRequest
-from sluice_gateway.domain.tools import ToolChoice
 from sluice_servicekit.errors import InvalidArgument
 
 
@@ -16,9 +15,9 @@ def require_able(snapshot: Snapshot, pipeline: PipelineSpec, request: RunRequest
     server = snapshot.model_servers.get(pipeline.steps.generate.model_server_ref)
     if server is None or server.extractive is None:
         return
-    sampling, tools = request.sampling, request.tools
+    sampling = request.sampling
     asked = {
-        "tools": bool(tools.functions) and tools.choice is not ToolChoice.NONE,
+        "tools": request.tools.callable,
         "n": sampling.n > 1,
         "logprobs": sampling.top_logprobs is not None,
         "response_format": request.answer_format.is_json,

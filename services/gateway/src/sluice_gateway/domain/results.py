@@ -22,6 +22,12 @@ def answer_choice(choice: Choice, passages: Sequence[Passage], *, sourced: bool)
     return AnswerChoice(choice.text + listed, choice.reason, cited, choice.tool_calls, choice.logprobs)
 
 
+def said(choices: Sequence[AnswerChoice]) -> str:
+    """All that leaves, for the journal's digest: a single answer is its text."""
+    calls = [f"{call.name}({call.arguments})" for choice in choices for call in choice.tool_calls]
+    return "\n".join(part for part in (*(choice.text for choice in choices), *calls) if part)
+
+
 def fault(wanted: AnswerFormat, choices: Sequence[Choice]) -> str:
     """What is wrong with the form of whole answers; empty where nothing is. One that was cut at the limit of tokens
     says so itself."""

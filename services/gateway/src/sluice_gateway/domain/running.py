@@ -32,7 +32,7 @@ from sluice_gateway.domain.outcome import (
 from sluice_gateway.domain.pieces import Delta
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder, usage_detail
-from sluice_gateway.domain.results import answer_choice, fault, written_choices
+from sluice_gateway.domain.results import answer_choice, fault, said, written_choices
 from sluice_gateway.domain.run import RunState
 from sluice_gateway.domain.stepping import StepFailedError, Stepper
 from sluice_gateway.domain.steps import Steps, reasons
@@ -214,12 +214,13 @@ class Run:
         answer_format = self._request.answer_format
         sourced = self._spec.steps.generate.sources and not answer_format.is_json
         choices = written_choices(text, finish)
-        citable = () if finish.unanswerable else passages
-        first, *others = (answer_choice(choice, citable, sourced=sourced) for choice in choices)
+        first, *others = (answer_choice(choice, passages, sourced=sourced) for choice in choices)
+        if finish.unanswerable:
+            first = answer_choice(choices[0], (), sourced=False)
         wrong = "" if finish.unanswerable else fault(answer_format, choices)
         self._degraded = reasons(self._degraded, wrong and f"generate: {wrong}")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
-        await self._end(state, self._degraded, first.text)
+        await self._end(state, self._degraded, said((first, *others)))
         return RunResult(
             self.run_id,
             state,
@@ -244,16 +245,16 @@ class Run:
         self._blocked_at = blocked.step
         flagged = self._flags + flags(blocked.step, verdict)
         await self._end(RunState.BLOCKED, verdict.reason)
-        said = AnswerChoice(verdict.message, "content_filter")
+        refusal = AnswerChoice(verdict.message, "content_filter")
         return RunResult(
             self.run_id,
             RunState.BLOCKED,
-            said.text,
-            said.finish_reason,
+            refusal.text,
+            refusal.finish_reason,
             usage=self._used,
             verdict=verdict,
             flags=flagged,
-            others=(said,) * (self._request.sampling.n - 1),
+            others=(refusal,) * (self._request.sampling.n - 1),
         )
 
     async def _end(self, state: RunState, reason: str, text: str = "") -> None:

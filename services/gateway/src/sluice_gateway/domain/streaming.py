@@ -9,7 +9,16 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.objects.pipeline import PipelineSpec
 from sluice_gateway.domain.choices import recorded, screened_calls
 from sluice_gateway.domain.gating import OUTPUT, Gates, strictest
-from sluice_gateway.domain.model import AnswerContext, Finish, Released, RunRequest, Usage, Verdict, Writing
+from sluice_gateway.domain.model import (
+    AnswerContext,
+    Decision,
+    Finish,
+    Released,
+    RunRequest,
+    Usage,
+    Verdict,
+    Writing,
+)
 from sluice_gateway.domain.pieces import Choice, Delta
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import verdict_detail
@@ -64,7 +73,9 @@ async def windowed(
                         released.append(last.text)
                         for piece in spelling.leave(last.text):
                             yield piece
-        finish, on_calls = await screened_calls(services.guard, context, written.finish)
+        finish, on_calls = written.finish, None
+        if last is not None and last.verdict.decision is not Decision.BLOCK:
+            finish, on_calls = await screened_calls(services.guard, context, finish)
     except ServiceError as error:
         stepper.recorder.step_ended(OUTPUT, 1, StepState.FAILED, reason=error.reason)
         raise StepFailedError(OUTPUT, error) from error
@@ -132,14 +143,17 @@ async def _deltas(
 
     events, event = await stepper.run_unkept("generate", step, first)
     stepper.recorder.step_started("generate", 1)
+    ends = asyncio.get_running_loop().time() + (deadlines.cap(step.timeout) or step.timeout)
     try:
         # Closed at once where nobody reads on, so that the engine stops.
-        async with aclosing(events), asyncio.timeout(deadlines.cap(step.timeout)):
+        async with aclosing(events):
             while not isinstance(event, Finish):
                 written.take(event)
                 if not isinstance(event, Usage):
                     yield event
-                event = await anext(events)
+                # Around the wait alone: a timeout around a `yield` would cancel whoever reads.
+                async with asyncio.timeout_at(ends):
+                    event = await anext(events)
             written.take(event)
     except TimeoutError as error:
         late = DeadlineExceeded(f"generate did not end within {step.timeout:g} s")

@@ -60,6 +60,11 @@ class Tools:
     parallel: bool | None = None
 
     @property
+    def callable(self) -> bool:
+        """Whether the model may call any."""
+        return bool(self.functions) and self.choice is not ToolChoice.NONE
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """What the model reads of them, for the input gate: a description and parameters for each, in order."""
         return tuple(text for tool in self.functions for text in (tool.description, tool.parameters))

@@ -79,6 +79,8 @@ def tools(offered: Sequence[ChatTool] | None, choice: Choice, *, parallel: bool 
     """
     functions = []
     for index, each in enumerate(offered or ()):
+        if each.type == "function" and each.function is None:
+            raise InvalidArgument("the function is missing", field=f"tools[{index}].function")
         if each.function is None:
             message = f"{each.type} tools cannot be called here; send functions"
             raise InvalidArgument(message, reason="UNSUPPORTED_VALUE", field=f"tools[{index}].type")

@@ -101,7 +101,7 @@ class Task:
     @property
     def uses_tools(self) -> bool:
         """Whether there is more to answer from than the passages: tools, or what they gave."""
-        return bool(self.tools.functions) or any(message.role == "tool" for message in self.messages)
+        return self.tools.callable or any(message.role == "tool" for message in self.messages)
 
     @property
     def question(self) -> str:

@@ -57,5 +57,10 @@ class Tools:
     """The function that it must call, where `choice` is `named`."""
     parallel: bool | None = None
 
+    @property
+    def callable(self) -> bool:
+        """Whether the model may call any."""
+        return bool(self.functions) and self.choice is not ToolChoice.NONE
+
 
 NO_TOOLS = Tools()

@@ -4,7 +4,7 @@ What a model thinks before it answers (`reasoning`, or `reasoning_content` of ol
 log probabilities: no gate is made for it. Its tokens are counted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sluice_inference.domain.model import Delta, Finish, FinishReason, Logprob, Usage
@@ -19,13 +19,6 @@ _REASONS = {
     "tool_calls": FinishReason.TOOL_CALLS,
     "function_call": FinishReason.TOOL_CALLS,
 }
-
-#: What of a delta takes tokens to write.
-_WRITTEN = ("content", "tool_calls", "refusal", "reasoning", "reasoning_content")
-
-
-#: What of a delta has log probabilities that leave with no text.
-_UNSEEN = ("tool_calls", "reasoning", "reasoning_content")
 
 
 class Reply:
@@ -48,27 +41,28 @@ class Reply:
         """What a chunk brings; a delta that has only `usage` where it brings nothing that may leave."""
         self.model = chunk.get("model") or self.model
         self.system_fingerprint = chunk.get("system_fingerprint") or self.system_fingerprint
-        choices = chunk.get("choices") or ()
-        self._count(chunk.get("usage"), choices)
+        choices, told = chunk.get("choices") or (), chunk.get("usage")
+        if told:
+            self._tell(told, choices)
         for choice in choices:
-            index = choice.get("index") or 0
-            reason = (
-                _REASONS.get(choice["finish_reason"], FinishReason.STOP)
-                if choice.get("finish_reason")
-                else None
-            )
+            index, delta = choice.get("index") or 0, choice.get("delta") or {}
+            reason = _reason(choice.get("finish_reason"))
             if reason is not None:
                 self._reasons[index] = reason
-            delta = choice.get("delta") or {}
             text = delta.get("content") or delta.get("refusal") or ""
             calls = delta.get("tool_calls")
-            logprobs = choice.get("logprobs")
-            if text or calls or logprobs or index or any(map(delta.get, _WRITTEN)):
+            unseen = calls or delta.get("reasoning") or delta.get("reasoning_content")
+            if self._usage.estimated and (text or unseen):  # a piece is a token at least
+                read, written = self._usage.prompt_tokens, self._usage.completion_tokens
+                self._usage = Usage(read, written + 1, estimated=True)
+            # Those of tokens that leave with no text, or not at all, would give them away.
+            logprobs = None if unseen else choice.get("logprobs")
+            if text or unseen or logprobs or index:
                 yield Delta(
                     text,
                     index,
                     _calls(calls) if calls else (),
-                    _logprobs(logprobs) if logprobs and not any(map(delta.get, _UNSEEN)) else (),
+                    _logprobs(logprobs) if logprobs else (),
                     reason if index else None,
                     self._usage,
                 )
@@ -87,18 +81,16 @@ class Reply:
             system_fingerprint=self.system_fingerprint,
         )
 
-    def _count(self, told: Json | None, choices: Any) -> None:
-        if told:
-            written = int(told.get("completion_tokens") or 0)
-            if choices:  # vLLM then counts that answer's alone
-                self._written[choices[0].get("index") or 0] = written
-                written = sum(self._written.values())
-            self._usage = Usage(int(told.get("prompt_tokens") or 0), written)
-        elif self._usage.estimated:  # a piece is a token at least
-            written = sum(any(map((choice.get("delta") or {}).get, _WRITTEN)) for choice in choices)
-            if written:
-                usage = self._usage
-                self._usage = Usage(usage.prompt_tokens, usage.completion_tokens + written, estimated=True)
+    def _tell(self, told: Json, choices: Sequence[Json]) -> None:
+        written = int(told.get("completion_tokens") or 0)
+        if choices:  # vLLM then counts that answer's alone
+            self._written[choices[0].get("index") or 0] = written
+            written = sum(self._written.values())
+        self._usage = Usage(int(told.get("prompt_tokens") or 0), written)
+
+
+def _reason(named: str | None) -> FinishReason | None:
+    return _REASONS.get(named, FinishReason.STOP) if named else None
 
 
 def _calls(calls: list[Json]) -> tuple[ToolCallDelta, ...]:

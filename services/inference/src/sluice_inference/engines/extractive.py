@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 
 from sluice_inference.domain import extractive
 from sluice_inference.domain.model import Delta, Finish, FinishReason, Rewriting, Rewritten, Task
-from sluice_inference.domain.tools import ToolChoice
 from sluice_lexical import unanswerable
 from sluice_lexical.words import count
 from sluice_servicekit.errors import FailedPrecondition, InvalidArgument
@@ -58,7 +57,7 @@ class ExtractiveEngine:
 
 def _refuse_what_a_model_does(task: Task) -> None:
     wanted = {
-        "tools": bool(task.tools.functions) and task.tools.choice is not ToolChoice.NONE,
+        "tools": task.tools.callable,
         "answer_format": task.answer_format.is_json,
         "sampling.n": task.sampling.n > 1,
         "sampling.top_logprobs": task.sampling.top_logprobs is not None,
