@@ -28,7 +28,11 @@ WORKERS := 2
 
 .PHONY: test
 test: setup ## All tests that need no root
-	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients --ignore tests/chaos $(ARGS)
+
+.PHONY: chaos
+chaos: setup ## Tests in which processes die and time passes: minutes
+	$(RUN) pytest -q tests/chaos $(ARGS)
 
 OPENSEARCH := .cache/opensearch
 
