@@ -124,6 +124,10 @@ openapi: setup ## Generate docs/openapi.json from the gateway's routes
 bench: setup ## Measure the whole loop on this machine
 	$(RUN) python bench/loop.py
 
+.PHONY: bench-gateway
+bench-gateway: setup ## The gateway beside LiteLLM's proxy before one upstream: ARGS="--whole --long"
+	$(RUN) python bench/gateway.py $(ARGS)
+
 .PHONY: bench-folder
 bench-folder: setup ## Ingest Debian's own documentation, killed twice on the way, and ask it 20 questions
 	bench/debian_docs.sh .cache/debian-docs
