@@ -28,7 +28,7 @@ WORKERS := 2
 
 .PHONY: test
 test: setup ## All tests that need no root
-	$(RUN) pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients $(ARGS)
 
 OPENSEARCH := .cache/opensearch
 
@@ -42,9 +42,18 @@ $(OPENSEARCH)/.stamp: tests/opensearch/pom.xml
 test-opensearch: setup $(OPENSEARCH)/.stamp ## Keyword stores on a real OpenSearch node, from Maven artifacts; needs Java 17 and Maven
 	SLUICE_REQUIRE=opensearch $(RUN) pytest -q tests/integration/retriever/test_retriever_keyword*.py $(ARGS)
 
+CLIENTS := .cache/clients
+
+$(CLIENTS)/.stamp: tests/clients/node/package.json tests/clients/node/package-lock.json
+	@command -v node npm >/dev/null || { echo "Node 20 and npm are missing: apt-get install nodejs npm"; exit 1; }
+	mkdir -p $(CLIENTS)
+	cp $^ $(CLIENTS)
+	npm ci --prefix $(CLIENTS) --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .PHONY: clients
-clients: setup ## Foreign clients and generated requests against the gateway's API
-	$(RUN) pytest -q tests/clients $(ARGS)
+clients: setup $(CLIENTS)/.stamp ## What others have written against OpenAI's API, on a real gateway; needs Node and npm
+	SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}node $(RUN) pytest -q tests/clients $(ARGS)
 
 .PHONY: lint
 lint: setup ## The checks that .pre-commit-config.yaml lists, on everything

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from support.light_gateway import LightGateway, light_gateway
-from support.light_services import ATTACK, BREAKS, FAILS, PAUSES
+from support.light_services import ATTACK, BREAKS, FAILS, PAUSES, STOPS
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 PAGE = "https://page.example"
@@ -380,7 +380,7 @@ def test_10_without_the_setting_no_page_may(closed: LightGateway):
 
 
 def test_10_who_leaves_a_stream_ends_the_run(http: httpx.Client):
-    with http.stream("POST", CHAT, json=_chat(PAUSES, stream=True)) as reply:
+    with http.stream("POST", CHAT, json=_chat(STOPS, stream=True)) as reply:
         run_id = reply.headers["x-sluice-run-id"]
         next(reply.iter_lines())
     events = http.get(f"/v1/runs/{run_id}/events").text  # ends when the run does

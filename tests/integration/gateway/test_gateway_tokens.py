@@ -97,7 +97,7 @@ async def test_claims_are_mapped(issuer: Issuer):
     [
         ({"exp": int(time.time()) - 31}, "expired"),
         ({"exp": None}, "lacks one of"),
-        ({"nbf": int(time.time()) + 90}, "not valid yet"),
+        ({"nbf": int(time.time()) + 86_400}, "not valid yet"),
         ({"aud": "elsewhere"}, "another audience"),
         ({"aud": None}, "lacks one of"),
         ({"iss": "https://elsewhere.example"}, "issuer is not known"),

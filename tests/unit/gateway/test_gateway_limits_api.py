@@ -30,6 +30,7 @@ from support.issuer import issuing
 from support.run_bench import Bench
 
 KEY = "a-key-of-sixteen-characters"
+UNUSED = cast(Any, None)
 BODY = {"model": "default", "messages": [{"role": "user", "content": "How long?"}], "max_tokens": 40}
 
 
@@ -46,10 +47,9 @@ class Front:
         executor = self.bench.executor()
         self.admission = executor.admission = Admission(max_in_flight, limiter=limiter, scopes=access.scopes)
         executor._observers = (self.admission,)
-        unused = cast(Any, None)
         snapshot = executor._snapshot
         self.gateway = Gateway(
-            executor, cast(Any, self.bench.journal), unused, unused, unused, snapshot, time.perf_counter
+            executor, cast(Any, self.bench.journal), UNUSED, UNUSED, UNUSED, snapshot, time.perf_counter
         )
         self.access = lambda: access
 
@@ -58,7 +58,7 @@ class Front:
         async def not_ready() -> list[str]:
             return []
 
-        app = make_app(HttpState(self.gateway, GatewaySettings(), self.access, not_ready))
+        app = make_app(HttpState(self.gateway, GatewaySettings(), self.access, not_ready, UNUSED))
         transport = httpx.ASGITransport(app=Preparing(app, self.tokens.prepare), raise_app_exceptions=False)
         headers = {"authorization": f"Bearer {KEY}"}
         async with httpx.AsyncClient(
@@ -68,7 +68,7 @@ class Front:
 
     @asynccontextmanager
     async def grpc(self) -> AsyncIterator[gateway_pb2_grpc.GatewayServiceStub]:
-        servicer = prepared(GatewayServicer(self.gateway, self.access), self.tokens.prepare)
+        servicer = prepared(GatewayServicer(self.gateway, self.access, UNUSED), self.tokens.prepare)
         register = gateway_pb2_grpc.add_GatewayServiceServicer_to_server
         async with (
             serving([Servicer(register, servicer, "sluice.gateway.v1.GatewayService")]) as address,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -83,6 +84,8 @@ async def _run(name: str, settings: S, build: Build[S]) -> None:
         loop.add_signal_handler(signum, stop.set)
     async with serve(name, settings, build) as server:
         _LOG.info("listening on port %d", server.port)
+        gc.collect()
+        gc.freeze()  # what the process has loaded stays: later collections need not look at it again
         await stop.wait()
         _LOG.info("draining")
 

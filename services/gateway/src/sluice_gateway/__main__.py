@@ -21,7 +21,7 @@ from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.access.counters import LIMITS_TENDED, DatabaseCounters
 from sluice_gateway.access.preparing import Prepare, Preparing, prepared
-from sluice_gateway.clients import GeneratorClient, RerankerClient, RetrieverClient
+from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.admission.admission import Admission
 from sluice_gateway.domain.budgets import Budgets, retry_share
 from sluice_gateway.domain.clock import SystemClock
@@ -33,12 +33,15 @@ from sluice_gateway.experiments.feedback import Feedback
 from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.experiments.store import OutcomeStore
 from sluice_gateway.gateway import Gateway, new_canary, new_run_id
+from sluice_gateway.generator_client import GeneratorClient
 from sluice_gateway.grpc_api import GatewayServicer
 from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.http.app import make_app
 from sluice_gateway.http.state import HttpState
-from sluice_gateway.journal.sqlite import SqliteJournal
+from sluice_gateway.journal.opened import open_journal
 from sluice_gateway.keys_file import KeysFileWatch
+from sluice_gateway.payloads import keys as payload_keys
+from sluice_gateway.payloads.sweeping import Sweeper
 from sluice_gateway.settings import GatewaySettings
 from sluice_gateway.storage.database import Database
 from sluice_servicekit.addresses import bound_socket, is_loopback, parse_address
@@ -70,16 +73,20 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
     _refuse_open_gateway(settings, listening)
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
-        journal = SqliteJournal(
+        journal = open_journal(
+            settings.database_url.get_secret_value(),
             settings.data_dir,
             settings.instance,
             key_file=settings.journal_key_file,
             synchronous=settings.journal_synchronous,
             capacity=settings.journal_capacity,
+            retention_days=settings.journal_retention_days,
         )
         stack.callback(journal.close)
         database = Database(settings.data_dir, settings.database_url.get_secret_value())
         stack.callback(database.close)
+        payload_keys.load_or_create(settings.payload_key_file or settings.data_dir / payload_keys.KEY)
+        await stack.enter_async_context(Sweeper(database, settings.journal_retention_days).sweeping())
         channels = {
             name: await stack.enter_async_context(open_channel(address, peer=name))
             for name, address in _addresses(settings).items()

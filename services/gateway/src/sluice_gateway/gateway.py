@@ -189,6 +189,11 @@ class Gateway:
         """
         require(principal, Role.READER)
         record = await self._journal.run(run_id) if _is_uuid(run_id) else None
+        if record is None and _is_uuid(
+            run_id
+        ):  # of a run that has just begun, all may still wait to be written
+            await self._journal.commit()
+            record = await self._journal.run(run_id)
         if record is None or record.tenant != principal.tenant:
             raise NotFound(f"there is no run {run_id!r}", reason="RUN_NOT_FOUND")
         return record

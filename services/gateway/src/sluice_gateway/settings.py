@@ -45,6 +45,10 @@ class GatewaySettings(ServiceSettings):
     """NORMAL survives the death of the process; FULL the loss of power too, at a sync for each commit."""
     journal_capacity: Annotated[int, Field(ge=1024, le=10_000_000)] = 65_536
     """Events that may wait to be written."""
+    journal_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    """Whole days that the journal goes back; what is older is cut, and a signed stub left. 0 keeps all."""
+    payload_key_file: Path | None = None
+    """What payloads are sealed with, where replicas share it; made in `data_dir` otherwise."""
     retry_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Retries that all runs together may make, for each first attempt at a step; each service has its own budget."""
     retries_per_second: Annotated[float, Field(ge=0, le=10_000)] = 10.0

@@ -64,7 +64,13 @@ def make_app(state: HttpState) -> FastAPI:
 
 def bare_app() -> FastAPI:
     """The routes with nothing behind them: enough to describe them."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry={"metrics": False, "logs": False},  # ours are Prometheus's and the logging module's
+    )
     for module in ROUTES:
         app.include_router(module.router)
     openapi.describe(app)

@@ -30,14 +30,33 @@ async def read(request: Request, model: type[M], limit: int) -> M:
         Cancelled: the caller left before it was here.
         InvalidArgument: it is not UTF-8, not JSON, or a field is wrong; the first wrong field is named.
     """
-    _require_json(request)
-    content = await read_bytes(request, limit)
+    return parse(await read_json(request, limit), model)
+
+
+def parse(content: bytes, model: type[M]) -> M:
+    """The body's bytes as a model.
+
+    Raises:
+        InvalidArgument: as `read`.
+    """
     _require_sound(content)
     try:
         # Strict within objects' models too; REST knows their fields by their names only, not in camel case.
         return model.model_validate_json(content, strict=True, by_name=True, by_alias=False)
     except ValidationError as error:
         raise _invalid(error) from None
+
+
+async def read_json(request: Request, limit: int) -> bytes:
+    """The bytes of a body that is said to be JSON.
+
+    Raises:
+        UnsupportedMediaType: it is not.
+        BodyTooLarge: it has more than `limit` bytes.
+        Cancelled: the caller left before it was here.
+    """
+    _require_json(request)
+    return await read_bytes(request, limit)
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:

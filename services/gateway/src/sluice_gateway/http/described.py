@@ -26,7 +26,7 @@ _ERRORS = {
 }
 
 #: Written out, since the framework would give an error the media type of the route's own replies.
-_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 
 _TENANT = {
     "name": "X-Sluice-Tenant",
@@ -62,7 +62,7 @@ def described(
     of_body = (413, 415) if body is not None else ()
     responses: dict[int | str, Json] = {status: _success(reply, events, done=done)}
     for each in sorted({*_ALWAYS, *of_body, *errors}):
-        responses[each] = {"description": _ERRORS[each], "content": _ERROR}
+        responses[each] = {"description": _ERRORS[each], "content": ERROR}
     extra: Json = {"parameters": [_TENANT, *parameters]}
     if body is not None:
         content: Json = {"schema": body.model_json_schema(by_alias=False)}
