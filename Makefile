@@ -42,13 +42,17 @@ $(OPENSEARCH)/.stamp: tests/opensearch/pom.xml
 test-opensearch: setup $(OPENSEARCH)/.stamp ## Keyword stores on a real OpenSearch node, from Maven artifacts; needs Java 17 and Maven
 	SLUICE_REQUIRE=opensearch $(RUN) pytest -q tests/integration/retriever/test_retriever_keyword*.py $(ARGS)
 
+.PHONY: clients
+clients: setup ## Foreign clients and generated requests against the gateway's API
+	$(RUN) pytest -q tests/clients $(ARGS)
+
 .PHONY: lint
 lint: setup ## The checks that .pre-commit-config.yaml lists, on everything
 	$(RUN) pre-commit run --all-files --hook-stage pre-push
 
 .PHONY: drift
-drift: protos reference ## Fail where a generated file differs from its source
-	git diff --exit-code -- $(STUBS) docs/objects.md
+drift: protos reference openapi ## Fail where a generated file differs from its source
+	git diff --exit-code -- $(STUBS) docs/objects.md docs/openapi.json
 
 .PHONY: verify
 verify: lint drift test ## Everything that CI runs
@@ -98,6 +102,10 @@ protos-baseline: setup ## Accept the present protos as what later ones must stay
 .PHONY: reference
 reference: setup ## Generate docs/objects.md from the models
 	$(RUN) python tools/generate_object_reference.py
+
+.PHONY: openapi
+openapi: setup ## Generate docs/openapi.json from the gateway's routes
+	$(RUN) python tools/generate_openapi.py
 
 .PHONY: bench
 bench: setup ## Measure the whole loop on this machine

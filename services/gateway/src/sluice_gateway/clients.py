@@ -9,12 +9,14 @@ from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
 from sluice_api.objects.pipeline import RewriteStep
 from sluice_gateway import conversion
+from sluice_gateway.domain.embedding import EmbeddedTexts
 from sluice_gateway.domain.model import (
     Finish,
     Message,
     Passage,
     Principal,
     Reranked,
+    Reworded,
     Rewritten,
     Usage,
     Vectors,
@@ -41,6 +43,16 @@ class RetrieverClient:
         """A question's vectors, by the knowledge base's model."""
         request = retriever_pb2.EmbedRequest(text=text, knowledge_base=knowledge_base)
         return Vectors((await self._stub.Embed(request)).question_vectors)
+
+    async def embed_texts(
+        self, knowledge_base: str, texts: Sequence[str], *, as_documents: bool
+    ) -> EmbeddedTexts:
+        """Texts' vectors, by the knowledge base's model."""
+        request = retriever_pb2.EmbedTextsRequest(
+            knowledge_base=knowledge_base, texts=texts, as_documents=as_documents
+        )
+        response = await self._stub.EmbedTexts(request)
+        return EmbeddedTexts(response.dimension, response.vectors, tuple(response.token_counts))
 
     async def search(self, principal: Principal, search: Search) -> Found:
         """The passages that answer best."""
@@ -204,6 +216,19 @@ class GeneratorClient:
         )
         response = await self._stub.Rewrite(request)
         return Rewritten(response.query, _usage(response.usage), response.model)
+
+    async def reword(self, principal: Principal, step: RewriteStep, question: str, most: int) -> Reworded:
+        """Up to `most` questions to look for instead."""
+        request = inference_pb2.RewriteRequest(
+            principal=conversion.principal(principal),
+            model_server=step.model_server_ref,
+            model_name=step.model_name,
+            turns=_messages([Message("user", question)]),
+            max_tokens=step.max_tokens,
+            search_queries=most,
+        )
+        response = await self._stub.Rewrite(request)
+        return Reworded(tuple(response.queries), _usage(response.usage), response.model)
 
 
 def _messages(messages: Sequence[Message]) -> list[inference_pb2.Message]:

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import NewType, Protocol
 
 from sluice_api.objects.retrieval import Retrieval
+from sluice_gateway.domain.admission.priority import Priority
 
 Vectors = NewType("Vectors", object)
 """A question's vectors, opaque here."""
@@ -50,6 +52,15 @@ class Principal:
     subject: str = ""
     roles: tuple[str, ...] = ()
     acl: tuple[str, ...] = ()
+    key: str = ""
+    """The name of the key, or of the issuer of the token, that it came with."""
+    models: tuple[str, ...] | None = None
+    """Models that it may ask, `*` within a name for any; None where all."""
+    priority: Priority = Priority.INTERACTIVE
+
+    def may_ask(self, model: str) -> bool:
+        """True where it may ask a model."""
+        return self.models is None or any(fnmatchcase(model, allowed) for allowed in self.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,14 @@ class RunRequest:
     retrieval: Retrieval = field(default=Retrieval())
     """Overrides the pipeline's."""
     stream: bool = False
+    user: str = ""
+    """Who asks through the principal, as the caller knows them; only ever hashed."""
+    session: str = ""
+    """The conversation that it is part of; only ever hashed."""
+    arm: str = ""
+    """Pins an experiment's arm, for admins only; such a run counts in no statistics."""
+    priority: Priority = Priority.INTERACTIVE
+    """As the request says itself; the principal's holds where that is less urgent."""
 
     @property
     def question(self) -> str:
@@ -232,6 +251,8 @@ class Finish:
     usage: Usage = field(default=Usage())
     model: str = ""
     unanswerable: bool = False
+    degraded: str = ""
+    """Why a fallback has written it; empty where `generate` has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +260,15 @@ class Rewritten:
     """A question as an engine has rewritten it; empty where it wrote nothing usable."""
 
     query: str
+    usage: Usage = field(default=Usage())
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reworded:
+    """What an engine would look for where a question alone found too little; empty where it wrote nothing usable."""
+
+    queries: tuple[str, ...]
     usage: Usage = field(default=Usage())
     model: str = ""
 

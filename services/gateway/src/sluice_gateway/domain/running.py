@@ -3,6 +3,9 @@
 guard_input ∥ retrieve → rerank → guard_passages → generate → guard_output, or
 guard_input → rewrite → retrieve → … where an engine rewrites the question, or
 guard_input → retrieve → … where a server embeds it or looks for its words, or the gate may replace it
+
+Where `rounds` says so, `evidence` follows `rerank`, and further rounds of both where it is thin. Where retrieval fails
+and that is caught: guard_input ∥ retrieve → generate → guard_output.
 """
 
 import asyncio
@@ -16,6 +19,8 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
 from sluice_gateway.domain import streaming
 from sluice_gateway.domain.answer import citations, sources
+from sluice_gateway.domain.budgets import Budgets
+from sluice_gateway.domain.experimenting.assigning import Assignment
 from sluice_gateway.domain.gating import INPUT, OUTPUT, PASSAGES, Gates
 from sluice_gateway.domain.model import (
     AnswerContext,
@@ -26,10 +31,11 @@ from sluice_gateway.domain.model import (
     Usage,
     Verdict,
 )
-from sluice_gateway.domain.observing import EndedRun, RunObserver
+from sluice_gateway.domain.observing import EndedRun, RunObserver, groundedness
 from sluice_gateway.domain.outcome import RUNS, BlockedError, Flag, RunFailedError, RunResult, flags
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder
+from sluice_gateway.domain.rounds import Rounds
 from sluice_gateway.domain.run import RunState
 from sluice_gateway.domain.stepping import StepFailedError, Stepper
 from sluice_gateway.domain.steps import Steps, reasons
@@ -64,9 +70,13 @@ class Run:
         guarding: Guarding,
         request: RunRequest,
         observers: Sequence[RunObserver] = (),
+        assignment: Assignment | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
-        """`counting`: entered while the run goes on."""
+        """`counting`: entered while the run goes on; `pipeline`: with the model of the arm that is assigned; `budgets`:
+        the gateway's."""
         self.run_id = recorder.run_id
+        self.assignment = assignment
         self._counting = counting
         self._services = services
         self._recorder = recorder
@@ -75,7 +85,7 @@ class Run:
         self._streaming = guarding.streaming if request.stream else StreamingMode.WITHHOLD
         self._canary = guarding.canary
         self._request = request
-        self._stepper = Stepper(recorder)
+        self._stepper = Stepper(recorder, budgets=budgets or Budgets())
         self._gates = Gates(self._stepper, services.guard, pipeline.spec, request.principal, recorder.run_id)
         self._steps = Steps(
             self._stepper, services, pipeline.spec, self._gates, request, guarding.retrieval_waits
@@ -87,6 +97,7 @@ class Run:
         self._degraded = ""
         self._flags: tuple[Flag, ...] = ()
         self._ended = False
+        self._groundedness: float | None = None
 
     def events(self) -> AsyncGenerator[str | RunResult, None]:
         """Pieces of text as they are released, then the result.
@@ -116,7 +127,11 @@ class Run:
     async def _guarded(self) -> AsyncGenerator[str | RunResult, None]:
         """Maps every way a run can end to its state."""
         try:
-            detail = {"pipeline_version": self._pipeline.version}
+            detail: dict[str, object] = {"pipeline_version": self._pipeline.version}
+            if self.assignment is not None:
+                detail["experiment"] = self.assignment.detail()
+            if self._request.principal.key:
+                detail["key"] = self._request.principal.key
             self._recorder.run_started(self._request.question, detail)
             async with aclosing(self._answering()) as events:
                 async for event in events:
@@ -127,7 +142,8 @@ class Run:
             await self._end(RunState.FAILED, f"{failed.step}: {failed.error.reason}")
             raise RunFailedError(self.run_id, failed.step, failed.error) from failed
         except ServiceError as error:  # the journal itself
-            self._tell(RunState.FAILED, f"journal: {error.reason}")
+            if not self._ended:
+                self._tell(RunState.FAILED, f"journal: {error.reason}")
             raise RunFailedError(self.run_id, "journal", error) from error
         except (asyncio.CancelledError, GeneratorExit):
             self._cancelled()
@@ -142,7 +158,8 @@ class Run:
         retrieved = await self._steps.screen_and_retrieve()
         self._flags = flags(INPUT, retrieved.screened.verdict)
         ranked, unranked = await self._steps.rerank(retrieved)
-        self._degraded = reasons(retrieved.degraded, unranked)
+        ranked, later = await Rounds(self._steps, retrieved, self._started).run(ranked)
+        self._degraded = reasons(retrieved.degraded, unranked, later)
         passages = await self._readable(ranked)
         prompt = Prompt(
             self._request.principal,
@@ -201,6 +218,10 @@ class Run:
         self, text: str, finish: Finish, verdict: Verdict, passages: Sequence[Passage]
     ) -> RunResult:
         self._usage = finish.usage
+        if not finish.unanswerable:  # what says that there is no answer claims nothing
+            self._groundedness = groundedness(verdict)
+        experiment, arm = self._arm
+        self._degraded = reasons(self._degraded, finish.degraded)
         cited = () if finish.unanswerable else citations(text, passages)
         whole = text + (sources(cited) if self._spec.steps.generate.sources else "")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
@@ -216,22 +237,45 @@ class Run:
             finish.model,
             finish.unanswerable,
             self._flags + flags(OUTPUT, verdict),
+            experiment=experiment,
+            arm=arm,
         )
 
     async def _blocked(self, blocked: BlockedError) -> RunResult:
         verdict = blocked.verdict
         self._blocked_at = blocked.step
+        if blocked.step == OUTPUT:
+            self._groundedness = groundedness(verdict)
         flagged = self._flags + flags(blocked.step, verdict)
         await self._end(RunState.BLOCKED, verdict.reason)
+        experiment, arm = self._arm
         return RunResult(
-            self.run_id, RunState.BLOCKED, verdict.message, "content_filter", verdict=verdict, flags=flagged
+            self.run_id,
+            RunState.BLOCKED,
+            verdict.message,
+            "content_filter",
+            verdict=verdict,
+            flags=flagged,
+            experiment=experiment,
+            arm=arm,
         )
+
+    @property
+    def _arm(self) -> tuple[str, str]:
+        assigned = self.assignment
+        return ("", "") if assigned is None else (assigned.experiment, assigned.arm)
 
     async def _end(self, state: RunState, reason: str, text: str = "") -> None:
         self._ended = True
-        self._recorder.run_ended(state, reason, text)
-        self._tell(state, reason)
-        await self._recorder.commit()
+        told = state, reason
+        try:
+            self._recorder.run_ended(state, reason, text)
+            await self._recorder.commit()
+        except ServiceError as error:  # nobody gets the answer
+            told = RunState.FAILED, f"journal: {error.reason}"
+            raise
+        finally:
+            self._tell(*told)
 
     def _cancelled(self) -> None:
         if self._ended:  # the caller only stopped reading
@@ -245,6 +289,8 @@ class Run:
 
     def _tell(self, state: RunState, reason: str) -> None:
         RUNS.labels(self._request.pipeline, state).inc()
+        assigned = self.assignment
+        experiment, arm = self._arm
         ended = EndedRun(
             self.run_id,
             self._request.principal,
@@ -255,6 +301,12 @@ class Run:
             time.perf_counter() - self._started,
             self._usage,
             blocked_at=self._blocked_at,
+            experiment=experiment,
+            arm=arm,
+            groundedness=self._groundedness,
+            model_name=assigned.model_name if assigned else "",
+            unit_bucket=assigned.bucket if assigned else 0,
+            counted=assigned is None or assigned.counted,
         )
         for observer in self._observers:
             observer.run_ended(ended)

@@ -1,11 +1,13 @@
 """Answers that leave while they are written: sentence by sentence after screening, or at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.pipeline import Generation, PipelineSpec
+from sluice_gateway.domain import fallbacks
 from sluice_gateway.domain.gating import OUTPUT, Gates
 from sluice_gateway.domain.model import AnswerContext, Finish, Released, Verdict
 from sluice_gateway.domain.ports import Prompt, Services
@@ -98,34 +100,41 @@ async def detected(
 async def _deltas(
     stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, written: _Written
 ) -> AsyncGenerator[str, None]:
-    """The answer's pieces as the step `generate`: retried up to the first piece, never after it."""
-    step = spec.steps.generate
+    """The answer's pieces as the step `generate`: retried, and gone on with by a fallback, up to the first piece, never
+    after it."""
+    started = time.monotonic()
 
-    async def first() -> Done[tuple[AsyncGenerator[str | Finish, None], str | Finish]]:
-        events = services.generator.generate(prompt)
+    async def first(step: Generation) -> Done[tuple[AsyncGenerator[str | Finish, None], str | Finish]]:
+        events = services.generator.generate(replace(prompt, step=step))
         return Done((events, await anext(events)), detail={"first": True})
 
-    events, event = await stepper.run_unkept("generate", step, first)
-    stepper.recorder.step_started("generate", 1)
+    by = await fallbacks.written(
+        spec.steps, lambda name, step: stepper.run_unkept(name, step, lambda: first(step))
+    )
+    name, step, (events, event) = by.name, by.step, by.result
+    stepper.recorder.step_started(name, 1)
+    left = deadlines.cap(step.timeout)
+    if step.deadline is not None:
+        left = min(left or 0.0, max(0.0, step.deadline - (time.monotonic() - started)))
     try:
-        async with asyncio.timeout(deadlines.cap(step.timeout)):
+        async with asyncio.timeout(left):
             while True:
                 if isinstance(event, Finish):
-                    written.finish = event
+                    written.finish = replace(event, degraded=by.degraded)
                     break
                 written.pieces.append(event)
                 yield event
                 event = await anext(events)
     except TimeoutError as error:
-        late = DeadlineExceeded(f"generate did not end within {step.timeout:g} s")
-        stepper.recorder.step_ended("generate", 1, StepState.FAILED, reason=late.reason)
-        raise StepFailedError("generate", late) from error
+        late = DeadlineExceeded(f"{name} did not end within {left or 0.0:.3g} s")
+        stepper.recorder.step_ended(name, 1, StepState.FAILED, reason=late.reason)
+        raise StepFailedError(name, late) from error
     except ServiceError as error:
-        stepper.recorder.step_ended("generate", 1, StepState.FAILED, reason=error.reason)
-        raise StepFailedError("generate", error) from error
+        stepper.recorder.step_ended(name, 1, StepState.FAILED, reason=error.reason)
+        raise StepFailedError(name, error) from error
     except (asyncio.CancelledError, GeneratorExit):
-        stepper.recorder.step_ended("generate", 1, StepState.CANCELLED)
+        stepper.recorder.step_ended(name, 1, StepState.CANCELLED)
         raise
     finish = written.finish
     detail = {"model": finish.model, "finish_reason": finish.reason, "unanswerable": finish.unanswerable}
-    stepper.recorder.step_ended("generate", 1, StepState.SUCCEEDED, detail=detail)
+    stepper.recorder.step_ended(name, 1, StepState.SUCCEEDED, detail=detail)

@@ -15,8 +15,10 @@ from sluice_gateway.domain.running import Run
 from sluice_gateway.http import completions, sse
 from sluice_gateway.http.bodies import read
 from sluice_gateway.http.chat_schema import ChatRequest
+from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_body
-from sluice_gateway.http.state import RUN_HEADER, of, principal
+from sluice_gateway.http.replies.openai import ChatCompletion, ChatCompletionChunk
+from sluice_gateway.http.state import addressed, of, principal, run_headers
 from sluice_servicekit.errors import Cancelled, ServiceError
 
 router = APIRouter()
@@ -27,13 +29,6 @@ T = TypeVar("T")
 _PIECES = re.compile(r"\s*\S+(?:\s+\S+){0,3}|\s+")
 
 
-_BODY = {
-    "requestBody": {
-        "content": {"application/json": {"schema": ChatRequest.model_json_schema(by_alias=False)}}
-    }
-}
-
-
 class ChunkOf(Protocol):
     """Makes one chunk's frame."""
 
@@ -42,7 +37,18 @@ class ChunkOf(Protocol):
     ) -> bytes: ...
 
 
-@router.post("/v1/chat/completions", openapi_extra=_BODY)
+@router.post(
+    "/v1/chat/completions",
+    **described(
+        "completions",
+        ChatCompletion,
+        body=ChatRequest,
+        events=ChatCompletionChunk,
+        done=True,
+        errors=(404, 429, 504),
+        example={"model": "default", "messages": [{"role": "user", "content": "What is a gate?"}]},
+    ),
+)
 async def chat_completions(request: Request) -> Response:
     """Answers a question through a pipeline; OpenAI's chat completion."""
     state = of(request)
@@ -53,7 +59,7 @@ async def chat_completions(request: Request) -> Response:
         raise
     except ServiceError as error:
         raise await state.gateway.refuse(who, "", error) from error
-    run = await state.gateway.admit(who, body.model, lambda: body.run_request(who))
+    run = await state.gateway.admit(who, body.model, lambda: addressed(request, body.run_request(who)))
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage
         heartbeat = state.settings.heartbeat_seconds
@@ -65,7 +71,7 @@ async def _whole(request: Request, run: Run, model: str) -> Response:
     started = time.perf_counter()
     result = await _unless_gone(request, run.result())
     response = JSONResponse(completions.completion(result, model, int(time.time())))
-    response.headers[RUN_HEADER] = run.run_id
+    response.headers.update(run_headers(run))
     response.headers["server-timing"] = f"run;dur={(time.perf_counter() - started) * 1000:.1f}"
     return response
 
@@ -80,7 +86,7 @@ async def _streamed(
     return StreamingResponse(
         sse.with_heartbeat(frames, heartbeat),
         media_type="text/event-stream",
-        headers={**sse.HEADERS, RUN_HEADER: run.run_id},
+        headers={**sse.HEADERS, **run_headers(run)},
     )
 
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain import filters
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest, Sampling, ToolCall
 from sluice_gateway.filter_conversion import filter_message
 from sluice_gateway.http.bodies import RequestModel
@@ -91,6 +92,12 @@ class ChatRequest(RequestModel):
     response_format: ResponseFormat | None = None
     filter: dict[str, Any] | None = None
     retrieval: Retrieval = Retrieval()
+    user: str | None = None
+    safety_identifier: str | None = None
+    """In place of `user`, which OpenAI has deprecated."""
+    metadata: dict[str, Any] | None = None
+    """`session_id` says which conversation it is."""
+    service_tier: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -120,7 +127,14 @@ class ChatRequest(RequestModel):
             filter=None if content is None else FilterExpression(content),
             retrieval=self.retrieval,
             stream=bool(self.stream),
+            user=self.safety_identifier or self.user or "",
+            session=self._session(),
+            priority=Priority.BATCH if self.service_tier == "flex" else Priority.INTERACTIVE,
         )
+
+    def _session(self) -> str:
+        session = (self.metadata or {}).get("session_id")
+        return session if isinstance(session, str) else ""
 
     def _refuse_unsupported(self) -> None:
         plain = self.response_format is None or self.response_format.type == "text"
