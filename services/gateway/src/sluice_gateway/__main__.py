@@ -21,6 +21,10 @@ from sluice_gateway.clients import GeneratorClient, RerankerClient, RetrieverCli
 from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.ports import Services
+from sluice_gateway.durable.execution import StandardBody
+from sluice_gateway.durable.express import ExpressKeeping
+from sluice_gateway.durable.runs import StandardRuns
+from sluice_gateway.durable.standard import DEFINITION, Standard
 from sluice_gateway.gateway import Gateway, new_canary, new_run_id
 from sluice_gateway.grpc_api import GatewayServicer
 from sluice_gateway.guard_client import GuardClient
@@ -28,6 +32,8 @@ from sluice_gateway.http.app import make_app
 from sluice_gateway.http.state import HttpState
 from sluice_gateway.journal.sqlite import SqliteJournal
 from sluice_gateway.keys_file import KeysFileWatch
+from sluice_gateway.payloads.unsealed import UnsealedPayloads
+from sluice_gateway.run_control import RunControl
 from sluice_gateway.settings import GatewaySettings
 from sluice_gateway.storage.database import Database
 from sluice_servicekit.addresses import bound_socket, is_loopback, parse_address
@@ -39,6 +45,9 @@ from sluice_servicekit.snapshots import Snapshots
 #: Seconds between two looks at the keys file.
 _KEYS_REFRESH = 2.0
 
+#: Seconds that durable runs wait for services that start as the gateway does.
+_READY_PATIENCE = 60.0
+
 #: Seconds a service has to answer a health check.
 _HEALTH_TIMEOUT = 1.0
 
@@ -49,8 +58,14 @@ def main() -> None:
 
 
 @asynccontextmanager
-async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[Servicer]]:
-    """The gateway, for the length of the block; its HTTP server included."""
+async def build(
+    context: ServiceContext[GatewaySettings], version: str = DEFINITION
+) -> AsyncIterator[list[Servicer]]:
+    """The gateway, for the length of the block; its HTTP server included.
+
+    Args:
+        version: Of the runs' definition; another one in tests of upgrades.
+    """
     settings = context.settings
     keys = KeysFileWatch(settings.api_keys_file)
     listening = _listen(settings.http_listen)  # before anything else: a taken port must not open a journal
@@ -86,18 +101,37 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
                 raise Unavailable("the gateway is starting: no snapshot has arrived yet", retry_after=1.0)
             return context.snapshots.current
 
+        not_ready = _readiness(context.snapshots, channels)
+        payloads = UnsealedPayloads(database)
+        keeping = ExpressKeeping(payloads)
+        await stack.enter_async_context(keeping.writing())
+        clock = SystemClock()
+        observers = (keeping,)
         executor = Executor(
-            services, journal, SystemClock(), snapshot, new_run_id, new_canary, settings.max_in_flight
+            services,
+            journal,
+            clock,
+            snapshot,
+            new_run_id,
+            new_canary,
+            settings.max_in_flight,
+            observers,
+            keeping.outputs_of,
         )
+        body = StandardBody(services, journal, clock, payloads, _until_ready(not_ready), observers)
+        standard = Standard(settings, database, body, version)
+        runs = StandardRuns(standard.engine, journal, payloads, clock, new_run_id, keeping.settled)
+        await stack.enter_async_context(standard.going_on(runs.seed))
         gateway = Gateway(executor, journal, guard, retriever, reranker, snapshot, time.perf_counter)
-        state = HttpState(gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels))
+        control = RunControl(gateway, executor, runs, snapshot)
+        state = HttpState(gateway, settings, lambda: keys.current, not_ready, control)
         await stack.enter_async_context(_http(state, listening, settings))
         stack.callback(gateway.end_following)  # before the server stops, which waits for open streams
         await stack.enter_async_context(_repeated(keys.refresh, _KEYS_REFRESH))
         yield [
             Servicer(
                 gateway_pb2_grpc.add_GatewayServiceServicer_to_server,
-                GatewayServicer(gateway, lambda: keys.current),
+                GatewayServicer(gateway, lambda: keys.current, control),
                 "sluice.gateway.v1.GatewayService",
             )
         ]
@@ -177,6 +211,21 @@ def _readiness(
         return missing
 
     return not_ready
+
+
+def _until_ready(not_ready: Callable[[], Awaitable[list[str]]]) -> Callable[[], Awaitable[None]]:
+    """Waits until the services answer, for a while: after that, a run that they do not answer fails at its step."""
+    seen = False
+
+    async def wait() -> None:
+        nonlocal seen
+        until = time.monotonic() + _READY_PATIENCE
+        while not seen and time.monotonic() < until:
+            seen = not await not_ready()
+            if not seen:
+                await asyncio.sleep(0.5)
+
+    return wait
 
 
 @asynccontextmanager

@@ -11,10 +11,11 @@ from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.observing import RunObserver
 from sluice_gateway.domain.outcome import ADMIT, RUNS, RunFailedError
+from sluice_gateway.domain.outputs import Outputs, Passing
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState, StepState
-from sluice_gateway.domain.running import Guarding, Run
+from sluice_gateway.domain.running import Execution, Guarding, Run, RunPlan
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import InvalidArgument, NotFound, ResourceExhausted, ServiceError
@@ -31,6 +32,7 @@ class Executor:
         new_canary: Gives a word that nobody can guess and that no text holds.
         max_in_flight: Runs at the same time; more are refused at once.
         observers: Are told of every end of a run that was admitted.
+        outputs_of: Gives what takes note of the outputs of a run's finished steps.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Executor:
         new_canary: Callable[[], str],
         max_in_flight: int,
         observers: Sequence[RunObserver] = (),
+        outputs_of: Callable[[str, RunPlan], Outputs] = lambda _run_id, _plan: Passing(),
     ) -> None:
         self._services = services
         self._journal = journal
@@ -52,16 +55,46 @@ class Executor:
         self._new_canary = new_canary
         self._max_in_flight = max_in_flight
         self._observers = observers
+        self._outputs_of = outputs_of
         self._in_flight = 0
 
     def admit(self, request: RunRequest) -> Run:
         """A run that may start.
 
         Raises:
+            ResourceExhausted: too many runs are going on.
+            ServiceError: as `plan` does.
+        """
+        plan = self.plan(request)
+        if self._in_flight >= self._max_in_flight:
+            raise ResourceExhausted("too many runs are going on", reason="TOO_MANY_RUNS", retry_after=1.0)
+        recorder = Recorder(
+            self._journal,
+            self._clock,
+            self._new_run_id(),
+            request.principal.tenant,
+            request.pipeline,
+            plan.pipeline.spec.audit,
+        )
+        execution = Execution(self._outputs_of(recorder.run_id, plan))
+        return Run(
+            self._counting(),
+            self._services,
+            recorder,
+            plan.pipeline,
+            plan.guarding,
+            request,
+            self._observers,
+            execution,
+        )
+
+    def plan(self, request: RunRequest) -> RunPlan:
+        """How a question is to be run, by the snapshot in force.
+
+        Raises:
             Unavailable: no snapshot has arrived yet.
             NotFound: there is no such pipeline (`MODEL_NOT_FOUND`).
             InvalidArgument: no user message asks anything.
-            ResourceExhausted: too many runs are going on.
         """
         snapshot = self._snapshot()
         pipeline = snapshot.pipelines.get(request.pipeline)
@@ -72,23 +105,13 @@ class Executor:
             )
         if not request.question.strip():
             raise InvalidArgument("the messages hold no question from the user", field="messages")
-        if self._in_flight >= self._max_in_flight:
-            raise ResourceExhausted("too many runs are going on", reason="TOO_MANY_RUNS", retry_after=1.0)
         tenant = request.principal.tenant
-        recorder = Recorder(
-            self._journal,
-            self._clock,
-            self._new_run_id(),
-            tenant,
-            request.pipeline,
-            pipeline.spec.audit,
-        )
         guarding = Guarding(
             streaming=snapshot.policy_for(pipeline.spec, tenant).streaming,
             retrieval_waits=snapshot.retrieval_waits(pipeline.spec, tenant),
             canary=self._new_canary() if snapshot.has_canary(pipeline.spec, tenant) else "",
         )
-        return Run(self._counting(), self._services, recorder, pipeline, guarding, request, self._observers)
+        return RunPlan(pipeline, guarding, request)
 
     async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
         """A question that was not admitted, as a failed run of the one step `admit`."""

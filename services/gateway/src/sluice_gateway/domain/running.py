@@ -8,9 +8,9 @@ guard_input → retrieve → … where a server embeds it or looks for its words
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
@@ -28,9 +28,10 @@ from sluice_gateway.domain.model import (
 )
 from sluice_gateway.domain.observing import EndedRun, RunObserver
 from sluice_gateway.domain.outcome import RUNS, BlockedError, Flag, RunFailedError, RunResult, flags
+from sluice_gateway.domain.outputs import Outputs, Passing
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder
-from sluice_gateway.domain.run import RunState
+from sluice_gateway.domain.run import RunState, StepState
 from sluice_gateway.domain.stepping import StepFailedError, Stepper
 from sluice_gateway.domain.steps import Steps, reasons
 from sluice_gateway.domain.tasks import in_own_task
@@ -52,6 +53,26 @@ class Guarding:
     """A random word for the prompt; none when empty."""
 
 
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How one run is executed: as Express by default."""
+
+    outputs: Outputs = field(default_factory=Passing)
+    pins: Mapping[str, Decision] = field(default_factory=dict)
+    """Gates' decisions that a person has turned, by step."""
+    detail: Mapping[str, object] = field(default_factory=dict)
+    """More that the journal is told at the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What decides how a run goes: whoever executes it again by the same plan gives the same."""
+
+    pipeline: CompiledPipeline
+    guarding: Guarding
+    request: RunRequest
+
+
 class Run:
     """One run. `events()` may be read once."""
 
@@ -64,8 +85,10 @@ class Run:
         guarding: Guarding,
         request: RunRequest,
         observers: Sequence[RunObserver] = (),
+        execution: Execution | None = None,
     ) -> None:
         """`counting`: entered while the run goes on."""
+        execution = execution or Execution()
         self.run_id = recorder.run_id
         self._counting = counting
         self._services = services
@@ -75,8 +98,16 @@ class Run:
         self._streaming = guarding.streaming if request.stream else StreamingMode.WITHHOLD
         self._canary = guarding.canary
         self._request = request
-        self._stepper = Stepper(recorder)
-        self._gates = Gates(self._stepper, services.guard, pipeline.spec, request.principal, recorder.run_id)
+        self._stepper = Stepper(recorder, execution.outputs)
+        self._gates = Gates(
+            self._stepper,
+            services.guard,
+            pipeline.spec,
+            request.principal,
+            recorder.run_id,
+            execution.pins,
+        )
+        self._detail = execution.detail
         self._steps = Steps(
             self._stepper, services, pipeline.spec, self._gates, request, guarding.retrieval_waits
         )
@@ -101,6 +132,11 @@ class Run:
         results = [event async for event in self.events() if isinstance(event, RunResult)]
         return results[-1]
 
+    def abandon(self) -> None:
+        """Says no more of the run, however it is stopped: it goes on elsewhere, or has been ended there."""
+        self._ended = True
+        self._stepper.on_cancel = (StepState.CANCELLED, "INTERRUPTED")
+
     async def _bound(self) -> AsyncGenerator[str | RunResult, None]:
         attributes = {names.RUN_ID: self.run_id, names.PIPELINE: self._request.pipeline}
         with (
@@ -116,7 +152,7 @@ class Run:
     async def _guarded(self) -> AsyncGenerator[str | RunResult, None]:
         """Maps every way a run can end to its state."""
         try:
-            detail = {"pipeline_version": self._pipeline.version}
+            detail = {"pipeline_version": self._pipeline.version, **self._detail}
             self._recorder.run_started(self._request.question, detail)
             async with aclosing(self._answering()) as events:
                 async for event in events:

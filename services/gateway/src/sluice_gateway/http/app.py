@@ -18,6 +18,7 @@ from sluice_gateway.http import (
     knowledge_bases,
     models,
     rebuilding,
+    run_control,
     run_events,
     runs,
     search,
@@ -45,6 +46,7 @@ def make_app(state: HttpState) -> FastAPI:
         rebuilding,
         run_events,
         runs,
+        run_control,
         health,
     ):
         app.include_router(module.router)
@@ -85,9 +87,11 @@ async def _service_error(_: Request, error: Exception) -> Response:
     return error_response(error)
 
 
-async def _run_failed(_: Request, failed: Exception) -> Response:
+async def _run_failed(request: Request, failed: Exception) -> Response:
     if not isinstance(failed, RunFailedError):
         raise failed
+    if promoted := await run_control.promoted(request, failed):
+        return promoted
     response = error_response(failed.error, step=failed.step)
     response.headers[RUN_HEADER] = failed.run_id
     return response

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.running import Run
-from sluice_gateway.http import completions, sse
+from sluice_gateway.http import completions, run_control, sse
 from sluice_gateway.http.bodies import read
 from sluice_gateway.http.chat_schema import ChatRequest
 from sluice_gateway.http.errors import error_body
@@ -53,6 +53,8 @@ async def chat_completions(request: Request) -> Response:
         raise
     except ServiceError as error:
         raise await state.gateway.refuse(who, "", error) from error
+    if run_control.in_background(request, body):
+        return await run_control.completed_later(request, who, body)
     run = await state.gateway.admit(who, body.model, lambda: body.run_request(who))
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage

@@ -89,6 +89,8 @@ class ChatRequest(RequestModel):
     tools: list[Any] | None = None
     functions: list[Any] | None = None
     response_format: ResponseFormat | None = None
+    background: bool | None = None
+    """Answers at once that the run was taken on; see `/v1/runs`."""
     filter: dict[str, Any] | None = None
     retrieval: Retrieval = Retrieval()
 

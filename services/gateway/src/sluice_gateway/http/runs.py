@@ -1,14 +1,17 @@
 """`/v1/runs`: what the journal has of the caller's runs."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from sluice_gateway.domain.run import RunRecord, StepRecord
+from sluice_gateway.domain.run import Descendant, RunRecord, StepRecord
+from sluice_gateway.http import completions
 from sluice_gateway.http.numbers import whole_number
 from sluice_gateway.http.state import of, principal
+from sluice_gateway.run_control import RunView
 
 router = APIRouter()
 
@@ -32,8 +35,35 @@ async def list_runs(request: Request) -> Json:
 @router.get("/v1/runs/{run_id}")
 async def get_run(request: Request, run_id: str) -> Json:
     """One run with its steps."""
-    record = await of(request).gateway.run(principal(request), run_id)
-    return {**run_body(record), "steps": [_step(step) for step in record.steps]}
+    return view_body(await of(request).control.view(principal(request), run_id))
+
+
+def view_body(view: RunView) -> Json:
+    """A run with its steps, what it comes from, what was made of it, and what it gave."""
+    record, origin, result = view.record, view.record.origin, view.result
+    return {
+        **run_body(record),
+        "steps": [_step(step) for step in record.steps],
+        "executor": record.executor,
+        "resumed": record.resumed,
+        "origin": None if origin is None else asdict(origin),
+        "descendants": [_descendant(made) for made in record.descendants],
+        "result": None
+        if result is None
+        else completions.completion(result, record.pipeline, int(record.started)),
+    }
+
+
+def _descendant(made: Descendant) -> Json:
+    return {
+        "run_id": made.run_id,
+        "how": made.how,
+        "step": made.step,
+        "decision": made.decision or None,
+        "reason": made.reason or None,
+        "actor": made.actor or None,
+        "at": time_body(made.at),
+    }
 
 
 def run_body(record: RunRecord) -> Json:

@@ -8,6 +8,7 @@ from fastapi import Request
 from sluice_gateway.domain.access import Access
 from sluice_gateway.domain.model import Principal
 from sluice_gateway.gateway import Gateway
+from sluice_gateway.run_control import RunControl
 from sluice_gateway.settings import GatewaySettings
 
 RUN_HEADER = "x-sluice-run-id"
@@ -23,6 +24,7 @@ class HttpState:
     access: Callable[[], Access]
     not_ready: Callable[[], Awaitable[list[str]]]
     """Names what is not ready, with the reason."""
+    control: RunControl
 
 
 def of(request: Request) -> HttpState:
