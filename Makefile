@@ -28,7 +28,11 @@ WORKERS := 2
 
 .PHONY: test
 test: setup ## All tests that need no root
-	$(RUN) pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/chaos $(ARGS)
+
+.PHONY: chaos
+chaos: setup ## Gateways killed, stopped and upgraded in the middle of durable runs; takes about three minutes
+	$(RUN) pytest -q tests/chaos $(ARGS)
 
 OPENSEARCH := .cache/opensearch
 

@@ -9,7 +9,7 @@ from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import Decision, Principal, RunRequest
 from sluice_gateway.domain.outcome import ADMIT, RunFailedError, RunResult
 from sluice_gateway.domain.run import STANDARD, RunRecord, RunState
-from sluice_gateway.durable.port import DurableRuns, PendingRun, StartedRun
+from sluice_gateway.durable.port import DurableRuns, StartedRun
 from sluice_gateway.gateway import Gateway
 from sluice_gateway.payloads.port import PayloadNotRetained
 from sluice_servicekit.errors import (
@@ -71,6 +71,7 @@ class RunControl:
 
         Raises:
             NotFound: there is none of that id, or it is another tenant's.
+            Unavailable: the journal has none, and durable runs cannot be looked at yet.
         """
         record = await self.record(principal, run_id)
         ended = record.executor == STANDARD and record.ended is not None
@@ -83,7 +84,7 @@ class RunControl:
         try:
             return await self._gateway.run(principal, run_id)
         except NotFound:
-            pending = await self._pending(run_id)
+            pending = await self._runs.pending(run_id)
             if pending is None or pending.tenant != principal.tenant:
                 raise
             return RunRecord(
@@ -142,12 +143,6 @@ class RunControl:
                 return None
             return await self._runs.promote(record.tenant, failed.run_id, failed.step)
         except ServiceError:
-            return None
-
-    async def _pending(self, run_id: str) -> PendingRun | None:
-        try:
-            return await self._runs.pending(run_id)
-        except Unavailable:
             return None
 
     async def _is_own(self, principal: Principal, run_id: str) -> bool:

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from sluice_gateway.http.runs import MAX_WAIT
 from sluice_servicekit.errors import InvalidArgument
-
-#: Seconds that a request may wait for a run.
-_MOST = 300
 
 _WAIT = re.compile(r"^wait\s*=\s*\"?(\d{1,9})\"?$")
 
@@ -35,6 +33,6 @@ def preference(request: Request) -> Preference:
             asynchronous |= word == "respond-async"
             if match := _WAIT.match(word):
                 wait = int(match[1])
-    if wait > _MOST:
-        raise InvalidArgument(f"Prefer: wait may be {_MOST} seconds at most", field="Prefer")
+    if wait > MAX_WAIT:
+        raise InvalidArgument(f"Prefer: wait may be {MAX_WAIT} seconds at most", field="Prefer")
     return Preference(asynchronous, wait)

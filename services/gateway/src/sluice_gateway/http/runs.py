@@ -19,6 +19,9 @@ Json = dict[str, Any]
 
 _MAX_LIMIT = 1000
 
+#: Seconds that a request may wait for a run's end.
+MAX_WAIT = 300
+
 
 @router.get("/v1/runs")
 async def list_runs(request: Request) -> Json:
@@ -34,8 +37,11 @@ async def list_runs(request: Request) -> Json:
 
 @router.get("/v1/runs/{run_id}")
 async def get_run(request: Request, run_id: str) -> Json:
-    """One run with its steps."""
-    return view_body(await of(request).control.view(principal(request), run_id))
+    """One run with its steps; `wait` waits so many seconds for its end, where it goes on in the background."""
+    who, control = principal(request), of(request).control
+    if seconds := whole_number(request.query_params.get("wait", "0"), "wait", 0, MAX_WAIT):
+        await control.wait(who, run_id, seconds)
+    return view_body(await control.view(who, run_id))
 
 
 def view_body(view: RunView) -> Json:
