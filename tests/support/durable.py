@@ -1,5 +1,6 @@
 """Durable runs over doubles of the services, with the real engine, journal and database."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -174,8 +175,6 @@ async def durable(
 
 
 async def _open(standard: Standard) -> None:
-    import asyncio
-
     while True:
         try:
             standard.engine()

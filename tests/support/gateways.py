@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -68,8 +69,7 @@ async def gateway(
     data: Path, services: Doubles, *, url: str = "", version: str = "1", **settings: str
 ) -> AsyncIterator[GatewayProcess]:
     """A gateway for the length of the block, ready to answer and to execute runs."""
-    data.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")},
         **{f"SLUICE_{name}_ADDRESS": services.address for name in ("GUARDRAIL", "RETRIEVER", "RERANKER")},
@@ -82,14 +82,7 @@ async def gateway(
         "PYTHONPATH": str(_TESTS),
         **{f"SLUICE_{name.upper()}": value for name, value in settings.items()},
     }
-    with (data / "gateway.log").open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(_TESTS / "support" / "gateway_process.py"), version],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            text=True,
-        )
+    process = _spawn(data, environment, version)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20.0, verify=False) as http:
             running = GatewayProcess(data, process, http)
@@ -121,9 +114,20 @@ async def _until_serves(running: GatewayProcess) -> None:
         await asyncio.sleep(0.05)
 
 
-def _free_port() -> int:
-    import socket
+def _spawn(data: Path, environment: dict[str, str], version: str) -> subprocess.Popen[str]:
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "gateway.log").open("a") as log:
+        return subprocess.Popen(
+            [sys.executable, str(_TESTS / "support" / "gateway_process.py"), version],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            text=True,
+        )
 
+
+def free_port() -> int:
+    """A port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

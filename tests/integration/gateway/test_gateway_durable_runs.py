@@ -10,6 +10,7 @@ from sluice_api.objects.pipeline import Payloads
 from sluice_gateway.domain.model import Decision
 from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.domain.run import Origin, RunState, StepState
+from sluice_gateway.durable import execution, leases, recovery
 from sluice_gateway.durable.port import WrongState
 from sluice_gateway.payloads.port import PayloadNotRetained
 from sluice_servicekit.errors import InvalidArgument, Unavailable
@@ -196,8 +197,13 @@ async def test_same_id_is_the_same_run(tmp_path: Path):
     assert world.calls == list(STEPS)
 
 
-async def test_run_that_was_kept_by_another_version_runs_what_it_has_not_finished(tmp_path: Path):
+async def test_run_that_was_kept_by_another_version_runs_what_it_has_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Its steps are taken over by name, since the other version may have had them in another order."""
+    for module in (leases, recovery):
+        monkeypatch.setattr(module, "LEASE", 0.5)
+    monkeypatch.setattr(recovery, "RENEWAL", 0.2)
     world = MessageWorld()
     world.wait["generate"] = 60
     async with durable(tmp_path, world, version="0") as bench:
@@ -209,3 +215,40 @@ async def test_run_that_was_kept_by_another_version_runs_what_it_has_not_finishe
         record = await bench.record(run_id)
     assert record.state is RunState.ANSWERED
     assert world.calls == [*STEPS[:4], "generate", *STEPS[4:]]
+
+
+async def test_run_that_cannot_keep_what_it_gave_is_executed_again_and_runs_no_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    world = MessageWorld()
+    async with durable(tmp_path, world) as bench:
+        keep, fails = bench.payloads.keep, [Unavailable("away")]
+
+        async def failing(tenant: str, run_id: str, name: str, *more: object) -> str:
+            if name == "result" and fails:
+                raise fails.pop()
+            return await keep(tenant, run_id, name, *more)
+
+        monkeypatch.setattr(bench.payloads, "keep", failing)
+        run_id = await bench.start()
+        record = await bench.ended(run_id)
+        assert await bench.runs.result(TENANT, run_id) is not None
+        events = [event.kind for event in await bench.journal.events(run_id)]
+    assert (record.state, fails) == (RunState.ANSWERED, [])
+    assert events.count("run_ended") == 1
+    assert world.calls == list(STEPS)
+
+
+async def test_run_that_is_taken_up_again_and_again_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(execution, "MAX_RESUMED", 1)
+    world = MessageWorld()
+    world.wait["generate"] = 60
+    async with durable(tmp_path, world) as bench:
+        run_id = await bench.start()
+        await world.called["generate"].wait()
+    world.called["generate"].clear()
+    async with durable(tmp_path, world):
+        await world.called["generate"].wait()
+    async with durable(tmp_path, world) as bench:
+        record = await bench.ended(run_id)
+    assert (record.state, record.reason) == (RunState.FAILED, "run: RESUMED_TOO_OFTEN")

@@ -21,6 +21,12 @@ from sluice_servicekit.errors import (
     Unavailable,
 )
 
+#: Ends that give a result.
+_WITH_RESULT = frozenset({RunState.ANSWERED, RunState.DEGRADED, RunState.BLOCKED})
+
+#: Seconds in which an execution keeps what it gave.
+_A_MOMENT = 2.0
+
 _RETRYABLE = (Unavailable, DeadlineExceeded, ResourceExhausted)
 
 
@@ -77,7 +83,12 @@ class RunControl:
         ended = record.executor == STANDARD and record.ended is not None
         if not ended or not await self._is_own(principal, run_id):
             return RunView(record, None)
-        return RunView(record, await self._runs.result(principal.tenant, run_id))
+        result = await self._runs.result(principal.tenant, run_id)
+        if result is None and record.state in _WITH_RESULT:
+            # The journal has the end a moment before the result is kept.
+            await self._runs.wait(run_id, _A_MOMENT)
+            result = await self._runs.result(principal.tenant, run_id)
+        return RunView(record, result)
 
     async def record(self, principal: Principal, run_id: str) -> RunRecord:
         """The same without what it gave."""

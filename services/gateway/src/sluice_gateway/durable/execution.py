@@ -84,7 +84,8 @@ class StandardBody:
             return
         except ServiceError as error:
             raise UnfinishedError from error
-        recorder = replace(recorder, pipeline=kept.plan.request.pipeline, audit=kept.plan.pipeline.spec.audit)
+        # Its audit stays required, whatever the pipeline says: an end that is lost would leave the run open for ever.
+        recorder = replace(recorder, pipeline=kept.plan.request.pipeline)
         if recorder.before and fold(recorder.before).resumed >= MAX_RESUMED:
             await _end(recorder, "run: RESUMED_TOO_OFTEN")
             return

@@ -39,11 +39,13 @@ class _Noted:
 
     run_id: str
     plan: RunPlan
+    open: dict[str, "_Noted"]
     given: dict[str, object] = field(default_factory=dict)
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def once(self, step: str, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` gives."""
+        self.open[self.run_id] = self  # not before: a run that never starts never ends either
         output = await work()
         self.given[step] = output
         return output
@@ -56,18 +58,18 @@ class ExpressKeeping:
     def __init__(self, payloads: PayloadStore) -> None:
         self._payloads = payloads
         self._open: dict[str, _Noted] = {}
+        self._waiting: dict[str, _Noted] = {}
         self._queue: asyncio.Queue[_Noted] = asyncio.Queue(_CAPACITY)
 
     def outputs_of(self, run_id: str, plan: RunPlan) -> Outputs:
         """What takes note of a run's outputs."""
         if plan.pipeline.spec.payloads is Payloads.NONE:
             return Passing()
-        self._open[run_id] = _Noted(run_id, plan)
-        return self._open[run_id]
+        return _Noted(run_id, plan, self._open)
 
     def run_ended(self, ended: EndedRun) -> None:
         """Has a run written, or forgets it."""
-        noted = self._open.get(ended.run_id)
+        noted = self._open.pop(ended.run_id, None)
         if noted is None:
             return
         if noted.plan.pipeline.spec.payloads is Payloads.FULL or ended.state in _KEPT:
@@ -76,12 +78,11 @@ class ExpressKeeping:
             except asyncio.QueueFull:
                 _LOG.warning("the run %s is not kept: too many wait to be written", ended.run_id)
             else:
-                return
-        self._forget(noted)
+                self._waiting[noted.run_id] = noted
 
     async def settled(self, run_id: str) -> None:
         """Returns once a run that is to be kept has been written."""
-        if noted := self._open.get(run_id):
+        if noted := self._waiting.get(run_id):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PATIENCE):
                     await noted.written.wait()
@@ -109,7 +110,8 @@ class ExpressKeeping:
             except Exception:
                 _LOG.exception("the run %s is not kept", noted.run_id)
             finally:
-                self._forget(noted)
+                self._waiting.pop(noted.run_id, None)
+                noted.written.set()
                 self._queue.task_done()
 
     async def _write(self, noted: _Noted) -> None:
@@ -120,7 +122,3 @@ class ExpressKeeping:
         # At the end: where it is, all of the run is.
         content = plan_codec.encode(KeptPlan(noted.plan))
         await self._payloads.keep(tenant, noted.run_id, REQUEST, content, mode)
-
-    def _forget(self, noted: _Noted) -> None:
-        self._open.pop(noted.run_id, None)
-        noted.written.set()

@@ -74,6 +74,9 @@ class Recovery:
                 await self._take_over(living)
                 await asyncio.sleep(RENEWAL)
                 living = await self._renew()
+            except ServiceError as error:
+                _LOG.warning("the lease cannot be renewed: %s", error.message)
+                await asyncio.sleep(RENEWAL)
             except Exception:  # whatever it is, the next look may work
                 _LOG.exception("the runs of other replicas cannot be looked at")
                 await asyncio.sleep(RENEWAL)

@@ -1,7 +1,7 @@
 """`DurableRuns` over an engine, the journal and the store of payloads."""
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from sluice_api.objects.pipeline import Audit, Payloads
@@ -12,19 +12,17 @@ from sluice_gateway.domain.outcome import RunResult
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import STANDARD, EventKind, Origin, RunRecord, RunState
 from sluice_gateway.domain.running import RunPlan
-from sluice_gateway.durable import codec, plan_codec
-from sluice_gateway.durable.codec import CodecError
-from sluice_gateway.durable.execution import RESULT
-from sluice_gateway.durable.outputs import SEPARATOR
+from sluice_gateway.durable.kept_runs import KeptRuns
 from sluice_gateway.durable.plan_codec import KeptPlan
-from sluice_gateway.durable.port import Engine, PendingRun, Progress, StartedRun, WrongState
+from sluice_gateway.durable.port import Engine, PendingRun, Progress, Reference, StartedRun, WrongState
 from sluice_gateway.journal.port import Journal
-from sluice_gateway.payloads.port import REQUEST, PayloadNotRetained, PayloadStore
+from sluice_gateway.payloads.port import PayloadNotRetained, PayloadStore
 from sluice_servicekit.errors import InvalidArgument, NotFound
 
-_LOG = logging.getLogger(__name__)
-
 GATES = (INPUT, PASSAGES, OUTPUT)
+
+#: The longest reason of an override, in characters.
+_REASON = 500
 
 
 class StandardRuns:
@@ -44,10 +42,9 @@ class StandardRuns:
             engine: Raises `Unavailable` until there is one.
             settled: Returns once all that is to be kept of a run is.
         """
-        self._settled = settled
         self._engine_of = engine
         self._journal = journal
-        self._payloads = payloads
+        self._kept_runs = KeptRuns(payloads, self._references, settled)
         self._clock = clock
         self._new_run_id = new_run_id
 
@@ -90,7 +87,7 @@ class StandardRuns:
             )
         if record is None or record.state not in (RunState.FAILED, RunState.CANCELLED):
             raise _wrong_state(record, "only what failed or was cancelled can be resumed")
-        await self._kept(tenant, run_id)
+        await self._kept_runs.plan(tenant, run_id)
         pending = await self._engine.find(run_id)
         if pending is None:
             raise WrongState("it is too long ago to be resumed; fork it", reason="RUN_FORGOTTEN")
@@ -115,8 +112,8 @@ class StandardRuns:
             raise InvalidArgument(f"{gate!r} is no gate; there is: {', '.join(GATES)}", field="gate")
         if decision not in (Decision.ALLOW, Decision.BLOCK):
             raise InvalidArgument("decision must be allow or block", field="decision")
-        if not reason.strip():
-            raise InvalidArgument("say why: the journal keeps it", field="reason")
+        if not 0 < len(reason.strip()) <= _REASON:
+            raise InvalidArgument(f"say why, in {_REASON} characters: the journal keeps it", field="reason")
         return await self._descend(
             tenant,
             run_id,
@@ -134,7 +131,7 @@ class StandardRuns:
 
     async def asked_by(self, tenant: str, run_id: str) -> Principal:
         """Who asked; see `DurableRuns.asked_by`."""
-        return (await self._kept(tenant, run_id)).plan.request.principal
+        return (await self._kept_runs.plan(tenant, run_id)).plan.request.principal
 
     async def pending(self, run_id: str) -> PendingRun | None:
         """A run that the journal does not have yet; see `DurableRuns.pending`."""
@@ -142,11 +139,7 @@ class StandardRuns:
 
     async def result(self, tenant: str, run_id: str) -> RunResult | None:
         """What the run gave; see `DurableRuns.result`."""
-        try:
-            result: RunResult = codec.decode(await self._payloads.read(tenant, run_id, RESULT))
-        except (PayloadNotRetained, CodecError):
-            return None
-        return result
+        return await self._kept_runs.result(tenant, run_id)
 
     async def wait(self, run_id: str, seconds: float) -> bool:
         """Waits for the run's end; see `DurableRuns.wait`."""
@@ -154,17 +147,12 @@ class StandardRuns:
 
     async def seed(self, run_id: str) -> None:
         """Notes in a run's plan what its steps have given, so that an engine that forgets them runs none again."""
-        pending = await self._engine.find(run_id)
-        if pending is None:
-            return
-        try:
-            kept = await self._kept(pending.tenant, run_id)
-        except PayloadNotRetained:
-            return  # the execution says so in the journal
-        given = await self._payload_names(pending.tenant, run_id)
-        if given.items() <= kept.seed.items():
-            return
-        await self._keep(pending.tenant, run_id, replace(kept, seed={**kept.seed, **given}))
+        if pending := await self._engine.find(run_id):
+            with suppress(PayloadNotRetained):  # the execution says so in the journal
+                await self._kept_runs.seed(pending.tenant, run_id)
+
+    async def _references(self, run_id: str) -> Mapping[str, Reference]:
+        return await self._engine.references(run_id)
 
     async def _start(self, kept: KeptPlan, run_id: str) -> StartedRun:
         request, spec = kept.plan.request, kept.plan.pipeline.spec
@@ -179,7 +167,7 @@ class StandardRuns:
         plan = replace(plan, guarding=replace(plan.guarding, retrieval_waits=True))
         # The same id again must not change what an execution goes by.
         if await self._engine.find(run_id) is None:
-            await self._keep(tenant, run_id, replace(kept, plan=plan))
+            await self._kept_runs.keep(run_id, replace(kept, plan=plan))
             await self._engine.enqueue(tenant, run_id, request.pipeline)
         return StartedRun(run_id, tenant)
 
@@ -198,13 +186,13 @@ class StandardRuns:
         record = await self._record(tenant, run_id)
         if record is None or record.ended is None:
             raise WrongState("the run goes on; cancel it or wait for its end", reason="RUN_ACTIVE")
-        kept = await self._kept(tenant, run_id)
+        kept = await self._kept_runs.plan(tenant, run_id)
         steps = [step.name for step in record.steps]
         if from_step not in steps:
             there = ", ".join(steps) or "none"
             raise InvalidArgument(f"the run has no step {from_step!r}; it has: {there}", field="from_step")
         new_id = self._new_run_id()
-        seed = await self._copied(tenant, run_id, new_id, kept, _before(steps, from_step))
+        seed = await self._kept_runs.copy(tenant, run_id, new_id, steps[: steps.index(from_step)])
         descended = replace(
             kept,
             pins={**{gate: pin for gate, pin in kept.pins.items() if gate in seed}, **(pins or {})},
@@ -217,41 +205,6 @@ class StandardRuns:
         recorder.run_descended(kind, from_step, decision=decision, reason=reason, detail=told)
         await self._journal.commit()  # before anything happens: who turned a decision is never lost
         return await self._start(descended, new_id)
-
-    async def _copied(
-        self, tenant: str, run_id: str, new_id: str, kept: KeptPlan, steps: list[str]
-    ) -> dict[str, str]:
-        """Copies what steps gave to the new run, whose payloads live as long as itself."""
-        names = await self._payload_names(tenant, run_id)
-        mode = kept.plan.pipeline.spec.payloads
-        for step in steps:
-            if step in names:
-                content = await self._payloads.read(tenant, run_id, names[step])
-                await self._payloads.keep(tenant, new_id, step, content, mode)
-        return {step: step for step in steps if step in names}
-
-    async def _payload_names(self, tenant: str, run_id: str) -> dict[str, str]:
-        """Steps, and the payloads that hold what counts of their outputs."""
-        found = {
-            step: name
-            for name in await self._payloads.names(tenant, run_id)
-            if SEPARATOR not in (step := name) and name not in (REQUEST, RESULT)
-        }
-        references = await self._engine.references(run_id)
-        return found | {step: kept["payload"] for step, kept in references.items() if "payload" in kept}
-
-    async def _kept(self, tenant: str, run_id: str) -> KeptPlan:
-        await self._settled(run_id)
-        try:
-            return plan_codec.decode(await self._payloads.read(tenant, run_id, REQUEST))
-        except CodecError:
-            raise PayloadNotRetained(
-                f"another version kept the run {run_id}; this one cannot read it"
-            ) from None
-
-    async def _keep(self, tenant: str, run_id: str, kept: KeptPlan) -> None:
-        mode = kept.plan.pipeline.spec.payloads
-        await self._payloads.keep(tenant, run_id, REQUEST, plan_codec.encode(kept), mode)
 
     async def _record(self, tenant: str, run_id: str) -> RunRecord | None:
         record = await self._journal.run(run_id)
@@ -266,7 +219,3 @@ class StandardRuns:
 def _wrong_state(record: RunRecord | None, rule: str) -> WrongState:
     state = RunState.RUNNING if record is None else record.state
     return WrongState(f"the run is {state}: {rule}", metadata={"state": str(state)})
-
-
-def _before(steps: list[str], from_step: str) -> list[str]:
-    return steps[: steps.index(from_step)]

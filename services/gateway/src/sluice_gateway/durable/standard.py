@@ -83,6 +83,7 @@ class Standard:
     async def _open(self, seed: "Callable[[str], Awaitable[None]]", closed: asyncio.Event) -> None:
         settings = self._settings
         dbos_engine = await asyncio.to_thread(importlib.import_module, "sluice_gateway.durable.dbos_engine")
+        opening = importlib.import_module("sluice_gateway.durable.dbos_opening")
         recovery = importlib.import_module("sluice_gateway.durable.recovery")
         async with AsyncExitStack() as stack:
             locks = ExecutorLocks(settings.data_dir / _LOCKS, self._own.executor)
@@ -90,7 +91,7 @@ class Standard:
             leases = Leases(self._database, self._own)
             await leases.renew()  # before anything can be executed under this name
             engine = dbos_engine.DbosEngine(
-                dbos_engine.EngineSettings(
+                opening.EngineSettings(
                     settings.data_dir,
                     settings.database_url.get_secret_value(),
                     self._own.executor,

