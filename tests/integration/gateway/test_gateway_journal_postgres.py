@@ -210,6 +210,28 @@ def test_rows_whose_commit_was_not_confirmed_are_written_once(
     sink.close()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.DiskFull],
+)
+def test_rows_wait_for_what_somebody_can_mend(
+    connection: Connection, postgres_schema: str, monkeypatch: pytest.MonkeyPatch, error: type[psycopg.Error]
+):
+    sink = PostgresSink(postgres_schema, KEYS)
+    rows = _rows(4)
+
+    def refuses(*_: object) -> None:
+        raise error("not now")
+
+    monkeypatch.setattr(partitions, "make", refuses)
+    with pytest.raises(LaterError):
+        sink.insert(rows, _checkpoint(rows))
+    monkeypatch.undo()
+    sink.insert(rows, _checkpoint(rows))
+    sink.close()
+    assert connection.execute("SELECT COUNT(*) FROM journal").fetchone() == (4,)
+
+
 def test_days_are_made_when_they_come_and_never_go_back(connection: Connection, postgres_schema: str):
     midnight = datetime(2027, 3, 1, tzinfo=UTC).timestamp()
     sink = PostgresSink(postgres_schema, KEYS)

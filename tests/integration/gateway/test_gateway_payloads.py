@@ -313,6 +313,8 @@ def test_key_file_that_is_none_is_refused(tmp_path: Path):
     file.chmod(0o644)
     with pytest.raises(FailedPrecondition, match="chmod 600"):
         payload_keys.load(file)
+    file.chmod(0o440)  # as Kubernetes mounts it
+    assert payload_keys.load_or_create(file) == made
     file.chmod(0o600)
     file.write_text("x" * 44)
     with pytest.raises(FailedPrecondition, match=":1: a key is 32 bytes"):

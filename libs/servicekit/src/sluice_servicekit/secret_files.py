@@ -16,6 +16,8 @@ def make_once(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    if path.exists():  # a secret that is mounted lies where nobody may write
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

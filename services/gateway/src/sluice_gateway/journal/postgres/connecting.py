@@ -45,7 +45,7 @@ def first_connection(url: str) -> Connection:
     """
     try:
         connection = connect(url)
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         raise unavailable(error) from error
     if connection.info.server_version < _OLDEST:
         found = connection.info.server_version // 10000

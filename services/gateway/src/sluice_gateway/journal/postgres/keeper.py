@@ -110,9 +110,8 @@ class Keeper:
         # were.
         watched = self._since is not None and time.monotonic() - self._since >= self._lease
         while writer := leases.claim(connection, self._name, self._lease, expired=watched):
-            with contextlib.suppress(
-                ServiceError
-            ):  # a full queue: the claim runs out, and somebody tries again
+            # Where the queue is full the claim runs out, and somebody tries again.
+            with contextlib.suppress(ServiceError):
                 left_open = connection.execute(_LEFT_OPEN, {"writer": writer, "look_back": _LOOK_BACK})
                 self._end([run_id for (run_id,) in left_open.fetchall()], connection)
                 self._claimed[writer] = self._writer.flush()
@@ -138,15 +137,14 @@ class Keeper:
         ).fetchall():
             if writer == self._name or self._seen.get(writer) == text:
                 continue  # the writer's own thread exports its own
-            self._seen[writer] = text
             try:
                 found = checkpoints.decoded(self._keys.checkpoints, text)
             except ForgedError:
+                found = None
+            if found is None or found.writer != writer:
                 _LOG.error("the database holds a forged checkpoint of %s; run: sluice audit verify", writer)
-                continue
-            if found.writer != writer:
-                _LOG.error("the database holds another's checkpoint for %s; run: sluice audit verify", writer)
-                continue
-            known = checkpoints.read(self._folder, self._keys.checkpoints, found.writer)
-            if known is None or known.head.seq < found.head.seq:
-                checkpoints.write(self._folder, self._keys.checkpoints, found)
+            else:
+                known = checkpoints.read(self._folder, self._keys.checkpoints, writer)
+                if known is None or known.head.seq < found.head.seq:
+                    checkpoints.write(self._folder, self._keys.checkpoints, found)
+            self._seen[writer] = text

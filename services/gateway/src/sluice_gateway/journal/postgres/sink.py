@@ -55,17 +55,17 @@ class PostgresSink:
             # A commit of which we were not told has come through meanwhile.
             if not self._has_been_written(rows[-1], days[-1]):
                 raise
-        except PASSING as error:
-            self._uncertain = True
-            self._let_go()
-            raise LaterError(f"{type(error).__name__}") from error
         except psycopg.errors.CheckViolation as error:
             self._days.clear()  # a day's table is gone, by another hand
-            self._rolled_back()
+            self._let_go()
             raise LaterError("the day's table is missing") from error
-        except psycopg.Error:
-            self._rolled_back()
+        except (psycopg.DataError, psycopg.IntegrityError):
+            self._let_go()
             raise
+        except psycopg.Error as error:  # away, full, a standby, a right that is missing: somebody can mend it
+            self._uncertain = True
+            self._let_go()
+            raise LaterError(f"{type(error).__name__}: {error}") from error
         self._uncertain = False
         self._day = days[-1]
 
@@ -112,24 +112,17 @@ class PostgresSink:
                 connection.commit()
 
     def _has_been_written(self, row: Row, day: date) -> bool:
-        self._rolled_back()
+        self._let_go()
         try:
             return _is_there(self._connected(), row, day)
         except PASSING as error:
             self._let_go()
-            raise LaterError(f"{type(error).__name__}") from error
+            raise LaterError(f"{type(error).__name__}: {error}") from error
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._url, autocommit=False)
         return self._connection
-
-    def _rolled_back(self) -> None:
-        if self._connection is not None:
-            try:
-                self._connection.rollback()
-            except psycopg.Error:
-                self._let_go()
 
     def _let_go(self) -> None:
         if self._connection is not None:
