@@ -1,6 +1,6 @@
 """A run as a sequence of events, and the record that the events add up to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -125,9 +125,8 @@ def fold(events: Iterable[Event]) -> RunRecord:
             record = RunRecord(
                 event.run_id, event.tenant, event.pipeline, RunState.RUNNING, "", event.at, None, ()
             )
-        if (
-            event.kind is EventKind.RUN_STARTED
-        ):  # not always first: feedback may come by another replica's clock
+        if event.kind is EventKind.RUN_STARTED:
+            # Not always the first event: feedback may come by another replica's clock.
             record = replace(record, pipeline=event.pipeline, started=event.at)
         elif event.kind is EventKind.RUN_ENDED:
             ended = replace(record, state=RunState(event.state), reason=event.reason, ended=event.at)
@@ -137,6 +136,11 @@ def fold(events: Iterable[Event]) -> RunRecord:
     if record is None:
         raise ValueError("a run has at least one event")
     return replace(record, steps=tuple(steps.values()))
+
+
+def left(events: Sequence[Event]) -> RunRecord | None:
+    """The run that events add up to; None where there are none but feedback, which may outlive the run in a journal."""
+    return fold(events) if any(event.kind is not EventKind.FEEDBACK for event in events) else None
 
 
 def _step(event: Event, before: StepRecord | None) -> StepRecord:
