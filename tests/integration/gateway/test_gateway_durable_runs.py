@@ -188,7 +188,7 @@ async def test_run_whose_payloads_are_destroyed_ends_and_says_so(tmp_path: Path)
 async def test_same_id_is_the_same_run(tmp_path: Path):
     world = MessageWorld()
     async with durable(tmp_path, world) as bench:
-        plan = bench.executor.plan(question())
+        plan = bench.executor.plan(question(), "run")
         run_id = "018f0000-0000-7000-8000-000000000001"
         await asyncio.gather(*(bench.runs.start(plan, run_id) for _ in range(3)))
         await bench.ended(run_id)
@@ -224,10 +224,10 @@ async def test_run_that_cannot_keep_what_it_gave_is_executed_again_and_runs_no_s
     async with durable(tmp_path, world) as bench:
         keep, fails = bench.payloads.keep, [Unavailable("away")]
 
-        async def failing(tenant: str, run_id: str, name: str, *more: object) -> str:
+        async def failing(tenant: str, run_id: str, name: str, *more: object, **options: object) -> str:
             if name == "result" and fails:
                 raise fails.pop()
-            return await keep(tenant, run_id, name, *more)
+            return await keep(tenant, run_id, name, *more, **options)
 
         monkeypatch.setattr(bench.payloads, "keep", failing)
         run_id = await bench.start()

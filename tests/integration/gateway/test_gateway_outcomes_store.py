@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -317,6 +318,14 @@ async def test_feedback_on_a_refused_question_is_refused(bench: Bench):
         await bench.give("run-1", Opinion(1.0))
 
 
+async def test_comment_comes_too_late_when_the_runs_other_payloads_are_gone(bench: Bench):
+    bench.journal.append(replace(_started("run-1"), at=time.time() - 86401))
+    bench.journal.append(replace(_started("run-2"), at=time.time() - 86000))
+    assert not (await bench.give("run-1", Opinion(1.0, "Well."))).comment_kept
+    assert await bench.payloads.names("acme", "run-1") == []
+    assert (await bench.give("run-2", Opinion(1.0, "Well."))).comment_kept
+
+
 async def test_comment_is_kept_nowhere_where_the_pipeline_keeps_nothing(tmp_path: Path, database: Database):
     bench = Bench(tmp_path, database, Payloads.NONE)
     bench.journal.append(_started("run-1"))
@@ -348,7 +357,7 @@ async def test_feedback_is_taken_whole_or_not_at_all(bench: Bench, monkeypatch: 
 
 
 async def test_comment_on_a_run_whose_key_is_gone_is_not_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    async def gone(*_: object) -> str:
+    async def gone(*_: object, **__: object) -> str:
         raise PayloadNotRetained("the key is gone")
 
     monkeypatch.setattr(bench.payloads, "keep", gone)

@@ -11,7 +11,7 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_gateway.domain.model import Decision, Finish, Message, Principal, Report, RunRequest, Usage
 from sluice_gateway.domain.observing import EndedRun
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
-from sluice_gateway.domain.run import Event, EventKind, RunState, fold
+from sluice_gateway.domain.run import Event, EventKind, RunState, fold, left
 from sluice_gateway.http import completions
 from sluice_servicekit.errors import PermissionDenied, Unavailable
 from support.experiments import experiment
@@ -186,3 +186,11 @@ def test_feedback_changes_nothing_of_a_run(at: float):
         (started, ended, _event(EventKind.FEEDBACK, at, detail='{"rating":1.0}')), key=lambda event: event.at
     )
     assert fold(events) == fold([started, ended])
+
+
+def test_feedback_alone_is_no_run():
+    feedback = _event(EventKind.FEEDBACK, 3.0, detail='{"rating":1.0}')
+    assert left([feedback]) is None
+    assert left([]) is None
+    started = _event(EventKind.RUN_STARTED, 1.0, state="running")
+    assert left([started, feedback]) == fold([started])

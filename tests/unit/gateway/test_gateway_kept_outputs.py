@@ -46,7 +46,7 @@ class Bench:
 
     def execution(self, seed: dict[str, str] | None = None) -> KeptOutputs:
         recorder = Recorder(self.journal, Clock(), "run", "acme", "default", Audit.REQUIRED)
-        return KeptOutputs(self.records, self.payloads, recorder, Payloads.SEALED, seed or {})
+        return KeptOutputs(self.records, self.payloads, recorder, Payloads.SEALED, 60.0, seed or {})
 
     async def work(self) -> str:
         self.calls += 1
@@ -149,10 +149,10 @@ async def test_store_that_is_away_for_a_moment_fails_nothing(monkeypatch: pytest
     monkeypatch.setattr(kept_outputs, "_WAITS", (0.0, 0.0))
     fails, keep = [Unavailable("away")] * 2, bench.payloads.keep
 
-    async def failing(*arguments: object) -> str:
+    async def failing(*arguments: object, **options: object) -> str:
         if fails:
             raise fails.pop()
-        return await keep(*arguments)
+        return await keep(*arguments, **options)
 
     monkeypatch.setattr(bench.payloads, "keep", failing)
     assert await bench.execution().once("generate", bench.work) == "text 1"

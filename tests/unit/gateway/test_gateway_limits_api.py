@@ -34,6 +34,13 @@ UNUSED = cast(Any, None)
 BODY = {"model": "default", "messages": [{"role": "user", "content": "How long?"}], "max_tokens": 40}
 
 
+class Unpromoted:
+    """No run goes on in the background."""
+
+    async def promote(self, *_: object) -> None:
+        return None
+
+
 class Front:
     """A gateway over doubles of the services, with a keys file."""
 
@@ -58,7 +65,11 @@ class Front:
         async def not_ready() -> list[str]:
             return []
 
-        app = make_app(HttpState(self.gateway, GatewaySettings(), self.access, not_ready, UNUSED, UNUSED))
+        app = make_app(
+            HttpState(
+                self.gateway, GatewaySettings(), self.access, not_ready, UNUSED, cast(Any, Unpromoted())
+            )
+        )
         transport = httpx.ASGITransport(app=Preparing(app, self.tokens.prepare), raise_app_exceptions=False)
         headers = {"authorization": f"Bearer {KEY}"}
         async with httpx.AsyncClient(

@@ -247,7 +247,7 @@ async def test_run_can_be_resumed_after_any_of_its_steps(monkeypatch: pytest.Mon
         bench, kept = _bench(Rounds(max_rounds=3, enough=Enough(passages=50))), Kept(outputs)
         monkeypatch.setattr(
             "sluice_gateway.domain.running.Stepper",
-            lambda recorder, budgets: Stepper(recorder, kept, budgets=budgets),
+            lambda recorder, _, budgets: Stepper(recorder, kept, budgets=budgets),
         )
         return bench, kept, await _answer(bench)
 

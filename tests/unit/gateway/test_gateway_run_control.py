@@ -20,7 +20,7 @@ WRITER = replace(OTHER, roles=("writer",))
 ADMIN = replace(OTHER, roles=("admin",))
 FOREIGN = Principal("umbrella", "eve", ("admin",))
 
-RECORD = RunRecord("run", "acme", "default", RunState.ANSWERED, "", 1.0, 2.0, (), STANDARD)
+RECORD = RunRecord("run", "acme", "default", RunState.ANSWERED, "", 1.0, 2.0, (), executor=STANDARD)
 
 
 class Gateway:

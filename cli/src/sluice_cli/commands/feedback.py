@@ -39,7 +39,9 @@ def feedback(
     arm = f" for the arm {taken['arm']} of {taken['experiment']}" if taken["arm"] else ""
     out.print(f"rated {taken['rating']:g}{escape(arm)}")
     if comment and not taken["comment_kept"]:
-        out.print("[yellow]the comment was not kept: the run's pipeline or gateway keeps no payloads[/]")
+        out.print(
+            "[yellow]the comment was not kept: the run's pipeline keeps no payloads, or no longer keeps this run's[/]"
+        )
 
 
 def _rating(text: str) -> str | float:

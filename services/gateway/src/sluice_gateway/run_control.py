@@ -112,7 +112,7 @@ class RunControl:
                 pending.created,
                 None,
                 (),
-                STANDARD,
+                executor=STANDARD,
             )
 
     async def cancel(self, principal: Principal, run_id: str) -> None:

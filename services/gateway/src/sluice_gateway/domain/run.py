@@ -1,7 +1,7 @@
 """A run as a sequence of events, and the record that the events add up to."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -168,9 +168,8 @@ def fold(events: Iterable[Event]) -> RunRecord:
             record = RunRecord(
                 event.run_id, event.tenant, event.pipeline, RunState.RUNNING, "", event.at, None, ()
             )
-        if (
-            event.kind is EventKind.RUN_STARTED
-        ):  # not always first: feedback may come by another replica's clock
+        if event.kind is EventKind.RUN_STARTED:
+            # Not always the first event: feedback may come by another replica's clock.
             record = _started(record, event)
         elif event.kind is EventKind.RUN_ENDED:
             ended = replace(record, state=RunState(event.state), reason=event.reason, ended=event.at)
@@ -216,6 +215,11 @@ def _descendant(event: Event) -> Descendant:
         actor=detail.get("actor", ""),
         at=event.at,
     )
+
+
+def left(events: Sequence[Event]) -> RunRecord | None:
+    """The run that events add up to; None where there are none but feedback, which may outlive the run in a journal."""
+    return fold(events) if any(event.kind is not EventKind.FEEDBACK for event in events) else None
 
 
 def _step(event: Event, before: StepRecord | None) -> StepRecord:

@@ -45,7 +45,7 @@ class Feedback:
 
     Args:
         snapshot: Gives the snapshot in force.
-        payloads: Where comments are kept; nowhere where None.
+        payloads: Where comments are kept.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Feedback:
         store: OutcomeStore,
         snapshot: Callable[[], Snapshot],
         clock: Clock,
-        payloads: PayloadStore | None = None,
+        payloads: PayloadStore,
     ) -> None:
         self._journal = journal
         self._store = store
@@ -99,12 +99,20 @@ class Feedback:
     async def _keep(self, record: RunRecord, subject: str, comment: str) -> bool:
         """True where the comment is kept: sealed, wherever the pipeline keeps anything."""
         pipeline = self._snapshot().pipelines.get(record.pipeline)
-        if not comment or self._payloads is None or pipeline is None:
+        if not comment or pipeline is None:
             return False
         mode = Payloads.NONE if pipeline.spec.payloads is Payloads.NONE else Payloads.SEALED
+        name, content = f"feedback-{subject[:16]}", comment.encode()
+        # No longer than the run's other payloads: a comment must not lengthen the life of the key that seals them all.
+        retention = record.started + pipeline.spec.payload_retention - self._clock.now()
+        if retention <= 0:
+            return False
         try:
-            name = f"feedback-{subject[:16]}"
-            return bool(await self._payloads.keep(record.tenant, record.run_id, name, comment.encode(), mode))
+            return bool(
+                await self._payloads.keep(
+                    record.tenant, record.run_id, name, content, mode, retention=retention
+                )
+            )
         except PayloadNotRetained:  # the run's key is gone
             return False
 

@@ -4,7 +4,7 @@ import time
 import uuid
 from pathlib import Path
 
-from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord, fold
+from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord, left
 from sluice_gateway.journal import checkpoints, keys, stubs
 from sluice_gateway.journal import retention as days_kept
 from sluice_gateway.journal.chain import GENESIS, Head, Keys, sealed
@@ -94,7 +94,7 @@ class PostgresJournal:
     async def run(self, run_id: str) -> RunRecord | None:
         """A run with its steps."""
         found = await self.events(run_id)
-        return fold(found) if found else None
+        return left(found)
 
     async def runs(self, tenant: str, limit: int, before: str | None) -> list[RunRecord]:
         """A tenant's runs, newest first."""

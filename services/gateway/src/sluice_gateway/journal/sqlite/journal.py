@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
-from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord, fold
+from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord, fold, left
 from sluice_gateway.journal import checkpoints, interrupted, keys, retention, stubs
 from sluice_gateway.journal.chain import GENESIS, Head, Keys, Row, sealed
 from sluice_gateway.journal.chain import event as event_of
@@ -95,7 +95,7 @@ class SqliteJournal:
     async def run(self, run_id: str) -> RunRecord | None:
         """A run with its steps."""
         found = await self.events(run_id)
-        return fold(found) if found else None
+        return left(found)
 
     async def runs(self, tenant: str, limit: int, before: str | None) -> list[RunRecord]:
         """A tenant's runs, newest first."""
