@@ -28,7 +28,7 @@ WORKERS := 2
 
 .PHONY: test
 test: setup ## All tests that need no root
-	$(RUN) pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients $(ARGS)
 
 OPENSEARCH := .cache/opensearch
 
