@@ -84,7 +84,7 @@ def _variants(subject: Subject, arguments: argparse.Namespace) -> Iterator[Subje
     request = subject.request
     if arguments.audit:
         unbound = replace(request, body=subjects.body("unbound"))
-        yield replace(subject, name="sluice, light services, audit: best-effort", request=unbound)
+        yield replace(subject, name="sluice, light services, audit: bestEffort", request=unbound)
     if arguments.durable:
         url = request.url.replace("/v1/chat/completions", "/v1/runs")
         yield replace(

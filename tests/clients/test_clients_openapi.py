@@ -23,7 +23,7 @@ NOT_HELD = [positive_data_acceptance]
 CHECKED_ONE_BY_ONE = "POST /v1/knowledge/{knowledge_base}/documents"
 
 FEW = settings(
-    max_examples=15,
+    max_examples=12,
     derandomize=True,
     deadline=None,
     database=None,
@@ -54,7 +54,7 @@ def test_gateway_over_light_services(case: schemathesis.Case, light: str):
 
 
 @DESCRIPTION.parametrize()
-@settings(FEW, max_examples=6, phases=[Phase.generate])
+@settings(FEW, max_examples=4, phases=[Phase.generate])
 def test_real_processes(case: schemathesis.Case, real: str):
     _holds(case, real)
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sluice_gateway.gateway import Gateway
 from support.light_gateway import LightGateway, light_gateway
 from support.light_services import ATTACK, BREAKS, FAILS, PAUSES, STOPS
 
@@ -231,6 +232,17 @@ REFUSED = {
 def test_6_errors_have_openais_shape(http: httpx.Client, name: str):
     method, path, options, status, code = REFUSED[name]
     assert _error(http.request(method, path, **options), status)["code"] == code
+
+
+def test_6_a_fault_of_ours_has_the_same_form(http: httpx.Client, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(Gateway, "knowledge_bases", broken)
+    reply = http.get("/v1/knowledge", headers={"origin": PAGE})
+    assert _error(reply, 500)["code"] == "internal"
+    assert "secret" not in reply.text
+    assert reply.headers["access-control-allow-origin"] == PAGE
 
 
 def test_6_types_that_are_json_are_read(http: httpx.Client):

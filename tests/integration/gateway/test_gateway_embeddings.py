@@ -9,7 +9,8 @@ import openai
 import pytest
 
 from support.light_gateway import LightGateway, light_gateway
-from support.light_services import BREAKS, DIMENSION, FAILS
+from support.light_services import BREAKS, DIMENSION, FAILS, STOPS
+from support.running import until
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,10 @@ def test_what_completions_say_no_to_by_default_may_be_named(client: openai.OpenA
 
 
 def test_one_prompt_that_fails_fails_all_and_leaves_none_running(http: httpx.Client):
-    reply = http.post("/v1/completions", json={"model": "default", "prompt": ["How long?", FAILS, BREAKS]})
+    reply = http.post("/v1/completions", json={"model": "default", "prompt": [STOPS, FAILS, BREAKS]})
     assert (reply.status_code, reply.json()["error"]["code"]) == (409, "model_broken")
-    assert "running" not in {run["state"] for run in http.get("/v1/runs").json()["runs"]}
+
+    def none_runs() -> bool:
+        return "running" not in {run["state"] for run in http.get("/v1/runs").json()["runs"]}
+
+    until(none_runs, 10, "the other prompts' runs have ended")

@@ -81,3 +81,10 @@ def test_a_listed_document_says_when_it_expires_where_it_does() -> None:
     assert listed(message) == {"id": "a", "chunks": 2}
     message.expire_time.FromMilliseconds(1801396800500)
     assert listed(message)["expire_time"] == "2027-01-31T12:00:00.500Z"
+
+
+@pytest.mark.parametrize("content", ["é", "a", "a=b", "YQ==\n"])
+def test_what_is_no_base64_is_refused(content: str):
+    refused = document_of({"id": "a", "content": content}, 0.0)
+    assert isinstance(refused, retriever_pb2.IngestResponse)
+    assert refused.reason == "content: not base64"
