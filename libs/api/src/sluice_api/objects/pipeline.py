@@ -134,6 +134,17 @@ class Payloads(StrEnum):
     """As it is, for as long as the journal."""
 
 
+class RunPriority(StrEnum):
+    """How urgent a run is: what is less urgent is refused first where there is too much to do."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits."""
+    BATCH = "batch"
+    """A program waits."""
+    BACKGROUND = "background"
+    """Nobody waits."""
+
+
 class PipelineSpec(Model):
     """What a run does."""
 
@@ -150,6 +161,8 @@ class PipelineSpec(Model):
     payloads: Payloads = Payloads.SEALED
     payload_retention: Duration = 86400.0
     """How long sealed payloads can be read."""
+    priority: RunPriority = RunPriority.INTERACTIVE
+    """The most urgent that its runs are, whatever their callers ask for."""
     rounds: Rounds = Rounds()
     cache: AnswerCache = AnswerCache()
     steps: Steps

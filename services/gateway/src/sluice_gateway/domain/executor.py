@@ -85,7 +85,8 @@ class Executor:
             retrieval_waits=snapshot.retrieval_waits(pipeline.spec, tenant),
             canary=self._new_canary() if snapshot.has_canary(pipeline.spec, tenant) else "",
         )
-        place = self.admission.admit(request, recorder.run_id, deadlines.cap(pipeline.spec.timeout))
+        left = deadlines.cap(pipeline.spec.timeout)
+        place = self.admission.admit(request, recorder.run_id, left, pipeline.spec.priority)
         return Run(place, self._services, recorder, pipeline, guarding, request, self._observers)
 
     async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
