@@ -211,6 +211,14 @@ def test_limit_stays_between_its_ends():
     assert limit.current < 20
 
 
+def test_pipeline_whose_runs_are_not_urgent_leaves_places_to_others():
+    admission = Admission(10, lowest=10)
+    tickets = [admission.admit(REQUEST, str(number), None, Priority.BACKGROUND) for number in range(6)]
+    with pytest.raises(ResourceExhausted, match="more urgent"):
+        admission.admit(REQUEST, "7", None, Priority.BACKGROUND)
+    tickets.append(admission.admit(REQUEST, "8"))
+
+
 @pytest.mark.parametrize(
     ("given_", "highest", "gets"),
     [

@@ -243,6 +243,17 @@ class Payloads(StrEnum):
     """As it is, for as long as the journal."""
 
 
+class RunPriority(StrEnum):
+    """How urgent a run is: what is less urgent is refused first where there is too much to do."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits."""
+    BATCH = "batch"
+    """A program waits."""
+    BACKGROUND = "background"
+    """Nobody waits."""
+
+
 class PipelineSpec(Model):
     """What a run does."""
 
@@ -262,6 +273,8 @@ class PipelineSpec(Model):
     promote: bool = False
     """A run that fails because a service cannot be reached, is too late or sheds load goes on in the background from
     the step that failed; needs `payloads`."""
+    priority: RunPriority = RunPriority.INTERACTIVE
+    """The most urgent that its runs are, whatever their callers ask for."""
     rounds: Rounds = Rounds()
     cache: AnswerCache = AnswerCache()
     steps: Steps

@@ -72,7 +72,7 @@ class Executor:
         run_id = self._new_run_id()
         plan = self.plan(request, run_id)
         spec = plan.pipeline.spec
-        place = self.admission.admit(request, run_id, deadlines.cap(spec.timeout))
+        place = self.admission.admit(request, run_id, deadlines.cap(spec.timeout), spec.priority)
         recorder = Recorder(
             self._journal, self._clock, run_id, request.principal.tenant, request.pipeline, spec.audit
         )

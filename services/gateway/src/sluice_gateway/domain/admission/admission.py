@@ -136,11 +136,18 @@ class Admission:
         if self._limiter is not None and (scopes := self._scopes(request.principal)):
             await self._limiter.provide(scopes, estimated(request))
 
-    def admit(self, request: RunRequest, run_id: str, seconds_left: float | None = None) -> Ticket:
+    def admit(
+        self,
+        request: RunRequest,
+        run_id: str,
+        seconds_left: float | None = None,
+        highest: Priority = Priority.INTERACTIVE,
+    ) -> Ticket:
         """A place for a run. Neither waits nor asks anybody.
 
         Args:
             seconds_left: Until its deadline; None where it has none.
+            highest: The most urgent that its pipeline's runs are.
 
         Raises:
             DeadlineExceeded: it would not finish in time (`DEADLINE_TOO_SHORT`).
@@ -148,7 +155,7 @@ class Admission:
             ResourceExhausted: too many runs are going on (`TOO_MANY_RUNS`).
         """
         self._clear()
-        priority = less_urgent(request.priority, request.principal.priority)
+        priority = less_urgent(request.priority, request.principal.priority, highest)
         kind = _kind(request)
         shed, refusal = self._refusal(request, kind, priority, seconds_left)
         if refusal is None:

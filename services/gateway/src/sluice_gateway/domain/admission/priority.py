@@ -1,32 +1,22 @@
 """How urgent a run is."""
 
-from enum import StrEnum
-
+from sluice_api.objects.pipeline import RunPriority as Priority
 from sluice_servicekit.errors import InvalidArgument
+
+__all__ = ["CEILING", "HEADER", "Priority", "asked_for", "less_urgent"]
 
 HEADER = "x-sluice-priority"
 
-
-class Priority(StrEnum):
-    """How urgent a run is, the most urgent first."""
-
-    INTERACTIVE = "interactive"
-    """Somebody waits."""
-    BATCH = "batch"
-    """A program waits; OpenAI's `service_tier: flex`."""
-    BACKGROUND = "background"
-    """Nobody waits."""
-
-
+#: The most urgent first.
 _ORDER = tuple(Priority)
 
 #: The part of the limit that runs of a priority may fill: what is left is for more urgent ones alone.
 CEILING = {Priority.INTERACTIVE: 1.0, Priority.BATCH: 0.8, Priority.BACKGROUND: 0.6}
 
 
-def less_urgent(one: Priority, other: Priority) -> Priority:
-    """The less urgent of two."""
-    return max(one, other, key=_ORDER.index)
+def less_urgent(*priorities: Priority) -> Priority:
+    """The least urgent of several."""
+    return max(priorities, key=_ORDER.index)
 
 
 def asked_for(given: str | None, highest: Priority) -> Priority:
