@@ -37,7 +37,8 @@ def _detail(bench: Bench, name: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("step", ["retrieve", "rerank"])
 async def test_second_attempt_wins_over_one_that_hangs_and_both_are_in_the_journal(step: str):
-    bench = _bench(step)
+    bench = _bench(step, timeout=600.0)
+    bench.timeout = 600.0  # the attempt that hangs ends because it is cancelled
     bench.world.hangs[step] = {0}
     result = await bench.executor().admit(_request()).result()
     assert (result.state, bench.world.calls.count(step)) == ("answered", 2)

@@ -128,7 +128,7 @@ class Steps:
         try:
             vectors, found = await self.stepper.run("retrieve", step, work)
         except StepFailedError as failed:
-            if step.on_fail is not OnFail.CATCH_GENERATE or not is_caught(failed.error):
+            if step.on_fail != OnFail.CATCH_GENERATE or not is_caught(failed.error):
                 raise
             return None, (), f"{failed.step}: {failed.error.reason}"
         return vectors, found.passages, left_out("retrieve", found)
@@ -171,7 +171,7 @@ class Steps:
         try:
             return await self.stepper.run(name, policy, work), ""
         except StepFailedError as failed:
-            if policy.on_fail is not OnFail.DEGRADE:
+            if policy.on_fail != OnFail.DEGRADE:
                 raise
             return otherwise, f"{failed.step}: {failed.error.reason}"
 

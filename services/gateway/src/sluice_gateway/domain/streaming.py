@@ -138,15 +138,18 @@ async def _deltas(
 ) -> AsyncGenerator[str | Delta, None]:
     """The answer's pieces as the step `generate`: retried, and gone on with by a fallback, up to the first piece, never
     after it."""
-    started = time.monotonic()
+    started = 0.0
 
     async def first(step: Generation) -> Done[tuple[AsyncGenerator[Writing, None], Writing]]:
         events = services.generator.generate(replace(prompt, step=step))
         return Done((events, await anext(events)), detail={"first": True})
 
-    by = await fallbacks.written(
-        spec.steps, lambda name, step: stepper.run_unkept(name, step, lambda: first(step))
-    )
+    async def begin(name: str, step: Generation) -> tuple[AsyncGenerator[str | Finish, None], str | Finish]:
+        nonlocal started
+        started = time.monotonic()
+        return await stepper.run_unkept(name, step, lambda: first(step))
+
+    by = await fallbacks.written(spec.steps, begin)
     name, step, (events, event) = by.name, by.step, by.result
     stepper.recorder.step_started(name, 1)
     left = deadlines.cap(step.timeout)
