@@ -10,6 +10,7 @@ from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.model_server import ModelServerSpec
 from sluice_api.objects.pipeline import (
     Audit,
+    FallbackStep,
     GenerateStep,
     GuardStep,
     OnFail,
@@ -20,7 +21,9 @@ from sluice_api.objects.pipeline import (
     Steps,
 )
 from sluice_api.objects.retrieval import Retrieval
-from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_api.objects.rounds import Rounds
+from sluice_api.snapshot import CompiledExperiment, CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (
     AnswerContext,
@@ -30,6 +33,7 @@ from sluice_gateway.domain.model import (
     Principal,
     Released,
     Reranked,
+    Reworded,
     Rewritten,
     ScreenedInput,
     ScreenedOutput,
@@ -98,12 +102,24 @@ class World:
     finds: tuple[str, ...] = ("a.md", "b.md")
     left_out: tuple[str, ...] = ()
     """Legs that the retriever does without."""
+    library: Callable[[str], Sequence[Passage]] | None = None
+    """What a query finds, in the reranker's order too; `finds` where None."""
+    hangs: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Calls, from 0, that never end by themselves."""
+    rewordings: tuple[str, ...] = ()
+    """What the engine would look for instead."""
+    reworded: list[str] = field(default_factory=list)
+    """The questions that it was asked about."""
+    prompts: list[Prompt] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     called: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     async def step(self, name: str) -> None:
+        number = self.calls.count(name)
         self.calls.append(name)
         self.called[name].set()
+        if number in self.hangs[name]:
+            await asyncio.Event().wait()
         await asyncio.sleep(self.wait.get(name, 0))
         if self.fail[name]:
             raise self.fail[name].pop(0)
@@ -150,6 +166,11 @@ class World:
         await self.step("rewrite")
         return Rewritten(self.rewritten, model="double")
 
+    async def reword(self, principal: object, step: object, question: str, most: int) -> Reworded:
+        self.reworded.append(question)
+        await self.step("reword")
+        return Reworded(self.rewordings, model="double")
+
     async def embed(self, text: str, knowledge_base: str) -> Vectors:
         self.queries.append(text)
         self.embedded_for.append(knowledge_base)
@@ -159,6 +180,8 @@ class World:
         self.queries.append(search.query)
         self.searches.append(search)
         await self.step("retrieve")
+        if self.library is not None:
+            return Found(self.library(search.query), self.left_out)
         legs = (Leg("dense"), Leg("sparse"))
         found = [Passage("a.md", "A", legs=legs), Passage("b.md", legs=legs[:1])]
         return Found([passage for passage in found if passage.document_id in self.finds], self.left_out)
@@ -166,11 +189,14 @@ class World:
     async def rerank(self, *arguments: object) -> Reranked:
         self.queries.append(arguments[1])
         await self.step("rerank")
+        if self.library is not None:
+            return Reranked(arguments[3][: arguments[4]], len(arguments[3]), "double")
         ranked = [Passage("a.md", "A")] if "a.md" in self.finds else []
         return Reranked(ranked, 2, "double")
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Writing, None]:
         self.prompt = prompt
+        self.prompts.append(prompt)
         await self.step("generate")
         for index, piece in enumerate(self.pieces):
             if index == 1 and self.fail_after_piece:
@@ -247,9 +273,16 @@ class Bench:
     retrieval: Retrieval = field(default=Retrieval())
     """The pipeline's parameters of retrieval."""
     more_knowledge_bases: tuple[str, ...] = ()
-    observers: Sequence[RunObserver] = ()
+    rounds: Rounds = field(default=Rounds())
+    policies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """What is otherwise in the policy of a step."""
+    fallbacks: Mapping[str, FallbackStep] = field(default_factory=dict)
+    budgets: Budgets | None = None
     specs: Mapping[str, KnowledgeBaseSpec] = field(default_factory=dict)
     """Of those knowledge bases that are not as by default."""
+    model_name: str = ""
+    experiments: Mapping[str, CompiledExperiment] = field(default_factory=dict)
+    observers: Sequence[RunObserver] = ()
 
     def executor(self) -> Executor:
         policy = {**QUICK, "retries": self.retries}
@@ -260,6 +293,7 @@ class Bench:
             guardrail_policy_ref="default",
             timeout=f"{self.timeout}s",
             audit=self.audit,
+            rounds=self.rounds,
             steps=Steps.model_construct(
                 guard_input=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
                 rewrite=rewrite and RewriteStep.model_construct(**{**rewrite.__dict__, **policy}),
@@ -268,11 +302,17 @@ class Bench:
                 ),
                 rerank=RerankStep.model_construct(**{**RerankStep().__dict__, **policy}),
                 generate=GenerateStep.model_construct(
-                    **{**GenerateStep(model_server_ref="m").__dict__, **policy}
+                    **{**GenerateStep(model_server_ref="m", model_name=self.model_name).__dict__, **policy}
                 ),
                 guard_output=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
             ),
         )
+        changed: dict[str, object] = {
+            name: getattr(spec.steps, name).model_copy(update=changes)
+            for name, changes in self.policies.items()
+        }
+        changed["fallbacks"] = dict(self.fallbacks)
+        spec = spec.model_copy(update={"steps": spec.steps.model_copy(update=changed)})
         snapshot = Snapshot(
             pipelines={"default": CompiledPipeline(version="1", spec=spec)},
             guardrail_policies={
@@ -285,6 +325,7 @@ class Bench:
                 name: self.specs.get(name, KnowledgeBaseSpec())
                 for name in ("default", *self.more_knowledge_bases)
             },
+            experiments=dict(self.experiments),
         )
         ids = (f"run-{number}" for number in range(1000))
         services = Services(self.world, self.world, self.world, self.world)
@@ -297,6 +338,7 @@ class Bench:
             lambda: "c4n4ry",
             self.max_in_flight,
             self.observers,
+            budgets=self.budgets,
         )
 
     @property

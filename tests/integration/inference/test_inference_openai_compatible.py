@@ -300,6 +300,15 @@ async def test_question_is_rewritten_in_one_short_call():
     assert (quoted.count("</turn>"), quoted.count("</conversation>")) == (3, 1)
 
 
+async def test_search_queries_are_asked_for_in_place_of_a_question():
+    rewrites = ModelServer(rewritten="- press made where\n- press weight\n- press age")
+    async with serving(rewrites) as server, _engine(server.url) as engine:
+        rewritten = await engine.rewrite(replace(TURNS, search_queries=2))
+    assert (rewritten.query, rewritten.queries) == ("", ("press made where", "press weight"))
+    (request,) = server.requests
+    assert "Write up to 2 search queries" in request["messages"][0]["content"]
+
+
 async def test_rewriting_fails_as_answering_does():
     async with serving(ModelServer(rewrite_status=500)) as server, _engine(server.url) as engine:
         with pytest.raises(Unavailable):

@@ -7,6 +7,7 @@ from sluice.common.v1 import common_pb2
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
 from sluice_gateway import conversion
+from sluice_gateway.domain.embedding import EmbeddedTexts
 from sluice_gateway.domain.model import Passage, Principal, Reranked, Vectors
 from sluice_gateway.domain.search import Found, Search
 from sluice_servicekit import retrieval_parameters
@@ -23,6 +24,16 @@ class RetrieverClient:
         """A question's vectors, by the knowledge base's model."""
         request = retriever_pb2.EmbedRequest(text=text, knowledge_base=knowledge_base)
         return Vectors((await self._stub.Embed(request)).question_vectors)
+
+    async def embed_texts(
+        self, knowledge_base: str, texts: Sequence[str], *, as_documents: bool
+    ) -> EmbeddedTexts:
+        """Texts' vectors, by the knowledge base's model."""
+        request = retriever_pb2.EmbedTextsRequest(
+            knowledge_base=knowledge_base, texts=texts, as_documents=as_documents
+        )
+        response = await self._stub.EmbedTexts(request)
+        return EmbeddedTexts(response.dimension, response.vectors, tuple(response.token_counts))
 
     async def search(self, principal: Principal, search: Search) -> Found:
         """The passages that answer best."""

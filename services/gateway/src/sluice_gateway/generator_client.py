@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
 from sluice_api.objects.pipeline import RewriteStep
 from sluice_gateway import conversion, generation
-from sluice_gateway.domain.model import Message, Principal, Rewritten, Writing
+from sluice_gateway.domain.model import Message, Principal, Reworded, Rewritten, Writing
 from sluice_gateway.domain.ports import Prompt
 
 
@@ -39,3 +39,16 @@ class GeneratorClient:
         )
         response = await self._stub.Rewrite(request)
         return Rewritten(response.query, generation.usage(response.usage), response.model)
+
+    async def reword(self, principal: Principal, step: RewriteStep, question: str, most: int) -> Reworded:
+        """Up to `most` questions to look for instead."""
+        request = inference_pb2.RewriteRequest(
+            principal=conversion.principal(principal),
+            model_server=step.model_server_ref,
+            model_name=step.model_name,
+            turns=generation.messages([Message("user", question)]),
+            max_tokens=step.max_tokens,
+            search_queries=most,
+        )
+        response = await self._stub.Rewrite(request)
+        return Reworded(tuple(response.queries), generation.usage(response.usage), response.model)

@@ -11,14 +11,17 @@ from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
-from sluice_gateway import conversion, generation
+from sluice_gateway import conversion, experiment_conversion, generation
 from sluice_gateway.domain.access import Access
+from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
 from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
 from sluice_gateway.domain.outcome import ADMIT, Flag, RunFailedError, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
 from sluice_gateway.domain.running import Run
 from sluice_gateway.domain.search import Search
+from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
+from sluice_servicekit import context as log_context
 from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.errors import InvalidArgument, ServiceError
 
@@ -33,9 +36,10 @@ _MAX_PAGE = 1000
 class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     """The gateway over gRPC."""
 
-    def __init__(self, gateway: Gateway, access: Callable[[], Access]) -> None:
+    def __init__(self, gateway: Gateway, access: Callable[[], Access], experiments: Experiments) -> None:
         self._gateway = gateway
         self._access = access
+        self._experiments = experiments
 
     async def Answer(self, request: gateway_pb2.AnswerRequest, context: Any) -> gateway_pb2.AnswerResponse:
         """Answers a question."""
@@ -140,11 +144,42 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             runs=[_run(record) for record in records], next_page_token=following
         )
 
+    async def SubmitFeedback(
+        self, request: gateway_pb2.SubmitFeedbackRequest, context: Any
+    ) -> gateway_pb2.SubmitFeedbackResponse:
+        """Takes feedback."""
+        principal = self._principal(context)
+        opinion = experiment_conversion.opinion(request)
+        record = await self._gateway.run(principal, request.run_id)
+        taken = await self._experiments.feedback.give(principal, record, opinion)
+        return gateway_pb2.SubmitFeedbackResponse(
+            experiment=taken.experiment, arm=taken.arm, comment_kept=taken.comment_kept
+        )
+
+    async def GetExperiment(
+        self, request: gateway_pb2.GetExperimentRequest, context: Any
+    ) -> gateway_pb2.GetExperimentResponse:
+        """Reads an experiment."""
+        found = self._experiments.one(self._principal(context), request.name)
+        return experiment_conversion.experiment(request.name, found)
+
+    async def GetOutcomes(
+        self, request: gateway_pb2.GetOutcomesRequest, context: Any
+    ) -> gateway_pb2.GetOutcomesResponse:
+        """Reads what an experiment has shown."""
+        since = max(0.0, float(request.since.ToSeconds())) if request.HasField("since") else 0.0
+        report = await self._experiments.report(self._principal(context), request.name, since)
+        return experiment_conversion.outcomes(report)
+
     def _principal(self, context: Any) -> Principal:
         metadata = {
             key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)
         }
-        return self._access().principal(metadata.get("authorization"), metadata.get("x-sluice-tenant"))
+        who = self._access().principal(
+            metadata.get("authorization"), metadata.get("x-sluice-tenant"), metadata.get(PRIORITY_HEADER)
+        )
+        log_context.key.set(who.key)
+        return who
 
     async def _run(self, request: gateway_pb2.AnswerRequest, context: Any, *, stream: bool) -> Run:
         principal = self._principal(context)
@@ -165,6 +200,9 @@ def _run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, st
         filter=FilterExpression(request.filter) if request.HasField("filter") else None,
         retrieval=retrieval_parameters.from_message(request.retrieval, "retrieval"),
         stream=stream,
+        user=request.user,
+        session=request.session,
+        arm=request.arm,
     )
 
 
@@ -210,6 +248,8 @@ def _answer(result: RunResult) -> gateway_pb2.AnswerResponse:
         ),
         verdict=None if result.verdict is None else conversion.verdict_message(result.verdict),
         flags=[_flag(flag) for flag in result.flags],
+        experiment=result.experiment,
+        arm=result.arm,
     )
 
 

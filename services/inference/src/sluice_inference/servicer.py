@@ -43,7 +43,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
     async def Rewrite(
         self, request: inference_pb2.RewriteRequest, context: Any
     ) -> inference_pb2.RewriteResponse:
-        """Makes a question stand alone."""
+        """Makes a question stand alone, or search queries of it."""
         turns = tuple(Message(turn.role, turn.content) for turn in request.turns)
         if not turns or turns[-1].role != "user" or not turns[-1].content.strip():
             raise InvalidArgument("the last turn is no question of the user", field="turns")
@@ -51,12 +51,16 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             raise InvalidArgument("the most tokens to write must be set", field="max_tokens")
         engine = self._engines.get(request.model_server)
         with _span(request.model_server):
-            rewritten = await engine.rewrite(Rewriting(turns, request.max_tokens, request.model_name))
+            rewritten = await engine.rewrite(
+                Rewriting(turns, request.max_tokens, request.model_name, request.search_queries)
+            )
         _count(request.model_server, rewritten.prompt_tokens, rewritten.completion_tokens)
         usage = inference_pb2.Usage(
             prompt_tokens=rewritten.prompt_tokens, completion_tokens=rewritten.completion_tokens
         )
-        return inference_pb2.RewriteResponse(query=rewritten.query, usage=usage, model=rewritten.model)
+        return inference_pb2.RewriteResponse(
+            query=rewritten.query, usage=usage, model=rewritten.model, queries=rewritten.queries
+        )
 
 
 def _span(model_server: str) -> AbstractContextManager[object]:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from sluice_api.objects.pipeline import RewriteStep
-from sluice_gateway.domain.model import Finish, Message, Principal, Rewritten, Usage, Writing
+from sluice_gateway.domain.model import Finish, Message, Principal, Reworded, Rewritten, Usage, Writing
 from sluice_gateway.domain.ports import Generator, Prompt
 
 
@@ -64,3 +64,10 @@ class Metered:
         rewritten = await self.generator.rewrite(principal, step, turns)
         self.meter.tell(place, rewritten.usage)
         return rewritten
+
+    async def reword(self, principal: Principal, step: RewriteStep, question: str, most: int) -> Reworded:
+        """As the generator does."""
+        place = self.meter.begin()
+        reworded = await self.generator.reword(principal, step, question, most)
+        self.meter.tell(place, reworded.usage)
+        return reworded

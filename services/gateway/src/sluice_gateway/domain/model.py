@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import NewType, Protocol
 
 from sluice_api.objects.retrieval import Retrieval
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.pieces import Choice, Delta, Logprob
 from sluice_gateway.domain.tools import NO_TOOLS, PROSE, AnswerForm, AnswerFormat, ToolCall, Tools
 
@@ -52,6 +54,15 @@ class Principal:
     subject: str = ""
     roles: tuple[str, ...] = ()
     acl: tuple[str, ...] = ()
+    key: str = ""
+    """The name of the key, or of the issuer of the token, that it came with."""
+    models: tuple[str, ...] | None = None
+    """Models that it may ask, `*` within a name for any; None where all."""
+    priority: Priority = Priority.INTERACTIVE
+
+    def may_ask(self, model: str) -> bool:
+        """True where it may ask a model."""
+        return self.models is None or any(fnmatchcase(model, allowed) for allowed in self.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,14 @@ class RunRequest:
     retrieval: Retrieval = field(default=Retrieval())
     """Overrides the pipeline's."""
     stream: bool = False
+    user: str = ""
+    """Who asks through the principal, as the caller knows them; only ever hashed."""
+    session: str = ""
+    """The conversation that it is part of; only ever hashed."""
+    arm: str = ""
+    """Pins an experiment's arm, for admins only; such a run counts in no statistics."""
+    priority: Priority = Priority.INTERACTIVE
+    """As the request says itself; the principal's holds where that is less urgent."""
     tools: Tools = field(default=NO_TOOLS)
     answer_format: AnswerFormat = field(default=PROSE)
 
@@ -252,6 +271,8 @@ class Finish:
     usage: Usage = field(default=Usage())
     model: str = ""
     unanswerable: bool = False
+    degraded: str = ""
+    """Why a fallback has written it; empty where `generate` has."""
     tool_calls: tuple[ToolCall, ...] = ()
     """Of the first answer, whole; empty where it calls none."""
     logprobs: tuple[Logprob, ...] = ()
@@ -270,6 +291,15 @@ class Rewritten:
     """A question as an engine has rewritten it; empty where it wrote nothing usable."""
 
     query: str
+    usage: Usage = field(default=Usage())
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reworded:
+    """What an engine would look for where a question alone found too little; empty where it wrote nothing usable."""
+
+    queries: tuple[str, ...]
     usage: Usage = field(default=Usage())
     model: str = ""
 

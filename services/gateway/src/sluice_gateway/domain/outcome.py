@@ -64,6 +64,9 @@ class RunResult:
     """The text says that the documents do not hold the answer."""
     flags: tuple[Flag, ...] = ()
     """What either gate flagged, the input gate's first."""
+    experiment: str = ""
+    arm: str = ""
+    """The experiment's arm that wrote it; empty where there is none."""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[Logprob, ...] = ()
     others: tuple[AnswerChoice, ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sluice_api.objects.pipeline import GenerateStep, RewriteStep
+from sluice_api.objects.pipeline import Generation, RewriteStep
 from sluice_gateway.domain.model import (
     AnswerContext,
     Message,
@@ -12,6 +12,7 @@ from sluice_gateway.domain.model import (
     Principal,
     Released,
     Reranked,
+    Reworded,
     Rewritten,
     Sampling,
     ScreenedInput,
@@ -80,10 +81,10 @@ class Prompt:
     """What an answer is made from."""
 
     principal: Principal
-    step: GenerateStep
+    step: Generation
     messages: Sequence[Message]
     passages: Sequence[Passage]
-    vectors: Vectors
+    vectors: Vectors | None
     sampling: Sampling
     canary: str = ""
     """A random word that the prompt holds and the answer must not."""
@@ -99,6 +100,10 @@ class Generator(Protocol):
 
     async def rewrite(self, principal: Principal, step: RewriteStep, turns: Sequence[Message]) -> Rewritten:
         """The last turn as a question that stands alone."""
+
+    async def reword(self, principal: Principal, step: RewriteStep, question: str, most: int) -> Reworded:
+        """Up to `most` questions to look for, where the question alone did not find enough: its parts, or other words
+        for it."""
 
 
 @dataclass(frozen=True, slots=True)

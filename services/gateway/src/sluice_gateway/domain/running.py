@@ -3,6 +3,9 @@
 guard_input ∥ retrieve → rerank → guard_passages → generate → guard_output, or
 guard_input → rewrite → retrieve → … where an engine rewrites the question, or
 guard_input → retrieve → … where a server embeds it or looks for its words, or the gate may replace it
+
+Where `rounds` says so, `evidence` follows `rerank`, and further rounds of both where it is thin. Where retrieval fails
+and that is caught: guard_input ∥ retrieve → generate → guard_output.
 """
 
 import asyncio
@@ -15,11 +18,13 @@ from dataclasses import dataclass, replace
 from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
 from sluice_gateway.domain import releasing, streaming
+from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.choices import screened_answer
+from sluice_gateway.domain.experimenting.assigning import Assignment
 from sluice_gateway.domain.gating import INPUT, OUTPUT, PASSAGES, Gates
 from sluice_gateway.domain.metering import Meter, Metered
 from sluice_gateway.domain.model import AnswerContext, Decision, Finish, Passage, RunRequest, Usage, Verdict
-from sluice_gateway.domain.observing import EndedRun, RunObserver
+from sluice_gateway.domain.observing import EndedRun, RunObserver, groundedness
 from sluice_gateway.domain.outcome import (
     RUNS,
     AnswerChoice,
@@ -33,6 +38,7 @@ from sluice_gateway.domain.pieces import Delta
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder, usage_detail
 from sluice_gateway.domain.results import answer_choice, fault, said, written_choices
+from sluice_gateway.domain.rounds import Rounds
 from sluice_gateway.domain.run import RunState
 from sluice_gateway.domain.stepping import StepFailedError, Stepper
 from sluice_gateway.domain.steps import Steps, reasons
@@ -67,9 +73,13 @@ class Run:
         guarding: Guarding,
         request: RunRequest,
         observers: Sequence[RunObserver] = (),
+        assignment: Assignment | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
-        """`counting`: entered while the run goes on."""
+        """`counting`: entered while the run goes on; `pipeline`: with the model of the arm that is assigned; `budgets`:
+        the gateway's."""
         self.run_id = recorder.run_id
+        self.assignment = assignment
         self._counting = counting
         self._meter = Meter()
         self._services = replace(services, generator=Metered(services.generator, self._meter))
@@ -79,7 +89,7 @@ class Run:
         self._streaming = streaming.mode(guarding.streaming, request)
         self._canary = guarding.canary
         self._request = request
-        self._stepper = Stepper(recorder)
+        self._stepper = Stepper(recorder, budgets=budgets or Budgets())
         self._gates = Gates(self._stepper, services.guard, pipeline.spec, request.principal, recorder.run_id)
         self._steps = Steps(
             self._stepper, self._services, pipeline.spec, self._gates, request, guarding.retrieval_waits
@@ -91,6 +101,7 @@ class Run:
         self._degraded = ""
         self._flags: tuple[Flag, ...] = ()
         self._ended = False
+        self._groundedness: float | None = None
 
     def events(self) -> AsyncGenerator[str | Delta | RunResult, None]:
         """What is released, piece by piece, then the result. Text of the first answer comes as `str`.
@@ -120,7 +131,11 @@ class Run:
     async def _guarded(self) -> AsyncGenerator[str | Delta | RunResult, None]:
         """Maps every way a run can end to its state."""
         try:
-            detail = {"pipeline_version": self._pipeline.version}
+            detail: dict[str, object] = {"pipeline_version": self._pipeline.version}
+            if self.assignment is not None:
+                detail["experiment"] = self.assignment.detail()
+            if self._request.principal.key:
+                detail["key"] = self._request.principal.key
             self._recorder.run_started(self._request.question, detail)
             async with aclosing(self._answering()) as events:
                 async for event in events:
@@ -131,7 +146,8 @@ class Run:
             await self._end(RunState.FAILED, f"{failed.step}: {failed.error.reason}")
             raise RunFailedError(self.run_id, failed.step, failed.error) from failed
         except ServiceError as error:  # the journal itself
-            self._tell(RunState.FAILED, f"journal: {error.reason}")
+            if not self._ended:
+                self._tell(RunState.FAILED, f"journal: {error.reason}")
             raise RunFailedError(self.run_id, "journal", error) from error
         except (asyncio.CancelledError, GeneratorExit):
             self._cancelled()
@@ -146,7 +162,8 @@ class Run:
         retrieved = await self._steps.screen_and_retrieve()
         self._flags = flags(INPUT, retrieved.screened.verdict)
         ranked, unranked = await self._steps.rerank(retrieved)
-        self._degraded = reasons(retrieved.degraded, unranked)
+        ranked, later = await Rounds(self._steps, retrieved, self._started).run(ranked)
+        self._degraded = reasons(retrieved.degraded, unranked, later)
         passages = await self._readable(ranked)
         prompt = Prompt(
             self._request.principal,
@@ -211,6 +228,9 @@ class Run:
         self, text: str, finish: Finish, verdict: Verdict, passages: Sequence[Passage]
     ) -> RunResult:
         self._usage = finish.usage
+        if not finish.unanswerable:  # what says that there is no answer claims nothing
+            self._groundedness = groundedness(verdict)
+        experiment, arm = self._arm
         answer_format = self._request.answer_format
         sourced = self._spec.steps.generate.sources and not answer_format.is_json
         choices = written_choices(text, finish)
@@ -218,7 +238,7 @@ class Run:
         if finish.unanswerable:
             first = answer_choice(choices[0], (), sourced=False)
         wrong = "" if finish.unanswerable else fault(answer_format, choices)
-        self._degraded = reasons(self._degraded, wrong and f"generate: {wrong}")
+        self._degraded = reasons(self._degraded, finish.degraded, wrong and f"generate: {wrong}")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
         await self._end(state, self._degraded, said((first, *others)))
         return RunResult(
@@ -232,19 +252,26 @@ class Run:
             finish.model,
             finish.unanswerable,
             self._flags + flags(OUTPUT, verdict),
-            first.tool_calls,
-            first.logprobs,
-            tuple(others),
-            finish.system_fingerprint,
-            wrong,
-            finish.unanswerable and answer_format.is_json and self._streaming is StreamingMode.WITHHOLD,
+            experiment=experiment,
+            arm=arm,
+            tool_calls=first.tool_calls,
+            logprobs=first.logprobs,
+            others=tuple(others),
+            system_fingerprint=finish.system_fingerprint,
+            fault=wrong,
+            refused=finish.unanswerable
+            and answer_format.is_json
+            and self._streaming is StreamingMode.WITHHOLD,
         )
 
     async def _blocked(self, blocked: BlockedError) -> RunResult:
         verdict = blocked.verdict
         self._blocked_at = blocked.step
+        if blocked.step == OUTPUT:
+            self._groundedness = groundedness(verdict)
         flagged = self._flags + flags(blocked.step, verdict)
         await self._end(RunState.BLOCKED, verdict.reason)
+        experiment, arm = self._arm
         refusal = AnswerChoice(verdict.message, "content_filter")
         return RunResult(
             self.run_id,
@@ -254,14 +281,27 @@ class Run:
             usage=self._used,
             verdict=verdict,
             flags=flagged,
+            experiment=experiment,
+            arm=arm,
             others=(refusal,) * (self._request.sampling.n - 1),
         )
 
+    @property
+    def _arm(self) -> tuple[str, str]:
+        assigned = self.assignment
+        return ("", "") if assigned is None else (assigned.experiment, assigned.arm)
+
     async def _end(self, state: RunState, reason: str, text: str = "") -> None:
         self._ended = True
-        self._recorder.run_ended(state, reason, text, detail=usage_detail(self._used))
-        self._tell(state, reason)
-        await self._recorder.commit()
+        told = state, reason
+        try:
+            self._recorder.run_ended(state, reason, text, detail=usage_detail(self._used))
+            await self._recorder.commit()
+        except ServiceError as error:  # nobody gets the answer
+            told = RunState.FAILED, f"journal: {error.reason}"
+            raise
+        finally:
+            self._tell(*told)
 
     def _cancelled(self) -> None:
         if self._ended:  # the caller only stopped reading
@@ -280,6 +320,8 @@ class Run:
 
     def _tell(self, state: RunState, reason: str) -> None:
         RUNS.labels(self._request.pipeline, state).inc()
+        assigned = self.assignment
+        experiment, arm = self._arm
         ended = EndedRun(
             self.run_id,
             self._request.principal,
@@ -290,6 +332,12 @@ class Run:
             time.perf_counter() - self._started,
             self._used,
             blocked_at=self._blocked_at,
+            experiment=experiment,
+            arm=arm,
+            groundedness=self._groundedness,
+            model_name=assigned.model_name if assigned else "",
+            unit_bucket=assigned.bucket if assigned else 0,
+            counted=assigned is None or assigned.counted,
         )
         for observer in self._observers:
             observer.run_ended(ended)

@@ -1,12 +1,14 @@
 """Answers that leave while they are written: sentence by sentence after screening, or at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.pipeline import Generation, PipelineSpec
+from sluice_gateway.domain import fallbacks
 from sluice_gateway.domain.choices import recorded, screened_calls
 from sluice_gateway.domain.gating import OUTPUT, Gates, strictest
 from sluice_gateway.domain.model import (
@@ -134,16 +136,23 @@ async def detected(
 async def _deltas(
     stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, written: Written
 ) -> AsyncGenerator[str | Delta, None]:
-    """The answer's pieces as the step `generate`: retried up to the first piece, never after it."""
-    step = spec.steps.generate
+    """The answer's pieces as the step `generate`: retried, and gone on with by a fallback, up to the first piece, never
+    after it."""
+    started = time.monotonic()
 
-    async def first() -> Done[tuple[AsyncGenerator[Writing, None], Writing]]:
-        events = services.generator.generate(prompt)
+    async def first(step: Generation) -> Done[tuple[AsyncGenerator[Writing, None], Writing]]:
+        events = services.generator.generate(replace(prompt, step=step))
         return Done((events, await anext(events)), detail={"first": True})
 
-    events, event = await stepper.run_unkept("generate", step, first)
-    stepper.recorder.step_started("generate", 1)
-    ends = asyncio.get_running_loop().time() + (deadlines.cap(step.timeout) or step.timeout)
+    by = await fallbacks.written(
+        spec.steps, lambda name, step: stepper.run_unkept(name, step, lambda: first(step))
+    )
+    name, step, (events, event) = by.name, by.step, by.result
+    stepper.recorder.step_started(name, 1)
+    left = deadlines.cap(step.timeout)
+    if step.deadline is not None:
+        left = min(left or 0.0, max(0.0, step.deadline - (time.monotonic() - started)))
+    ends = None if left is None else asyncio.get_running_loop().time() + left
     try:
         # Closed at once where nobody reads on, so that the engine stops.
         async with aclosing(events):
@@ -154,17 +163,17 @@ async def _deltas(
                 # Around the wait alone: a timeout around a `yield` would cancel whoever reads.
                 async with asyncio.timeout_at(ends):
                     event = await anext(events)
-            written.take(event)
+            written.take(replace(event, degraded=by.degraded))
     except TimeoutError as error:
-        late = DeadlineExceeded(f"generate did not end within {step.timeout:g} s")
-        stepper.recorder.step_ended("generate", 1, StepState.FAILED, reason=late.reason)
-        raise StepFailedError("generate", late) from error
+        late = DeadlineExceeded(f"{name} did not end within {left or 0.0:.3g} s")
+        stepper.recorder.step_ended(name, 1, StepState.FAILED, reason=late.reason)
+        raise StepFailedError(name, late) from error
     except ServiceError as error:
-        stepper.recorder.step_ended("generate", 1, StepState.FAILED, reason=error.reason)
-        raise StepFailedError("generate", error) from error
+        stepper.recorder.step_ended(name, 1, StepState.FAILED, reason=error.reason)
+        raise StepFailedError(name, error) from error
     except (asyncio.CancelledError, GeneratorExit):
-        stepper.recorder.step_ended("generate", 1, StepState.CANCELLED)
+        stepper.recorder.step_ended(name, 1, StepState.CANCELLED)
         raise
     finish = written.finish
     detail = {"model": finish.model, "finish_reason": finish.reason, "unanswerable": finish.unanswerable}
-    stepper.recorder.step_ended("generate", 1, StepState.SUCCEEDED, detail=detail)
+    stepper.recorder.step_ended(name, 1, StepState.SUCCEEDED, detail=detail)

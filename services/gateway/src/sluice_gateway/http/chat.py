@@ -17,22 +17,29 @@ from sluice_gateway.http.bodies import read
 from sluice_gateway.http.chat_schema import ChatRequest
 from sluice_gateway.http.chunks import Chunks
 from sluice_gateway.http.completions import Shape, completion
+from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_body
-from sluice_gateway.http.state import RUN_HEADER, of, principal
+from sluice_gateway.http.replies.openai import ChatCompletion, ChatCompletionChunk
+from sluice_gateway.http.state import addressed, of, principal, run_headers
 from sluice_servicekit.errors import Cancelled, ServiceError
 
 router = APIRouter()
 
 T = TypeVar("T")
 
-_BODY = {
-    "requestBody": {
-        "content": {"application/json": {"schema": ChatRequest.model_json_schema(by_alias=False)}}
-    }
-}
 
-
-@router.post("/v1/chat/completions", openapi_extra=_BODY)
+@router.post(
+    "/v1/chat/completions",
+    **described(
+        "completions",
+        ChatCompletion,
+        body=ChatRequest,
+        events=ChatCompletionChunk,
+        done=True,
+        errors=(404, 429, 504),
+        example={"model": "default", "messages": [{"role": "user", "content": "What is a gate?"}]},
+    ),
+)
 async def chat_completions(request: Request) -> Response:
     """Answers a question through a pipeline; OpenAI's chat completion."""
     state = of(request)
@@ -43,7 +50,7 @@ async def chat_completions(request: Request) -> Response:
         raise
     except ServiceError as error:
         raise await state.gateway.refuse(who, "", error) from error
-    run = await state.gateway.admit(who, body.model, lambda: body.run_request(who))
+    run = await state.gateway.admit(who, body.model, lambda: addressed(request, body.run_request(who)))
     shape = Shape(body.model, int(time.time()), body.n or 1, bool(body.logprobs), bool(body.functions))
     if body.stream:
         chunks = Chunks(run.run_id, shape, include_usage=body.include_usage)
@@ -55,7 +62,7 @@ async def _whole(request: Request, run: Run, shape: Shape) -> Response:
     started = time.perf_counter()
     result = await _unless_gone(request, run.result())
     response = JSONResponse(completion(result, shape))
-    response.headers[RUN_HEADER] = run.run_id
+    response.headers.update(run_headers(run))
     response.headers["server-timing"] = f"run;dur={(time.perf_counter() - started) * 1000:.1f}"
     return response
 
@@ -67,7 +74,7 @@ async def _streamed(request: Request, run: Run, chunks: Chunks, heartbeat: float
     return StreamingResponse(
         sse.with_heartbeat(_frames(first, events, chunks), heartbeat),
         media_type="text/event-stream",
-        headers={**sse.HEADERS, RUN_HEADER: run.run_id},
+        headers={**sse.HEADERS, **run_headers(run)},
     )
 
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain import filters
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest, Sampling
 from sluice_gateway.domain.tools import Tools
 from sluice_gateway.filter_conversion import filter_message
@@ -57,6 +58,12 @@ class ChatRequest(RequestModel):
     response_format: ResponseFormat | None = None
     filter: dict[str, Any] | None = None
     retrieval: Retrieval = Retrieval()
+    user: str | None = None
+    safety_identifier: str | None = None
+    """In place of `user`, which OpenAI has deprecated."""
+    metadata: dict[str, Any] | None = None
+    """`session_id` says which conversation it is."""
+    service_tier: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -88,9 +95,16 @@ class ChatRequest(RequestModel):
             filter=None if content is None else FilterExpression(content),
             retrieval=self.retrieval,
             stream=bool(self.stream),
+            user=self.safety_identifier or self.user or "",
+            session=self._session(),
+            priority=Priority.BATCH if self.service_tier == "flex" else Priority.INTERACTIVE,
             tools=self._tools(),
             answer_format=chat_tools.answer_format(self.response_format),
         )
+
+    def _session(self) -> str:
+        session = (self.metadata or {}).get("session_id")
+        return session if isinstance(session, str) else ""
 
     def _sampling(self) -> Sampling:
         bias = self.logit_bias or {}

@@ -188,6 +188,8 @@ class Rewriting:
     turns: tuple[Message, ...]
     max_tokens: int
     model_name: str = ""
+    search_queries: int = 0
+    """Where not 0, up to so many search queries are asked for in place of one question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +200,5 @@ class Rewritten:
     model: str
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    queries: tuple[str, ...] = ()
+    """Search queries, where these were asked for."""

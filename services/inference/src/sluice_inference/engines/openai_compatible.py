@@ -85,15 +85,22 @@ class OpenAiCompatibleEngine:
                     yield event
 
     async def rewrite(self, task: Rewriting) -> Rewritten:
-        """The server's first line, as likely as it can be."""
+        """The server's first line, or lines, as likely as they can be."""
         sampling = Sampling(temperature=0.0, max_tokens=task.max_tokens)
-        body = chat_body.body(task.model_name or self._model, rewriting.prompt(task.turns), sampling)
+        messages = rewriting.prompt(task.turns, task.search_queries)
+        body = chat_body.body(task.model_name or self._model, messages, sampling)
         pieces: list[str] = []
         async with aclosing(self._asked(body)) as events:
             async for event in events:
                 if isinstance(event, Finish):
-                    query = rewriting.one_line("".join(pieces))
-                    return Rewritten(query, event.model, event.prompt_tokens, event.completion_tokens)
+                    reply, most = "".join(pieces), task.search_queries
+                    return Rewritten(
+                        "" if most else rewriting.one_line(reply),
+                        event.model,
+                        event.prompt_tokens,
+                        event.completion_tokens,
+                        rewriting.several_lines(reply, most),
+                    )
                 pieces.append(event.text)
         raise Unavailable("the model server's answer broke off", reason="UPSTREAM_TRUNCATED")
 

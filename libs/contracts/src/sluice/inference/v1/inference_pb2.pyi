@@ -710,12 +710,17 @@ class RewriteRequest(_message.Message):
     MODEL_NAME_FIELD_NUMBER: _builtins.int
     TURNS_FIELD_NUMBER: _builtins.int
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    SEARCH_QUERIES_FIELD_NUMBER: _builtins.int
     model_server: _builtins.str
     """The ModelServer to use."""
     model_name: _builtins.str
     """The model or adapter's name on that server; the server's base model when empty."""
     max_tokens: _builtins.int
     """The most tokens to write."""
+    search_queries: _builtins.int
+    """Asks for up to so many search queries in place of one question: what to look for where the last question alone
+    found too little. 0 rewrites it to stand alone.
+    """
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks."""
@@ -732,10 +737,11 @@ class RewriteRequest(_message.Message):
         model_name: _builtins.str = ...,
         turns: _abc.Iterable[Global___Message] | None = ...,
         max_tokens: _builtins.int = ...,
+        search_queries: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tokens", b"max_tokens", "model_name", b"model_name", "model_server", b"model_server", "principal", b"principal", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tokens", b"max_tokens", "model_name", b"model_name", "model_server", b"model_server", "principal", b"principal", "search_queries", b"search_queries", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -750,6 +756,7 @@ class RewriteResponse(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    QUERIES_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """One line, without quotes or labels; empty where nothing usable was written."""
     model: _builtins.str
@@ -758,16 +765,21 @@ class RewriteResponse(_message.Message):
     def usage(self) -> Global___Usage:
         """Tokens read and written."""
 
+    @_builtins.property
+    def queries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The search queries, where they were asked for; `query` is empty then."""
+
     def __init__(
         self,
         *,
         query: _builtins.str = ...,
         usage: Global___Usage | None = ...,
         model: _builtins.str = ...,
+        queries: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "query", b"query", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "queries", b"queries", "query", b"query", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,6 +47,8 @@ class RetrieverServiceStub:
     """Counts what a tenant holds in a knowledge base."""
     Rebuild: _grpc.UnaryStreamMultiCallable[_retriever_pb2.RebuildRequest, _retriever_pb2.RebuildResponse]
     """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
+    EmbedTexts: _grpc.UnaryUnaryMultiCallable[_retriever_pb2.EmbedTextsRequest, _retriever_pb2.EmbedTextsResponse]
+    """Encodes texts apart from any run, many in one call."""
 
 @_typing.type_check_only
 class RetrieverServiceAsyncStub(RetrieverServiceStub):
@@ -67,6 +69,8 @@ class RetrieverServiceAsyncStub(RetrieverServiceStub):
     """Counts what a tenant holds in a knowledge base."""
     Rebuild: _aio.UnaryStreamMultiCallable[_retriever_pb2.RebuildRequest, _retriever_pb2.RebuildResponse]  # type: ignore[assignment]
     """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
+    EmbedTexts: _aio.UnaryUnaryMultiCallable[_retriever_pb2.EmbedTextsRequest, _retriever_pb2.EmbedTextsResponse]  # type: ignore[assignment]
+    """Encodes texts apart from any run, many in one call."""
 
 class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
     """Stores documents and finds the passages that answer a question. Every call sees one tenant only."""
@@ -126,5 +130,13 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_retriever_pb2.RebuildResponse], _abc.AsyncIterator[_retriever_pb2.RebuildResponse]]:
         """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
+
+    @_abc_1.abstractmethod
+    def EmbedTexts(
+        self,
+        request: _retriever_pb2.EmbedTextsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retriever_pb2.EmbedTextsResponse, _abc.Awaitable[_retriever_pb2.EmbedTextsResponse]]:
+        """Encodes texts apart from any run, many in one call."""
 
 def add_RetrieverServiceServicer_to_server(servicer: RetrieverServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
