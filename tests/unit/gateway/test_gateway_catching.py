@@ -71,6 +71,17 @@ async def test_wrong_request_is_never_caught(error: ServiceError):
 
 
 @pytest.mark.parametrize("mode", list(StreamingMode))
+async def test_fallback_that_cannot_do_what_is_asked_for_is_not_what_is_wrong(mode: StreamingMode):
+    bench = _falling_back(mode)
+    unable = InvalidArgument("tools need a model", reason="UNSUPPORTED_VALUE")
+    bench.world.fail["generate"] = [Unavailable("gone"), unable]
+    with pytest.raises(RunFailedError) as raised:
+        await _events(bench, stream=True)
+    assert (raised.value.step, raised.value.error.reason) == ("generate", "UNAVAILABLE")
+    assert bench.world.calls.count("generate") == 2
+
+
+@pytest.mark.parametrize("mode", list(StreamingMode))
 async def test_fallback_answers_where_generation_fails(mode: StreamingMode):
     bench = _falling_back(mode)
     bench.world.fail["generate"] = [NotFound("no such adapter")]

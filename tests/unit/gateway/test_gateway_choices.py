@@ -104,15 +104,18 @@ async def test_blocked_call_never_leaves(mode: StreamingMode):
     assert _text(events) == ("Wait. " if mode is StreamingMode.WINDOW else "")
 
 
-async def test_call_that_redaction_has_broken_never_leaves():
-    world = World(pieces=(Delta(tool_calls=(ToolCallDelta(0, "c1", "f", '{"phone": 5551234}'),)),))
-    world.leaves = lambda text: text.replace("5551234", "[PHONE_1]")
-    result = _result(await _events(Bench(world), replace(ASKED, tools=WEATHER)))
-    assert (result.finish_reason, result.tool_calls) == ("content_filter", ())
-    kept = World(pieces=(Delta(tool_calls=(ToolCallDelta(0, "c1", "f", '{"phone": "5551234"}'),)),))
-    kept.leaves = world.leaves
-    result = _result(await _events(Bench(kept), replace(ASKED, tools=WEATHER)))
-    assert result.tool_calls == (ToolCall("f", '{"phone": "[PHONE_1]"}', "c1"),)
+@pytest.mark.parametrize("mode", [StreamingMode.WITHHOLD, StreamingMode.WINDOW])
+async def test_call_that_redaction_has_broken_never_leaves(mode: StreamingMode):
+    asked = replace(ASKED, tools=WEATHER, stream=True)
+    for arguments, left in (
+        ('{"phone": 5551234}', ""),
+        ('{"phone": "5551234"}', '{"phone": "[PHONE_1]"}'),
+    ):
+        world = World(pieces=(Delta(tool_calls=(ToolCallDelta(0, "c1", "f", arguments),)),))
+        world.leaves = lambda text: text.replace("5551234", "[PHONE_1]")
+        events = await _events(Bench(world, streaming=mode), asked)
+        assert _calls(events) == left
+        assert _result(events).tool_calls == ((ToolCall("f", left, "c1"),) if left else ())
 
 
 async def test_what_the_caller_says_of_tools_is_screened_and_may_be_replaced():
@@ -185,6 +188,15 @@ async def test_redacted_text_has_no_log_probabilities(mode: StreamingMode):
     tokens = [each.token for event in events if isinstance(event, Delta) for each in event.logprobs]
     assert tokens == (["Call "] if mode is StreamingMode.WINDOW else [])
     assert _text(events) == "Call [PHONE_1] now."
+
+
+async def test_of_several_answers_only_those_that_leave_as_written_have_log_probabilities():
+    world = World(pieces=(*_tokens("Call 5551234."), replace(_tokens("Forty.")[0], choice=1)))
+    world.leaves = lambda text: text.replace("5551234", "[PHONE_1]")
+    asked = replace(ASKED, sampling=Sampling(n=2, top_logprobs=0))
+    first, second = _result(await _events(Bench(world), asked)).choices
+    assert (first.text, first.logprobs) == ("Call [PHONE_1].", ())
+    assert [logprob.token for logprob in second.logprobs] == ["Forty."]
 
 
 JSON = AnswerFormat(AnswerForm.JSON_OBJECT)

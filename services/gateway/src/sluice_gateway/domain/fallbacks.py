@@ -12,6 +12,9 @@ T = TypeVar("T")
 
 GENERATE = "generate"
 
+#: The reason of an engine that cannot do what is asked of it.
+_UNABLE = "UNSUPPORTED_VALUE"
+
 
 @dataclass(frozen=True, slots=True)
 class Written(Generic[T]):
@@ -31,8 +34,10 @@ async def written(steps: Steps, write: Callable[[str, Generation], Awaitable[T]]
         write: Writes by a step of the given name.
 
     Raises:
-        StepFailedError: the last of them has failed, or the request itself is wrong.
+        StepFailedError: the last of them has failed, or the request itself is wrong. A fallback that cannot do what is
+            asked for is passed over: what is wrong is what failed before it.
     """
+    cause: StepFailedError | None = None
     name, failures = GENERATE, list[str]()
     step: Generation = steps.generate
     following = iter(steps.chain())
@@ -40,9 +45,13 @@ async def written(steps: Steps, write: Callable[[str, Generation], Awaitable[T]]
         try:
             return Written(name, step, await write(name, step), "; ".join(failures))
         except StepFailedError as failed:
-            fallback = next(following, None) if is_caught(failed.error) else None
+            unable = cause is not None and failed.error.reason == _UNABLE
+            fallback = next(following, None) if unable or is_caught(failed.error) else None
             if fallback is None:
+                if cause is not None and unable:
+                    raise cause from failed
                 raise
+            cause = cause if unable else failed
             failures.append(f"{failed.step}: {failed.error.reason}")
             name, step = f"{GENERATE}.{fallback[0]}", _inheriting(fallback[1], steps)
 

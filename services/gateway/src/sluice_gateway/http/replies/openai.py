@@ -89,6 +89,8 @@ class Extension(BaseModel):
     citations: list[CitationReply]
     flags: list[StepFlag]
     verdict: RunVerdict | None = None
+    fault: str | None = None
+    """`ANSWER_NOT_JSON` where JSON was asked for and something else was written; absent else."""
     experiment: str | None = None
     arm: str | None = None
     """The experiment's arm that answered; absent where there is none."""
@@ -110,6 +112,25 @@ class Annotation(BaseModel):
     url_citation: UrlCitation
 
 
+class FunctionReply(BaseModel):
+    """A function that the model calls."""
+
+    name: str | None = None
+    """Absent in the later pieces of a stream."""
+    arguments: str
+    """JSON, or in a stream the next piece of it."""
+
+
+class ToolReply(BaseModel):
+    """A call of a tool, or the next piece of one."""
+
+    index: int | None = None
+    """Which call of the answer; in streams."""
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: FunctionReply
+
+
 class AnswerMessage(BaseModel):
     """The answer."""
 
@@ -117,6 +138,9 @@ class AnswerMessage(BaseModel):
     content: str | None
     refusal: str | None
     annotations: list[Annotation] | None = None
+    tool_calls: list[ToolReply] | None = None
+    function_call: FunctionReply | None = None
+    """Where `functions` were sent."""
 
 
 class ChatChoice(BaseModel):
@@ -137,6 +161,8 @@ class ChatCompletion(BaseModel):
     model: str
     choices: list[ChatChoice]
     usage: Usage
+    system_fingerprint: str | None
+    """The engine's configuration, as it names it."""
     sluice: Extension
 
 
@@ -145,7 +171,10 @@ class Delta(BaseModel):
 
     role: Literal["assistant"] | None = None
     content: str | None = None
+    refusal: str | None = None
     annotations: list[Annotation] | None = None
+    tool_calls: list[ToolReply] | None = None
+    function_call: FunctionReply | None = None
 
 
 class ChunkChoice(BaseModel):
@@ -166,8 +195,9 @@ class ChatCompletionChunk(BaseModel):
     model: str
     choices: list[ChunkChoice]
     usage: Usage | None = None
+    system_fingerprint: str | None = None
+    """With the last piece of each answer, as is `sluice` with that of the first."""
     sluice: Extension | None = None
-    """With the last piece."""
 
 
 class TextChoice(BaseModel):
