@@ -346,7 +346,7 @@ async def test_feedback_is_taken_whole_or_not_at_all(bench: Bench, monkeypatch: 
 
 
 async def test_comment_on_a_run_whose_key_is_gone_is_not_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    async def gone(*_: object) -> str:
+    async def gone(*_: object, **__: object) -> str:
         raise PayloadNotRetained("the key is gone")
 
     monkeypatch.setattr(bench.payloads, "keep", gone)

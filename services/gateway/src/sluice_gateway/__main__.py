@@ -40,6 +40,7 @@ from sluice_gateway.http.state import HttpState
 from sluice_gateway.journal.opened import open_journal
 from sluice_gateway.keys_file import KeysFileWatch
 from sluice_gateway.payloads import keys as payload_keys
+from sluice_gateway.payloads.store import StoredPayloads
 from sluice_gateway.payloads.sweeping import Sweeper
 from sluice_gateway.settings import GatewaySettings
 from sluice_gateway.storage.database import Database
@@ -84,7 +85,10 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
         stack.callback(journal.close)
         database = Database(settings.data_dir, settings.database_url.get_secret_value())
         stack.callback(database.close)
-        payload_keys.load_or_create(settings.payload_key_file or settings.data_dir / payload_keys.KEY)
+        wrapping = payload_keys.load_or_create(
+            settings.payload_key_file or settings.data_dir / payload_keys.KEY
+        )
+        payloads = StoredPayloads(database, wrapping)
         await stack.enter_async_context(Sweeper(database, settings.journal_retention_days).sweeping())
         channels = {
             name: await stack.enter_async_context(open_channel(address, peer=name))
@@ -108,7 +112,7 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
         outcomes = OutcomeStore(database, f"{settings.instance}-{uuid.uuid4().hex[:12]}")
         collector = OutcomeCollector(outcomes, time.time)
         await stack.enter_async_context(collecting(collector))
-        feedback = Feedback(journal, outcomes, snapshot, SystemClock())
+        feedback = Feedback(journal, outcomes, snapshot, SystemClock(), payloads)
         experiments = Experiments(snapshot, outcomes, collector, feedback)
         budgets = Budgets(retries=retry_share(settings.retry_share, settings.retries_per_second))
         limiter = Limiter(DatabaseCounters(database, new_run_id()), time.time)

@@ -103,9 +103,17 @@ class Feedback:
         mode = Payloads.NONE if pipeline.spec.payloads is Payloads.NONE else Payloads.SEALED
         try:
             name = f"feedback-{subject[:16]}"
-            return bool(await self._payloads.keep(record.tenant, record.run_id, name, comment.encode(), mode))
+            kept = await self._payloads.keep(
+                record.tenant,
+                record.run_id,
+                name,
+                comment.encode(),
+                mode,
+                retention=pipeline.spec.payload_retention,
+            )
         except PayloadNotRetained:  # the run's key is gone
             return False
+        return bool(kept)
 
     def _event(self, record: RunRecord, rating: Rating) -> Event:
         return Event(
