@@ -28,7 +28,11 @@ WORKERS := 2
 
 .PHONY: test
 test: setup ## All tests that need no root
-	$(RUN) pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients --ignore tests/chaos $(ARGS)
+
+.PHONY: chaos
+chaos: setup ## Tests in which processes die and time passes: minutes
+	$(RUN) pytest -q tests/chaos $(ARGS)
 
 OPENSEARCH := .cache/opensearch
 
@@ -42,9 +46,18 @@ $(OPENSEARCH)/.stamp: tests/opensearch/pom.xml
 test-opensearch: setup $(OPENSEARCH)/.stamp ## Keyword stores on a real OpenSearch node, from Maven artifacts; needs Java 17 and Maven
 	SLUICE_REQUIRE=opensearch $(RUN) pytest -q tests/integration/retriever/test_retriever_keyword*.py $(ARGS)
 
+CLIENTS := .cache/clients
+
+$(CLIENTS)/.stamp: tests/clients/node/package.json tests/clients/node/package-lock.json
+	@command -v node npm >/dev/null || { echo "Node 20 and npm are missing: apt-get install nodejs npm"; exit 1; }
+	mkdir -p $(CLIENTS)
+	cp $^ $(CLIENTS)
+	npm ci --prefix $(CLIENTS) --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .PHONY: clients
-clients: setup ## Foreign clients and generated requests against the gateway's API
-	$(RUN) pytest -q tests/clients $(ARGS)
+clients: setup $(CLIENTS)/.stamp ## What others have written against OpenAI's API, on a real gateway; needs Node and npm
+	SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}node $(RUN) pytest -q tests/clients $(ARGS)
 
 .PHONY: lint
 lint: setup ## The checks that .pre-commit-config.yaml lists, on everything
@@ -110,6 +123,10 @@ openapi: setup ## Generate docs/openapi.json from the gateway's routes
 .PHONY: bench
 bench: setup ## Measure the whole loop on this machine
 	$(RUN) python bench/loop.py
+
+.PHONY: bench-gateway
+bench-gateway: setup ## The gateway beside LiteLLM's proxy before one upstream: ARGS="--whole --long"
+	$(RUN) python bench/gateway.py $(ARGS)
 
 .PHONY: bench-folder
 bench-folder: setup ## Ingest Debian's own documentation, killed twice on the way, and ask it 20 questions

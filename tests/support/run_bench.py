@@ -41,11 +41,13 @@ from sluice_gateway.domain.model import (
     TreatedSegment,
     Vectors,
     Verdict,
+    Writing,
 )
 from sluice_gateway.domain.observing import RunObserver
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.run import Event, StepState, fold
 from sluice_gateway.domain.search import Found, Search
+from sluice_gateway.domain.tools import NO_TOOLS, Tools
 from sluice_servicekit.errors import ResourceExhausted, ServiceError
 from support.passages import Leg, Passage
 
@@ -72,12 +74,23 @@ class World:
     output_verdict: Verdict = field(default_factory=verdict)
     leaves: Callable[[str], str] = str
     """What the output gate makes of a text."""
+    judges: Callable[[str], Verdict] | None = None
+    """The output gate's verdict by the text; in place of `output_verdict`."""
+    contexts: list[AnswerContext] = field(default_factory=list)
+    """What whole texts were checked against."""
     sent: Sequence[Message] = ()
     """What the input gate was asked about."""
+    described: Sequence[str] = ()
+    """What the input gate was told of tools."""
     prompt: Prompt | None = None
     checked: AnswerContext | None = None
-    pieces: tuple[str, ...] = ("It is ", "forty [1].")
+    pieces: Sequence[Writing] = ("It is ", "forty [1].")
     fail_after_piece: ServiceError | None = None
+    stalls: bool = False
+    """It never comes to the end."""
+    stalled: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whoever read it has left."""
     finish: Finish = field(default_factory=lambda: Finish("stop", model="double"))
     rewritten: str = "How long does the second kiln take?"
     shown: Sequence[Message] = ()
@@ -112,10 +125,16 @@ class World:
             raise self.fail[name].pop(0)
 
     async def check_input(
-        self, policy: str, principal: Principal, run_id: str, messages: Sequence[Message]
+        self,
+        policy: str,
+        principal: Principal,
+        run_id: str,
+        messages: Sequence[Message],
+        tools: Tools = NO_TOOLS,
     ) -> ScreenedInput:
         await self.step("guard_input")
         self.sent = messages
+        self.described = tools.texts
         return ScreenedInput(self.input_verdict, self.treated, self.vault)
 
     async def check_passages(
@@ -128,8 +147,10 @@ class World:
 
     async def check_output(self, context: AnswerContext, text: str) -> ScreenedOutput:
         self.checked = context
+        self.contexts.append(context)
         await self.step("guard_output")
-        return ScreenedOutput(self.output_verdict, self.leaves(text))
+        decided = self.output_verdict if self.judges is None else self.judges(text)
+        return ScreenedOutput(decided, self.leaves(text))
 
     async def check_output_stream(
         self, context: AnswerContext, deltas: AsyncIterator[str]
@@ -173,7 +194,7 @@ class World:
         ranked = [Passage("a.md", "A")] if "a.md" in self.finds else []
         return Reranked(ranked, 2, "double")
 
-    async def generate(self, prompt: Prompt) -> AsyncGenerator[str | Finish, None]:
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Writing, None]:
         self.prompt = prompt
         self.prompts.append(prompt)
         await self.step("generate")
@@ -181,6 +202,12 @@ class World:
             if index == 1 and self.fail_after_piece:
                 raise self.fail_after_piece
             yield piece
+        if self.stalls:
+            self.stalled.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.stopped.set()
         yield self.finish
 
 

@@ -16,6 +16,7 @@ from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.experimenting.outcomes import Outcomes
 from sluice_gateway.domain.model import Principal, Usage
 from sluice_gateway.domain.observing import EndedRun
+from sluice_gateway.domain.outcome import ADMIT
 from sluice_gateway.domain.run import Event, EventKind, RunState
 from sluice_gateway.experiments.collecting import OutcomeCollector, collecting
 from sluice_gateway.experiments.feedback import Feedback, Opinion
@@ -310,7 +311,8 @@ async def test_feedback_on_a_run_that_does_not_count_counts_nowhere(bench: Bench
 
 
 async def test_feedback_on_a_refused_question_is_refused(bench: Bench):
-    bench.journal.append(_started("run-1", detail=""))
+    bench.journal.append(_started("run-1", detail='{"key":"support-bot"}'))
+    bench.journal.append(Event("run-1", "acme", EventKind.STEP_STARTED, NOW, step=ADMIT, attempt=1))
     with pytest.raises(InvalidArgument):
         await bench.give("run-1", Opinion(1.0))
 

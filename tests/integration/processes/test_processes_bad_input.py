@@ -56,7 +56,18 @@ FIELDS = {
     ),
     "seed beyond 64 bits": (_chat(seed=2**63), 400, "invalid_argument", "seed"),
     "two answers": (_chat(n=2), 400, "unsupported_value", "n"),
-    "tools": (_chat(tools=[{"type": "function"}]), 400, "unsupported_value", "tools"),
+    "tools": (
+        _chat(tools=[{"type": "function", "function": {"name": "f"}}]),
+        400,
+        "unsupported_value",
+        "tools",
+    ),
+    "tool without a function": (
+        _chat(tools=[{"type": "function"}]),
+        400,
+        "invalid_argument",
+        "tools[0].function",
+    ),
     "filter": (_chat(filter={"must": 3}), 400, "invalid_argument", None),
 }
 

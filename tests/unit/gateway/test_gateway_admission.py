@@ -76,7 +76,7 @@ def test_service_that_is_idle_is_not_limited_because_its_runs_differ():
     simulation = Simulation(workers=400, service=4.0, seed=1, sigma=0.8)
     asked = simulation.run([Load("large", 30, 0, 600)])
     assert _served(asked, 0) > 0.8  # until the limit has grown
-    assert _served(asked, 150) > 0.999
+    assert _served(asked, 150) > 0.99
 
 
 def test_model_that_is_slower_from_now_on_is_not_taken_for_load():

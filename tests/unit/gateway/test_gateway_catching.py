@@ -1,6 +1,8 @@
 """Where a run goes on when a step has failed for good: catches, deadlines of steps."""
 
+import asyncio
 import json
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -8,6 +10,7 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.objects.pipeline import FallbackStep, OnFail
 from sluice_gateway.domain.model import Finish, Message, Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
+from sluice_gateway.domain.ports import Prompt
 from sluice_gateway.domain.run import RunState, StepState
 from sluice_servicekit import deadlines
 from sluice_servicekit.errors import InvalidArgument, NotFound, PermissionDenied, ServiceError, Unavailable
@@ -138,6 +141,20 @@ async def test_deadline_of_a_step_caps_an_attempt():
     bench.world.hangs["rerank"] = {0}
     [*_, result] = await _events(bench)
     assert (result.state, bench.record.reason) == (RunState.DEGRADED, "rerank: DEADLINE_EXCEEDED")
+
+
+@pytest.mark.parametrize("mode", [StreamingMode.WINDOW, StreamingMode.DETECT])
+async def test_deadline_of_generation_holds_while_it_streams(mode: StreamingMode):
+    bench = Bench(streaming=mode, policies={"generate": {"deadline": 0.05, "needs": 0.0, "timeout": 60.0}})
+
+    async def generate(prompt: Prompt) -> AsyncGenerator[str | Finish, None]:
+        yield "It is "
+        await asyncio.Event().wait()
+
+    bench.world.generate = generate
+    with pytest.raises(RunFailedError) as raised:
+        await _events(bench, stream=True)
+    assert (raised.value.step, raised.value.error.reason) == ("generate", "DEADLINE_EXCEEDED")
 
 
 async def test_step_is_not_begun_with_less_time_than_it_needs():

@@ -37,7 +37,8 @@ def behind(
     pipeline: PipelineSpec, experiments: Iterable[AdapterExperiment], adapters: Adapters, servers: Servers
 ) -> list[LoRAAdapter]:
     """The adapters that may write a pipeline's answers, by name."""
-    step = pipeline.steps.generate
+    steps = (pipeline.steps.generate, *pipeline.steps.fallbacks.values())
+    models = {(step.model_server_ref, step.model_name) for step in steps}
     arms = {
         arm.adapter_ref
         for experiment in experiments
@@ -47,8 +48,7 @@ def behind(
     return [
         adapter
         for name, adapter in sorted(adapters.items())
-        if adapter.spec.model_server_ref == step.model_server_ref
-        and (name in arms or adapter.spec.model_name == step.model_name)
+        if name in arms or (adapter.spec.model_server_ref, adapter.spec.model_name) in models
     ]
 
 
@@ -148,7 +148,7 @@ def _names(experiment: AdapterExperiment, servers: Servers) -> set[str]:
 
 
 def _names_adapter(pipeline: PipelineSpec, server: str, model: str) -> bool:
-    steps = (pipeline.steps.generate, pipeline.steps.rewrite)
+    steps = (pipeline.steps.generate, pipeline.steps.rewrite, *pipeline.steps.fallbacks.values())
     return any(step and (step.model_server_ref, step.model_name) == (server, model) for step in steps)
 
 

@@ -21,7 +21,7 @@ from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.access.counters import LIMITS_TENDED, DatabaseCounters
 from sluice_gateway.access.preparing import Prepare, Preparing, prepared
-from sluice_gateway.clients import GeneratorClient, RerankerClient, RetrieverClient
+from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.admission.admission import Admission
 from sluice_gateway.domain.budgets import Budgets, retry_share
 from sluice_gateway.domain.clock import SystemClock
@@ -33,6 +33,7 @@ from sluice_gateway.experiments.feedback import Feedback
 from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.experiments.store import OutcomeStore
 from sluice_gateway.gateway import Gateway, new_canary, new_run_id
+from sluice_gateway.generator_client import GeneratorClient
 from sluice_gateway.grpc_api import GatewayServicer
 from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.http.app import make_app

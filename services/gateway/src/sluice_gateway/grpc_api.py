@@ -11,10 +11,10 @@ from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
-from sluice_gateway import conversion, experiment_conversion
+from sluice_gateway import conversion, experiment_conversion, generation
 from sluice_gateway.domain.access import Access
 from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
-from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest
+from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
 from sluice_gateway.domain.outcome import ADMIT, Flag, RunFailedError, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
 from sluice_gateway.domain.running import Run
@@ -58,7 +58,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             async for event in run.events():
                 if isinstance(event, RunResult):
                     yield gateway_pb2.AnswerStreamResponse(answer=_answer(event))
-                else:
+                elif isinstance(event, str):  # nothing else is asked for over gRPC
                     yield gateway_pb2.AnswerStreamResponse(delta=event)
         except RunFailedError as failed:
             raise _named(failed) from failed
@@ -195,8 +195,8 @@ def _run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, st
     return RunRequest(
         pipeline=request.model,
         principal=principal,
-        messages=tuple(Message(message.role, message.content) for message in request.messages),
-        sampling=conversion.sampling_from(request.sampling),
+        messages=tuple(map(generation.message_from, request.messages)),
+        sampling=generation.sampling_from(request.sampling),
         filter=FilterExpression(request.filter) if request.HasField("filter") else None,
         retrieval=retrieval_parameters.from_message(request.retrieval, "retrieval"),
         stream=stream,

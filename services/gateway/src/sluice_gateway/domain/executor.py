@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import Snapshot
+from sluice_gateway.domain.abilities import require_able
 from sluice_gateway.domain.admission.admission import Admission
 from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.clock import Clock
@@ -63,7 +64,8 @@ class Executor:
         Raises:
             Unavailable: no snapshot has arrived yet.
             NotFound: there is no such pipeline (`MODEL_NOT_FOUND`).
-            InvalidArgument: no user message asks anything, or it pins an arm that there is not.
+            InvalidArgument: no user message asks anything, it pins an arm that there is not, or something is asked for
+                that the pipeline's engine cannot do.
             PermissionDenied: it pins an arm, and its principal is no admin.
             ResourceExhausted: too many runs are going on, or a limit of the caller's stands against it.
             DeadlineExceeded: it could not finish in time.
@@ -77,6 +79,7 @@ class Executor:
             )
         if not request.question.strip():
             raise InvalidArgument("the messages hold no question from the user", field="messages")
+        require_able(snapshot, pipeline.spec, request)
         run_id = self._new_run_id()
         assignment = resolve_arm(snapshot, pipeline.spec, request, run_id)
         if assignment is not None:

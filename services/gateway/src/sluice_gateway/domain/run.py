@@ -87,6 +87,8 @@ class RunRecord:
     started: float
     ended: float | None
     steps: tuple[StepRecord, ...]
+    detail: str = ""
+    """Of its end, in compact JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,8 @@ def fold(events: Iterable[Event]) -> RunRecord:
         ):  # not always first: feedback may come by another replica's clock
             record = replace(record, pipeline=event.pipeline, started=event.at)
         elif event.kind is EventKind.RUN_ENDED:
-            record = replace(record, state=RunState(event.state), reason=event.reason, ended=event.at)
+            ended = replace(record, state=RunState(event.state), reason=event.reason, ended=event.at)
+            record = replace(ended, detail=event.detail)
         elif event.kind in (EventKind.STEP_STARTED, EventKind.STEP_ENDED):
             steps[event.step] = _step(event, steps.get(event.step))
     if record is None:

@@ -15,9 +15,10 @@ from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import digest, passages_detail
 from sluice_gateway.domain.run import StepState
-from sluice_gateway.domain.screened import screened
+from sluice_gateway.domain.screened import screened_request
 from sluice_gateway.domain.search import Found, Search
 from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
+from sluice_gateway.domain.written import Written
 
 T = TypeVar("T")
 
@@ -86,9 +87,8 @@ class Steps:
         return await self._retrieved(result, request)
 
     async def _screen(self) -> tuple[ScreenedInput, RunRequest]:
-        result = await self.gates.input(self.request.messages)
-        messages = screened(self.request.messages, result.treated)
-        return result, replace(self.request, messages=messages)
+        result = await self.gates.input(self.request.messages, self.request.tools)
+        return result, screened_request(self.request, result.treated)
 
     async def _retrieved(self, result: ScreenedInput, request: RunRequest) -> Retrieved:
         question = asked(request.messages)
@@ -176,17 +176,15 @@ class Steps:
             return otherwise, f"{failed.step}: {failed.error.reason}"
 
     async def generate(self, prompt: Prompt) -> tuple[str, Finish]:
-        """The whole answer, by `generate` or by the fallback that goes on for it."""
+        """The first answer's text, and the end with all else that was written, by `generate` or by the fallback that
+        goes on for it."""
 
         async def work(step: Generation) -> Done[tuple[str, Finish]]:
-            pieces: list[str] = []
-            finish = Finish("stop")
+            pieces = Written()
             async for event in self.services.generator.generate(replace(prompt, step=step)):
-                if isinstance(event, Finish):
-                    finish = event
-                else:
-                    pieces.append(event)
-            return Done(("".join(pieces), finish), detail=_generation_detail(finish))
+                pieces.take(event)
+            finish = pieces.finish
+            return Done((pieces.text, finish), detail=_generation_detail(finish))
 
         by = await written(
             self.spec.steps, lambda name, step: self.stepper.run(name, step, lambda: work(step))

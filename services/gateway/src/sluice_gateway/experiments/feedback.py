@@ -11,6 +11,7 @@ from sluice_api.snapshot import Snapshot
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.experimenting.assigning import How
 from sluice_gateway.domain.model import Principal
+from sluice_gateway.domain.outcome import ADMIT
 from sluice_gateway.domain.run import Event, EventKind, RunRecord
 from sluice_gateway.experiments.store import OutcomeStore, Rating
 from sluice_gateway.journal.port import Journal
@@ -70,9 +71,9 @@ class Feedback:
         """
         events = await self._journal.events(record.run_id)
         subject = _hash(principal.tenant, principal.subject)
-        assigned = _assignment(events)
-        if assigned is None:
+        if any(event.step == ADMIT for event in events):
             raise InvalidArgument("the run was refused before it started", field="run_id")
+        assigned = _assignment(events)
         kept = await self._keep(record, subject, opinion.comment)
         counts = assigned.get("how") == How.DEALT
         experiment, arm = assigned.get("name", ""), assigned.get("arm", "")
@@ -141,13 +142,13 @@ def _is_last(events: Sequence[Event], rating: Rating) -> bool:
     return bool(own) and own[-1] == (_said(rating), rating.comment_hash)
 
 
-def _assignment(events: Sequence[Event]) -> dict[str, Any] | None:
-    """What the run's start says of its arm; None where it is no run of a pipeline."""
+def _assignment(events: Sequence[Event]) -> dict[str, Any]:
+    """What the run's start says of its arm; nothing where no experiment split its model."""
     for event in events:
         if event.kind is EventKind.RUN_STARTED and event.detail:
             found = json.loads(event.detail).get("experiment")
             return found if isinstance(found, dict) else {}
-    return None
+    return {}
 
 
 def _hash(*parts: str) -> str:

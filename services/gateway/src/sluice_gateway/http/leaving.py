@@ -1,4 +1,4 @@
-"""Work that ends when its caller goes away."""
+"""Callers that go away: what was done for them ends."""
 
 import asyncio
 from collections.abc import Awaitable

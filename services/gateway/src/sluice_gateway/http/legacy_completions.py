@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
+from sluice_gateway.domain.pieces import Delta
 from sluice_gateway.domain.running import Run
 from sluice_gateway.http import completions, sse
 from sluice_gateway.http.bodies import read
@@ -27,7 +28,7 @@ router = APIRouter()
 
 _EXAMPLE = {"model": "default", "prompt": "What does the journal hold of a run?"}
 
-Events = AsyncGenerator[str | RunResult, None]
+Events = AsyncGenerator[str | Delta | RunResult, None]
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ async def text_completions(request: Request) -> Response:
     ]
     shape = Shape(runs[0].run_id, body.model, int(time.time()))
     if body.stream:
-        include_usage = body.stream_options is not None and body.stream_options.include_usage
+        include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
         return await _streamed(
             request, runs, shape, state.settings.heartbeat_seconds, include_usage=include_usage
         )
@@ -117,7 +118,7 @@ async def _streamed(
 
 
 async def _frames(
-    first: str | RunResult, answers: Sequence[Events], shape: Shape, *, include_usage: bool
+    first: str | Delta | RunResult, answers: Sequence[Events], shape: Shape, *, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """One answer after the other, told apart by `index`."""
     more: Json = {"usage": None} if include_usage else {}
@@ -125,14 +126,15 @@ async def _frames(
     try:
         for index, events in enumerate(answers):
             async with aclosing(events):
-                event: str | RunResult | None = first if index == 0 else await anext(events, None)
+                event: str | Delta | RunResult | None = first if index == 0 else await anext(events, None)
                 while event is not None:
                     if isinstance(event, RunResult):
                         results.append(event)
                         text = event.text if event.finish_reason == "content_filter" else ""
                         yield sse.frame(shape.body([_choice(index, text, event)], **more))
                     else:
-                        yield sse.frame(shape.body([_choice(index, event)], **more))
+                        text = event if isinstance(event, str) else event.text
+                        yield sse.frame(shape.body([_choice(index, text)], **more))
                     event = await anext(events, None)
     except RunFailedError as failed:
         # The status has left already: an error frame, and no [DONE] that would make it look whole.

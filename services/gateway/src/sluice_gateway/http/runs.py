@@ -47,7 +47,8 @@ async def list_runs(request: Request) -> Json:
 async def get_run(request: Request, run_id: str) -> Json:
     """One run with its steps."""
     record = await of(request).gateway.run(principal(request), run_id)
-    return {**run_body(record), "steps": [_step(step) for step in record.steps]}
+    usage = json.loads(record.detail or "{}").get("usage")
+    return {**run_body(record), "usage": usage, "steps": [_step(step) for step in record.steps]}
 
 
 def run_body(record: RunRecord) -> Json:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 
-#: How much of a cohort's median goes into the no-load time: where it is quicker, or slower under little load; and where
-#: it is slower under more. Too quick a fall would follow chance, too quick a rise would take load for normal.
+#: How much of a cohort's median goes into the no-load time: where it is quicker beyond chance; where it is quicker, or
+#: slower under little load; and where it is slower under more. Too quick a fall would follow chance, too quick a rise
+#: would take load for normal.
+_BELIEVE = 0.5
 _FOLLOW = 0.1
 _DRIFT = 0.003
 
@@ -45,8 +47,7 @@ class Baselines:
             unfinished: Further runs, which will have taken longer than most of these.
         """
         ratios = [self._ratio(sample) for sample in samples]
-        error = _OF_MEDIAN * pstdev([math.log(ratio) for ratio in ratios]) / math.sqrt(len(ratios))
-        return _quantile(ratios, 0.5, unfinished), error
+        return _quantile(ratios, 0.5, unfinished), _error(ratios)
 
     def follow(self, samples: Sequence[Sample], unfinished: int = 0, *, little_load: bool) -> None:
         """Learns from a cohort."""
@@ -58,6 +59,8 @@ class Baselines:
             if known.no_load == math.inf:
                 known.no_load = known.typical
             part = _FOLLOW if little_load or known.typical < known.no_load else _DRIFT
+            if known.typical * math.exp(3 * _error(seconds)) < known.no_load:
+                part = _BELIEVE
             known.no_load += part * (known.typical - known.no_load)
 
     def replace(self, samples: Sequence[Sample], unfinished: int = 0) -> None:
@@ -84,6 +87,11 @@ def _by_kind(samples: Sequence[Sample]) -> dict[str, list[float]]:
     for sample in samples:
         by_kind[sample.kind].append(sample.seconds)
     return by_kind
+
+
+def _error(values: Sequence[float]) -> float:
+    """The standard error of the logarithm of their median."""
+    return _OF_MEDIAN * pstdev([math.log(value) for value in values]) / math.sqrt(len(values))
 
 
 def _quantile(values: Sequence[float], part: float, more: int) -> float:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from sluice_gateway.domain.admission.baselines import Baselines, Sample
 from sluice_gateway.domain.admission.gradient import GradientLimit, Seen
 
-#: A cohort takes in runs until it has so many, and so many seconds have gone by.
-_RUNS = 40
+#: A cohort takes in runs until it has so many, more where a probe hangs on it, and so many seconds have gone by.
+_RUNS = 20
+_RUNS_OF_PROBE = 40
 _SECONDS = 0.5
 
 #: It is judged once this part has ended.
@@ -65,7 +66,8 @@ class Learner:
 
     def started(self, in_flight: int, now: float) -> Cohort:
         """A run has started, one of so many; gives its cohort."""
-        if self._open.runs >= _RUNS and now - self._open.opened >= _SECONDS:
+        enough = _RUNS_OF_PROBE if self._limit.is_probing else _RUNS
+        if self._open.runs >= enough and now - self._open.opened >= _SECONDS:
             full = self._open
             self._next(now)
             self._judge_where_ripe(full, now)  # all of it may have ended by now
