@@ -31,7 +31,7 @@ test: setup ## All tests that need no root
 	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients --ignore tests/chaos $(ARGS)
 
 .PHONY: chaos
-chaos: setup ## Tests in which processes die and time passes: minutes
+chaos: setup ## Gateways killed, stopped and upgraded in the middle of durable runs, time that passes: minutes
 	$(RUN) pytest -q tests/chaos $(ARGS)
 
 OPENSEARCH := .cache/opensearch

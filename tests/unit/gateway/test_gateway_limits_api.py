@@ -58,7 +58,7 @@ class Front:
         async def not_ready() -> list[str]:
             return []
 
-        app = make_app(HttpState(self.gateway, GatewaySettings(), self.access, not_ready, UNUSED))
+        app = make_app(HttpState(self.gateway, GatewaySettings(), self.access, not_ready, UNUSED, UNUSED))
         transport = httpx.ASGITransport(app=Preparing(app, self.tokens.prepare), raise_app_exceptions=False)
         headers = {"authorization": f"Bearer {KEY}"}
         async with httpx.AsyncClient(
@@ -68,7 +68,7 @@ class Front:
 
     @asynccontextmanager
     async def grpc(self) -> AsyncIterator[gateway_pb2_grpc.GatewayServiceStub]:
-        servicer = prepared(GatewayServicer(self.gateway, self.access, UNUSED), self.tokens.prepare)
+        servicer = prepared(GatewayServicer(self.gateway, self.access, UNUSED, UNUSED), self.tokens.prepare)
         register = gateway_pb2_grpc.add_GatewayServiceServicer_to_server
         async with (
             serving([Servicer(register, servicer, "sluice.gateway.v1.GatewayService")]) as address,

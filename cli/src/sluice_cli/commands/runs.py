@@ -1,4 +1,4 @@
-"""`sluice runs`: what the journal has of past questions."""
+"""`sluice runs`: what the journal has of past questions, and runs in the background."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -8,7 +8,9 @@ import typer
 from rich.markup import escape
 
 from sluice_cli.client import DEFAULT_URL, Api, Params, Target
+from sluice_cli.commands import run_control
 from sluice_cli.graph import run_graph
+from sluice_cli.lineage import lineage_lines
 from sluice_cli.options import ApiKey, Model, Output, OutputFormat, RunId, Tenant, Url, prints_data
 from sluice_cli.rendering import (
     change_line,
@@ -25,7 +27,7 @@ from sluice_cli.terminal import err, out, print_data, print_item
 
 _EVENTS = "/v1/runs/events"
 
-app = typer.Typer(no_args_is_help=True, help="Past runs and their steps.")
+app = typer.Typer(no_args_is_help=True, help="Runs and their steps.")
 
 
 @app.command("list")
@@ -99,6 +101,8 @@ def show_run(
         print_data(run, output)
         return
     out.print(run_line(run))
+    for line in lineage_lines(run):
+        out.print(line)
     if graph:
         out.print(*run_graph(run, out.width, datetime.now(UTC)), sep="\n")
     else:
@@ -112,3 +116,6 @@ def show_run(
 
 def _say(news: str) -> None:
     err.print(f"[yellow]{escape(news)}[/]")
+
+
+run_control.add_to(app)

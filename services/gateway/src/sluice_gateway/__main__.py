@@ -28,6 +28,10 @@ from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.limiting.limiter import Limiter
 from sluice_gateway.domain.ports import Services
+from sluice_gateway.durable.execution import StandardBody
+from sluice_gateway.durable.express import ExpressKeeping
+from sluice_gateway.durable.runs import StandardRuns
+from sluice_gateway.durable.standard import DEFINITION, Standard
 from sluice_gateway.experiments.collecting import OutcomeCollector, collecting
 from sluice_gateway.experiments.feedback import Feedback
 from sluice_gateway.experiments.reporting import Experiments
@@ -43,6 +47,7 @@ from sluice_gateway.keys_file import KeysFileWatch
 from sluice_gateway.payloads import keys as payload_keys
 from sluice_gateway.payloads.store import StoredPayloads
 from sluice_gateway.payloads.sweeping import Sweeper
+from sluice_gateway.run_control import RunControl
 from sluice_gateway.settings import GatewaySettings
 from sluice_gateway.storage.database import Database
 from sluice_servicekit.addresses import bound_socket, is_loopback, parse_address
@@ -56,6 +61,9 @@ _LOG = logging.getLogger(__name__)
 #: Seconds between two looks at the keys file.
 _KEYS_REFRESH = 2.0
 
+#: Seconds that durable runs wait for services that start as the gateway does.
+_READY_PATIENCE = 60.0
+
 #: Seconds a service has to answer a health check.
 _HEALTH_TIMEOUT = 1.0
 
@@ -66,8 +74,14 @@ def main() -> None:
 
 
 @asynccontextmanager
-async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[Servicer]]:
-    """The gateway, for the length of the block; its HTTP server included."""
+async def build(
+    context: ServiceContext[GatewaySettings], version: str = DEFINITION
+) -> AsyncIterator[list[Servicer]]:
+    """The gateway, for the length of the block; its HTTP server included.
+
+    Args:
+        version: Of the runs' definition; another one in tests of upgrades.
+    """
     settings = context.settings
     keys = KeysFileWatch(settings.api_keys_file)
     listening = _listen(settings.http_listen)  # before anything else: a taken port must not open a journal
@@ -86,10 +100,10 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
         stack.callback(journal.close)
         database = Database(settings.data_dir, settings.database_url.get_secret_value())
         stack.callback(database.close)
-        wrapping = payload_keys.load_or_create(
-            settings.payload_key_file or settings.data_dir / payload_keys.KEY
+        payloads = StoredPayloads(
+            database,
+            payload_keys.load_or_create(settings.payload_key_file or settings.data_dir / payload_keys.KEY),
         )
-        payloads = StoredPayloads(database, wrapping)
         await stack.enter_async_context(Sweeper(database, settings.journal_retention_days).sweeping())
         channels = {
             name: await stack.enter_async_context(open_channel(address, peer=name))
@@ -110,10 +124,14 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
                 raise Unavailable("the gateway is starting: no snapshot has arrived yet", retry_after=1.0)
             return context.snapshots.current
 
+        not_ready = _readiness(context.snapshots, channels)
+        keeping = ExpressKeeping(payloads)
+        await stack.enter_async_context(keeping.writing())
+        clock = SystemClock()
         outcomes = OutcomeStore(database, f"{settings.instance}-{uuid.uuid4().hex[:12]}")
         collector = OutcomeCollector(outcomes, time.time)
         await stack.enter_async_context(collecting(collector))
-        feedback = Feedback(journal, outcomes, snapshot, SystemClock(), payloads)
+        feedback = Feedback(journal, outcomes, snapshot, clock, payloads)
         experiments = Experiments(snapshot, outcomes, collector, feedback)
         budgets = Budgets(retries=retry_share(settings.retry_share, settings.retries_per_second))
         limiter = Limiter(DatabaseCounters(database, new_run_id()), time.time)
@@ -121,22 +139,27 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
         admission = Admission(
             settings.max_in_flight, settings.min_in_flight, limiter, lambda who: keys.current.scopes(who)
         )
+        observers = (keeping, collector)
         executor = Executor(
             services,
             journal,
-            SystemClock(),
+            clock,
             snapshot,
             new_run_id,
             new_canary,
             settings.max_in_flight,
-            [collector],
+            observers,
             budgets=budgets,
             admission=admission,
+            outputs_of=keeping.outputs_of,
         )
+        body = StandardBody(services, journal, clock, payloads, _until_ready(not_ready), observers)
+        standard = Standard(settings, database, body, version)
+        runs = StandardRuns(standard.engine, journal, payloads, clock, new_run_id, keeping.settled)
+        await stack.enter_async_context(standard.going_on(runs.seed))
         gateway = Gateway(executor, journal, guard, retriever, reranker, snapshot, time.perf_counter)
-        state = HttpState(
-            gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels), experiments
-        )
+        control = RunControl(gateway, executor, runs, snapshot)
+        state = HttpState(gateway, settings, lambda: keys.current, not_ready, experiments, control)
         await stack.enter_async_context(_http(state, listening, settings, keys.prepare))
         stack.callback(gateway.end_following)  # before the server stops, which waits for open streams
         await stack.enter_async_context(_repeated(lambda: asyncio.to_thread(keys.refresh), _KEYS_REFRESH))
@@ -145,7 +168,7 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
         yield [
             Servicer(
                 gateway_pb2_grpc.add_GatewayServiceServicer_to_server,
-                prepared(GatewayServicer(gateway, lambda: keys.current, experiments), keys.prepare),
+                prepared(GatewayServicer(gateway, lambda: keys.current, experiments, control), keys.prepare),
                 "sluice.gateway.v1.GatewayService",
             )
         ]
@@ -227,6 +250,21 @@ def _readiness(
         return missing
 
     return not_ready
+
+
+def _until_ready(not_ready: Callable[[], Awaitable[list[str]]]) -> Callable[[], Awaitable[None]]:
+    """Waits until the services answer, for a while: after that, a run that they do not answer fails at its step."""
+    seen = False
+
+    async def wait() -> None:
+        nonlocal seen
+        until = time.monotonic() + _READY_PATIENCE
+        while not seen and time.monotonic() < until:
+            seen = not await not_ready()
+            if not seen:
+                await asyncio.sleep(0.5)
+
+    return wait
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from sluice_gateway.domain.model import (
     Verdict,
 )
 from sluice_gateway.domain.tools import NO_TOOLS, Tools
+from sluice_servicekit.errors import InvalidArgument
 
 _DECISIONS = {
     guardrail_pb2.DECISION_ALLOW: Decision.ALLOW,
@@ -188,6 +189,17 @@ def verdict_message(decided: Verdict) -> guardrail_pb2.Verdict:
         score=decided.score,
         milliseconds=decided.milliseconds,
     )
+
+
+def decision(message: "guardrail_pb2.Decision.ValueType") -> Decision:
+    """A decision that somebody asks for.
+
+    Raises:
+        InvalidArgument: it is none that this version knows.
+    """
+    if message not in _DECISIONS:
+        raise InvalidArgument("decision must be set", field="decision")
+    return _DECISIONS[message]
 
 
 def decision_message(decision: Decision) -> "guardrail_pb2.Decision.ValueType":

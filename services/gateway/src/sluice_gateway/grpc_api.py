@@ -21,6 +21,7 @@ from sluice_gateway.domain.running import Run
 from sluice_gateway.domain.search import Search
 from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
+from sluice_gateway.run_control import RunControl
 from sluice_servicekit import context as log_context
 from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.errors import InvalidArgument, ServiceError
@@ -31,15 +32,23 @@ _STEP_STATES = {state: gateway_pb2.StepState.Value(f"STEP_STATE_{state.name}") f
 _ROLES = {"system", "developer", "user", "assistant", "tool"}
 _PAGE = 50
 _MAX_PAGE = 1000
+_MAX_WAIT = 300
 
 
 class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     """The gateway over gRPC."""
 
-    def __init__(self, gateway: Gateway, access: Callable[[], Access], experiments: Experiments) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        access: Callable[[], Access],
+        experiments: Experiments,
+        control: RunControl,
+    ) -> None:
         self._gateway = gateway
         self._access = access
         self._experiments = experiments
+        self._control = control
 
     async def Answer(self, request: gateway_pb2.AnswerRequest, context: Any) -> gateway_pb2.AnswerResponse:
         """Answers a question."""
@@ -47,7 +56,8 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             run = await self._run(request, context, stream=False)
             return _answer(await run.result())
         except RunFailedError as failed:
-            raise _named(failed) from failed
+            promoted = await self._control.promote(failed, self._principal(context).tenant)
+            raise _named(failed, "" if promoted is None else promoted.run_id) from failed
 
     async def AnswerStream(
         self, request: gateway_pb2.AnswerStreamRequest, context: Any
@@ -130,8 +140,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
     async def GetRun(self, request: gateway_pb2.GetRunRequest, context: Any) -> gateway_pb2.GetRunResponse:
         """Reads a run."""
-        record = await self._gateway.run(self._principal(context), request.run_id)
-        return gateway_pb2.GetRunResponse(run=_run(record))
+        return gateway_pb2.GetRunResponse(**await self._viewed(self._principal(context), request.run_id))
 
     async def ListRuns(
         self, request: gateway_pb2.ListRunsRequest, context: Any
@@ -170,6 +179,64 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         since = max(0.0, float(request.since.ToSeconds())) if request.HasField("since") else 0.0
         report = await self._experiments.report(self._principal(context), request.name, since)
         return experiment_conversion.outcomes(report)
+
+    async def StartRun(
+        self, request: gateway_pb2.StartRunRequest, context: Any
+    ) -> gateway_pb2.StartRunResponse:
+        """Starts a run in the background."""
+        who, asked = self._principal(context), request.request
+        try:
+            started = await self._control.start(
+                who, asked.model, lambda: _run_request(asked, who, stream=False)
+            )
+        except RunFailedError as failed:
+            raise _named(failed) from failed
+        return gateway_pb2.StartRunResponse(**await self._waited(who, started.run_id, request.wait_seconds))
+
+    async def CancelRun(
+        self, request: gateway_pb2.CancelRunRequest, context: Any
+    ) -> gateway_pb2.CancelRunResponse:
+        """Ends a run."""
+        who = self._principal(context)
+        await self._control.cancel(who, request.run_id)
+        return gateway_pb2.CancelRunResponse(run=_run(await self._control.record(who, request.run_id)))
+
+    async def ResumeRun(
+        self, request: gateway_pb2.ResumeRunRequest, context: Any
+    ) -> gateway_pb2.ResumeRunResponse:
+        """Has a run go on."""
+        who = self._principal(context)
+        await self._control.resume(who, request.run_id)
+        return gateway_pb2.ResumeRunResponse(**await self._waited(who, request.run_id, request.wait_seconds))
+
+    async def ForkRun(self, request: gateway_pb2.ForkRunRequest, context: Any) -> gateway_pb2.ForkRunResponse:
+        """Makes another run of one."""
+        who = self._principal(context)
+        made = await self._control.fork(who, request.run_id, request.from_step)
+        return gateway_pb2.ForkRunResponse(**await self._waited(who, made.run_id, request.wait_seconds))
+
+    async def OverrideGate(
+        self, request: gateway_pb2.OverrideGateRequest, context: Any
+    ) -> gateway_pb2.OverrideGateResponse:
+        """Turns a gate's decision."""
+        who = self._principal(context)
+        decision = conversion.decision(request.decision)
+        made = await self._control.override(who, request.run_id, request.gate, decision, request.reason)
+        return gateway_pb2.OverrideGateResponse(**await self._waited(who, made.run_id, request.wait_seconds))
+
+    async def _waited(self, who: Principal, run_id: str, seconds: int) -> dict[str, Any]:
+        if seconds > _MAX_WAIT:
+            raise InvalidArgument(f"wait_seconds may be {_MAX_WAIT} at most", field="wait_seconds")
+        if seconds:
+            await self._control.wait(who, run_id, seconds)
+        return await self._viewed(who, run_id)
+
+    async def _viewed(self, who: Principal, run_id: str) -> dict[str, Any]:
+        view = await self._control.view(who, run_id)
+        return {
+            "run": _run(view.record),
+            "answer": None if view.result is None else _answer(view.result),
+        }
 
     def _principal(self, context: Any) -> Principal:
         metadata = {
@@ -218,12 +285,19 @@ def _search(request: gateway_pb2.SearchRequest) -> Search:
     )
 
 
-def _named(failed: RunFailedError) -> ServiceError:
-    """The error with the run and the step that failed, for programs and for people."""
+def _named(failed: RunFailedError, promoted: str = "") -> ServiceError:
+    """The error with the run and the step that failed, for programs and for people.
+
+    Args:
+        promoted: The run that goes on in its place.
+    """
     error = copy(failed.error)
     error.metadata = {**error.metadata, "run_id": failed.run_id, "step": failed.step}
     if failed.step != ADMIT:
         error.message = f"{failed.step}: {error.message}"
+    if promoted:
+        error.metadata = {**error.metadata, "promoted_run_id": promoted}
+        error.message += f"; the run goes on in the background as {promoted}"
     return error
 
 
@@ -287,6 +361,25 @@ def _run(record: RunRecord) -> gateway_pb2.Run:
             )
             for step in record.steps
         ],
+        executor=record.executor,
+        origin=None
+        if record.origin is None
+        else gateway_pb2.RunOrigin(
+            run_id=record.origin.run_id, how=record.origin.how, from_step=record.origin.from_step
+        ),
+        descendants=[
+            gateway_pb2.RunDescendant(
+                run_id=made.run_id,
+                how=made.how,
+                step=made.step,
+                decision=made.decision,
+                reason=made.reason,
+                actor=made.actor,
+                at=_timestamp(made.at),
+            )
+            for made in record.descendants
+        ],
+        resumed=record.resumed,
     )
 
 

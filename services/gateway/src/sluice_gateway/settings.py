@@ -45,6 +45,10 @@ class GatewaySettings(ServiceSettings):
     """NORMAL survives the death of the process; FULL the loss of power too, at a sync for each commit."""
     journal_capacity: Annotated[int, Field(ge=1024, le=10_000_000)] = 65_536
     """Events that may wait to be written."""
+    max_durable_runs: Annotated[int, Field(ge=1, le=1000)] = 16
+    """Durable runs that go on at the same time in this process; more wait their turn."""
+    durable_retention_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
+    """How long a durable run that has ended can be resumed from where it stopped."""
     journal_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     """Whole days that the journal goes back; what is older is cut, and a signed stub left. 0 keeps all."""
     payload_key_file: Path | None = None

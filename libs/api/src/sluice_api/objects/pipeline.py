@@ -259,9 +259,18 @@ class PipelineSpec(Model):
     payloads: Payloads = Payloads.SEALED
     payload_retention: Duration = 86400.0
     """How long sealed payloads can be read."""
+    promote: bool = False
+    """A run that fails because a service cannot be reached, is too late or sheds load goes on in the background from
+    the step that failed; needs `payloads`."""
     rounds: Rounds = Rounds()
     cache: AnswerCache = AnswerCache()
     steps: Steps
+
+    @model_validator(mode="after")
+    def _promotes_what_is_kept(self) -> Self:
+        if self.promote and self.payloads is Payloads.NONE:
+            raise ValueError("promote needs payloads: a run goes on with what its steps have given")
+        return self
 
 
 class Pipeline(SluiceObject):

@@ -145,7 +145,12 @@ class Access:
         )
 
 
+def has_role(principal: Principal, role: Role) -> bool:
+    """True where one of the principal's roles includes `role`."""
+    return any(role in _INCLUDED[Role(held)] for held in principal.roles)
+
+
 def require(principal: Principal, role: Role) -> None:
     """Raises `PermissionDenied` unless one of the principal's roles includes `role`."""
-    if not any(role in _INCLUDED[Role(held)] for held in principal.roles):
+    if not has_role(principal, role):
         raise PermissionDenied(f"the key's roles do not include {role}")

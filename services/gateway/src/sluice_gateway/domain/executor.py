@@ -13,10 +13,11 @@ from sluice_gateway.domain.experimenting.assigning import resolve_arm, served_by
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.observing import RunObserver
 from sluice_gateway.domain.outcome import ADMIT, RUNS, RunFailedError
+from sluice_gateway.domain.outputs import Outputs, Passing
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState, StepState
-from sluice_gateway.domain.running import Guarding, Run
+from sluice_gateway.domain.running import Execution, Guarding, Run, RunPlan
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit import deadlines
 from sluice_servicekit.errors import InvalidArgument, NotFound, ResourceExhausted, ServiceError
@@ -33,6 +34,7 @@ class Executor:
         observers: Are told of every end of a run that was admitted.
         budgets: Of retries and hedges, for all runs together.
         admission: Decides which runs may start; one of `max_in_flight` runs where absent.
+        outputs_of: Gives what takes note of the outputs of a run's finished steps.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Executor:
         observers: Sequence[RunObserver] = (),
         budgets: Budgets | None = None,
         admission: Admission | None = None,
+        outputs_of: Callable[[str, RunPlan], Outputs] = lambda _run_id, _plan: Passing(),
     ) -> None:
         self._services = services
         self._journal = journal
@@ -57,9 +60,37 @@ class Executor:
         self._budgets = budgets or Budgets()
         self.admission = admission or Admission(max_in_flight)
         self._observers = (*observers, self.admission)
+        self._outputs_of = outputs_of
 
     def admit(self, request: RunRequest) -> Run:
         """A run that may start.
+
+        Raises:
+            ResourceExhausted: too many runs are going on.
+            ServiceError: as `plan` does.
+        """
+        run_id = self._new_run_id()
+        plan = self.plan(request, run_id)
+        spec = plan.pipeline.spec
+        place = self.admission.admit(request, run_id, deadlines.cap(spec.timeout))
+        recorder = Recorder(
+            self._journal, self._clock, run_id, request.principal.tenant, request.pipeline, spec.audit
+        )
+        return Run(
+            place,
+            self._services,
+            recorder,
+            plan,
+            self._observers,
+            budgets=self._budgets,
+            execution=Execution(self._outputs_of(run_id, plan)),
+        )
+
+    def plan(self, request: RunRequest, run_id: str) -> RunPlan:
+        """How a question is to be run, by the snapshot in force.
+
+        Args:
+            run_id: Of the run, where an experiment deals out requests.
 
         Raises:
             Unavailable: no snapshot has arrived yet.
@@ -67,8 +98,6 @@ class Executor:
             InvalidArgument: no user message asks anything, it pins an arm that there is not, or something is asked for
                 that the pipeline's engine cannot do.
             PermissionDenied: it pins an arm, and its principal is no admin.
-            ResourceExhausted: too many runs are going on, or a limit of the caller's stands against it.
-            DeadlineExceeded: it could not finish in time.
         """
         snapshot = self._snapshot()
         pipeline = snapshot.pipelines.get(request.pipeline)
@@ -80,36 +109,16 @@ class Executor:
         if not request.question.strip():
             raise InvalidArgument("the messages hold no question from the user", field="messages")
         require_able(snapshot, pipeline.spec, request)
-        run_id = self._new_run_id()
         assignment = resolve_arm(snapshot, pipeline.spec, request, run_id)
         if assignment is not None:
             pipeline = pipeline.model_copy(update={"spec": served_by(pipeline.spec, assignment)})
         tenant = request.principal.tenant
-        recorder = Recorder(
-            self._journal,
-            self._clock,
-            run_id,
-            tenant,
-            request.pipeline,
-            pipeline.spec.audit,
-        )
         guarding = Guarding(
             streaming=snapshot.policy_for(pipeline.spec, tenant).streaming,
             retrieval_waits=snapshot.retrieval_waits(pipeline.spec, tenant),
             canary=self._new_canary() if snapshot.has_canary(pipeline.spec, tenant) else "",
         )
-        place = self.admission.admit(request, recorder.run_id, deadlines.cap(pipeline.spec.timeout))
-        return Run(
-            place,
-            self._services,
-            recorder,
-            pipeline,
-            guarding,
-            request,
-            self._observers,
-            assignment,
-            self._budgets,
-        )
+        return RunPlan(pipeline, guarding, request, assignment)
 
     async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
         """A question that was not admitted, as a failed run of the one step `admit`."""

@@ -1,10 +1,11 @@
 """The gates of a run: what goes in, what the model reads, what comes out."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sluice_api.objects.pipeline import GuardStep, PipelineSpec
+from sluice_gateway.domain import pinning
 from sluice_gateway.domain.model import (
     AnswerContext,
     Decision,
@@ -40,15 +41,20 @@ class Gates:
     spec: PipelineSpec
     principal: Principal
     run_id: str
+    pins: Mapping[str, Decision] = field(default_factory=dict)
+    """Decisions that a person has made in the gates' place, by the gate's step."""
 
     async def input(self, messages: Sequence[Message], tools: Tools = NO_TOOLS) -> ScreenedInput:
         """What the caller sends."""
 
         async def work() -> Done[ScreenedInput]:
+            pin = self.pins.get(INPUT)
+            if pin is Decision.BLOCK:
+                return _done(ScreenedInput(pinning.blocked(self._policy)))
             screened = await self.guard.check_input(
                 self._policy, self.principal, self.run_id, messages, tools
             )
-            return _done(screened)
+            return _done(screened if pin is None else pinning.allowed_input(screened))
 
         screened = await self._step(INPUT, self.spec.steps.guard_input, work)
         if screened.verdict.decision is Decision.BLOCK:
@@ -63,7 +69,12 @@ class Gates:
             return None, ""
 
         async def work() -> Done[ScreenedPassages]:
-            screened = await self.guard.check_passages(self._policy, self.principal, passages)
+            pin = self.pins.get(PASSAGES)
+            if pin is Decision.BLOCK:
+                screened = ScreenedPassages(pinning.blocked(self._policy), ())
+            else:
+                screened = await self.guard.check_passages(self._policy, self.principal, passages)
+                screened = screened if pin is None else pinning.allowed_passages(screened, passages)
             verdict = screened.verdict
             return Done(
                 screened, str(verdict.decision), verdict.reason, detail=passages_verdict_detail(screened)
@@ -79,7 +90,7 @@ class Gates:
         """What the model has written; where the text has left already, the verdict is only recorded."""
 
         async def work() -> Done[ScreenedOutput]:
-            return _done(await self.guard.check_output(context, text))
+            return _done(await self._output(context, text))
 
         screened = await self._step(OUTPUT, self.spec.steps.guard_output, work)
         if acts and screened.verdict.decision is Decision.BLOCK:
@@ -91,13 +102,20 @@ class Gates:
         no part ends the run: whoever asks decides. The journal holds the verdict on the part that is the worst."""
 
         async def work() -> Done[Sequence[ScreenedOutput]]:
-            screened = [await self.guard.check_output(context, text) for context, text in parts]
+            screened = [await self._output(context, text) for context, text in parts]
             worst = strictest([each.verdict for each in screened])
             detail = {**verdict_detail(worst), "texts": len(screened)}
             return Done(screened, str(worst.decision), worst.reason, detail)
 
         with tracing.span(names.SPAN_GUARD, {names.POLICY: self._policy}):
             return await self.stepper.run(OUTPUT, self.spec.steps.guard_output, work)
+
+    async def _output(self, context: AnswerContext, text: str) -> ScreenedOutput:
+        pin = self.pins.get(OUTPUT)
+        if pin is Decision.BLOCK:
+            return ScreenedOutput(pinning.blocked(self._policy), "")
+        screened = await self.guard.check_output(context, text)
+        return screened if pin is None else pinning.allowed_output(screened, text)
 
     @property
     def _policy(self) -> str:

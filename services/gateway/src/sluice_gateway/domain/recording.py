@@ -45,6 +45,16 @@ class Recorder:
             output_hash=digest(text) if text else "",
         )
 
+    def run_resumed(self, detail: Detail) -> None:
+        """Records that the run goes on."""
+        self._append(EventKind.RUN_RESUMED, state=RunState.RUNNING, detail=detail)
+
+    def run_descended(
+        self, kind: EventKind, step: str, *, decision: str = "", reason: str = "", detail: Detail
+    ) -> None:
+        """Records that another run was made of this one."""
+        self._append(kind, state="", step=step, decision=decision, reason=reason, detail=detail)
+
     def step_started(self, step: str, attempt: int) -> None:
         """Records that an attempt starts."""
         self._append(EventKind.STEP_STARTED, step=step, attempt=attempt, state=StepState.RUNNING)

@@ -1,5 +1,6 @@
 """A run as a sequence of events, and the record that the events add up to."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,6 +16,9 @@ class RunState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+
+#: The executors: in process and once, or durable.
+EXPRESS, STANDARD = "express", "standard"
 
 ENDED = tuple(state for state in RunState if state is not RunState.RUNNING)
 
@@ -38,6 +42,14 @@ class EventKind(StrEnum):
     RUN_ENDED = "run_ended"
     FEEDBACK = "feedback"
     """A rating, during the run or long after it; changes nothing of the run."""
+    RUN_RESUMED = "run_resumed"
+    """It goes on: after the death of the process that ran it, or because somebody asked for it."""
+    RUN_FORKED = "run_forked"
+    """Another run was made of it, from one of its steps on."""
+    RUN_OVERRIDDEN = "run_overridden"
+    """The same, with a gate's decision turned by a person."""
+    RUN_PROMOTED = "run_promoted"
+    """Another run goes on in the background with what this one had finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,32 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The run that another was made of."""
+
+    run_id: str
+    how: str
+    """`forked`, `overridden` or `promoted`."""
+    from_step: str
+    """The first step that was not taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Descendant:
+    """A run that was made of another, as the journal of that one tells."""
+
+    run_id: str
+    how: str
+    step: str
+    decision: str
+    """What a gate's decision was turned into; empty where it was not."""
+    reason: str
+    """Why, as the person has said."""
+    actor: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run."""
 
@@ -89,6 +127,11 @@ class RunRecord:
     steps: tuple[StepRecord, ...]
     detail: str = ""
     """Of its end, in compact JSON."""
+    executor: str = EXPRESS
+    origin: Origin | None = None
+    descendants: tuple[Descendant, ...] = ()
+    resumed: int = 0
+    """How often it went on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +171,51 @@ def fold(events: Iterable[Event]) -> RunRecord:
         if (
             event.kind is EventKind.RUN_STARTED
         ):  # not always first: feedback may come by another replica's clock
-            record = replace(record, pipeline=event.pipeline, started=event.at)
+            record = _started(record, event)
         elif event.kind is EventKind.RUN_ENDED:
             ended = replace(record, state=RunState(event.state), reason=event.reason, ended=event.at)
             record = replace(ended, detail=event.detail)
+        elif event.kind is EventKind.RUN_RESUMED:
+            resumed = record.resumed + 1
+            record = replace(record, state=RunState.RUNNING, reason="", ended=None, resumed=resumed)
+        elif event.kind in _DESCENT:
+            record = replace(record, descendants=(*record.descendants, _descendant(event)))
         elif event.kind in (EventKind.STEP_STARTED, EventKind.STEP_ENDED):
             steps[event.step] = _step(event, steps.get(event.step))
     if record is None:
         raise ValueError("a run has at least one event")
     return replace(record, steps=tuple(steps.values()))
+
+
+_DESCENT = {
+    EventKind.RUN_FORKED: "forked",
+    EventKind.RUN_OVERRIDDEN: "overridden",
+    EventKind.RUN_PROMOTED: "promoted",
+}
+
+
+def _started(record: RunRecord, event: Event) -> RunRecord:
+    detail = json.loads(event.detail) if event.detail else {}
+    origin = None
+    for how in _DESCENT.values():
+        if source := detail.get(f"{how}_from"):
+            origin = Origin(source, how, detail.get("from_step", ""))
+    executor = detail.get("executor", EXPRESS)
+    return replace(record, pipeline=event.pipeline, started=event.at, executor=executor, origin=origin)
+
+
+def _descendant(event: Event) -> Descendant:
+    detail = json.loads(event.detail) if event.detail else {}
+    how = _DESCENT[event.kind]
+    return Descendant(
+        run_id=detail.get(f"{how}_by", ""),
+        how=how,
+        step=event.step,
+        decision=event.decision,
+        reason=event.reason,
+        actor=detail.get("actor", ""),
+        at=event.at,
+    )
 
 
 def _step(event: Event, before: StepRecord | None) -> StepRecord:

@@ -11,9 +11,9 @@ and that is caught: guard_input ∥ retrieve → generate → guard_output.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
@@ -34,12 +34,13 @@ from sluice_gateway.domain.outcome import (
     RunResult,
     flags,
 )
+from sluice_gateway.domain.outputs import Outputs, Passing
 from sluice_gateway.domain.pieces import Delta
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder, usage_detail
 from sluice_gateway.domain.results import answer_choice, fault, said, written_choices
 from sluice_gateway.domain.rounds import Rounds
-from sluice_gateway.domain.run import RunState
+from sluice_gateway.domain.run import RunState, StepState
 from sluice_gateway.domain.stepping import StepFailedError, Stepper
 from sluice_gateway.domain.steps import Steps, reasons
 from sluice_gateway.domain.tasks import in_own_task
@@ -61,6 +62,28 @@ class Guarding:
     """A random word for the prompt; none when empty."""
 
 
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How one run is executed: as Express by default."""
+
+    outputs: Outputs = field(default_factory=Passing)
+    pins: Mapping[str, Decision] = field(default_factory=dict)
+    """Gates' decisions that a person has turned, by step."""
+    detail: Mapping[str, object] = field(default_factory=dict)
+    """More that the journal is told at the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What decides how a run goes: whoever executes it again by the same plan gives the same."""
+
+    pipeline: CompiledPipeline
+    guarding: Guarding
+    request: RunRequest
+    assignment: Assignment | None = None
+    """The experiment's arm; `pipeline` is with its model."""
+
+
 class Run:
     """One run. `events()` may be read once."""
 
@@ -69,17 +92,16 @@ class Run:
         counting: AbstractContextManager[None],
         services: Services,
         recorder: Recorder,
-        pipeline: CompiledPipeline,
-        guarding: Guarding,
-        request: RunRequest,
+        plan: RunPlan,
         observers: Sequence[RunObserver] = (),
-        assignment: Assignment | None = None,
         budgets: Budgets | None = None,
+        execution: Execution | None = None,
     ) -> None:
-        """`counting`: entered while the run goes on; `pipeline`: with the model of the arm that is assigned; `budgets`:
-        the gateway's."""
+        """`counting`: entered while the run goes on; `budgets`: the gateway's."""
+        execution = execution or Execution()
+        pipeline, guarding, request = plan.pipeline, plan.guarding, plan.request
         self.run_id = recorder.run_id
-        self.assignment = assignment
+        self.assignment = plan.assignment
         self._counting = counting
         self._meter = Meter()
         self._services = replace(services, generator=Metered(services.generator, self._meter))
@@ -89,8 +111,16 @@ class Run:
         self._streaming = streaming.mode(guarding.streaming, request)
         self._canary = guarding.canary
         self._request = request
-        self._stepper = Stepper(recorder, budgets=budgets or Budgets())
-        self._gates = Gates(self._stepper, services.guard, pipeline.spec, request.principal, recorder.run_id)
+        self._stepper = Stepper(recorder, execution.outputs, budgets=budgets or Budgets())
+        self._gates = Gates(
+            self._stepper,
+            services.guard,
+            pipeline.spec,
+            request.principal,
+            recorder.run_id,
+            execution.pins,
+        )
+        self._detail = execution.detail
         self._steps = Steps(
             self._stepper, self._services, pipeline.spec, self._gates, request, guarding.retrieval_waits
         )
@@ -116,6 +146,11 @@ class Run:
         results = [event async for event in self.events() if isinstance(event, RunResult)]
         return results[-1]
 
+    def abandon(self) -> None:
+        """Says no more of the run, however it is stopped: it goes on elsewhere, or has been ended there."""
+        self._ended = True
+        self._stepper.on_cancel = (StepState.CANCELLED, "INTERRUPTED")
+
     async def _bound(self) -> AsyncGenerator[str | Delta | RunResult, None]:
         attributes = {names.RUN_ID: self.run_id, names.PIPELINE: self._request.pipeline}
         with (
@@ -131,7 +166,7 @@ class Run:
     async def _guarded(self) -> AsyncGenerator[str | Delta | RunResult, None]:
         """Maps every way a run can end to its state."""
         try:
-            detail: dict[str, object] = {"pipeline_version": self._pipeline.version}
+            detail: dict[str, object] = {"pipeline_version": self._pipeline.version, **self._detail}
             if self.assignment is not None:
                 detail["experiment"] = self.assignment.detail()
             if self._request.principal.key:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.pieces import Delta
 from sluice_gateway.domain.running import Run
-from sluice_gateway.http import sse
+from sluice_gateway.http import run_control, sse
 from sluice_gateway.http.bodies import read
 from sluice_gateway.http.chat_schema import ChatRequest
 from sluice_gateway.http.chunks import Chunks
@@ -50,6 +50,8 @@ async def chat_completions(request: Request) -> Response:
         raise
     except ServiceError as error:
         raise await state.gateway.refuse(who, "", error) from error
+    if run_control.in_background(request, body):
+        return await run_control.completed_later(request, who, body)
     run = await state.gateway.admit(who, body.model, lambda: addressed(request, body.run_request(who)))
     shape = Shape(body.model, int(time.time()), body.n or 1, bool(body.logprobs), bool(body.functions))
     if body.stream:

@@ -56,6 +56,8 @@ class ChatRequest(RequestModel):
     functions: Annotated[list[FunctionDefinition], Field(max_length=128)] | None = None
     function_call: str | dict[str, Any] | None = None
     response_format: ResponseFormat | None = None
+    background: bool | None = None
+    """Answers at once that the run was taken on; see `/v1/runs`."""
     filter: dict[str, Any] | None = None
     retrieval: Retrieval = Retrieval()
     user: str | None = None

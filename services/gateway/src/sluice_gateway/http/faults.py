@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice_gateway.domain.outcome import RunFailedError
+from sluice_gateway.http import run_control
 from sluice_gateway.http.errors import HttpFault, error_response
 from sluice_gateway.http.state import RUN_HEADER
 from sluice_servicekit.errors import Internal, InvalidArgument, NotFound, ServiceError
@@ -55,9 +56,11 @@ async def _service_error(_: Request, error: Exception) -> Response:
     return error_response(error)
 
 
-async def _run_failed(_: Request, failed: Exception) -> Response:
+async def _run_failed(request: Request, failed: Exception) -> Response:
     if not isinstance(failed, RunFailedError):
         raise failed
+    if promoted := await run_control.promoted(request, failed):
+        return promoted
     response = error_response(failed.error, step=failed.step)
     response.headers[RUN_HEADER] = failed.run_id
     return response

@@ -1,22 +1,28 @@
 """`/v1/runs`: what the journal has of the caller's runs."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from sluice_gateway.domain.run import RunRecord, StepRecord
+from sluice_gateway.domain.run import Descendant, RunRecord, StepRecord
+from sluice_gateway.http.completions import Shape, completion
 from sluice_gateway.http.described import described, parameter
 from sluice_gateway.http.numbers import whole_number
 from sluice_gateway.http.replies.runs import RunPage, RunWithSteps
 from sluice_gateway.http.state import of, principal
+from sluice_gateway.run_control import RunView
 
 router = APIRouter()
 
 Json = dict[str, Any]
 
 _MAX_LIMIT = 1000
+
+#: Seconds that a request may wait for a run's end.
+MAX_WAIT = 300
 
 
 @router.get(
@@ -45,10 +51,40 @@ async def list_runs(request: Request) -> Json:
 
 @router.get("/v1/runs/{run_id}", **described("runs", RunWithSteps, errors=(404,)))
 async def get_run(request: Request, run_id: str) -> Json:
-    """One run with its steps."""
-    record = await of(request).gateway.run(principal(request), run_id)
-    usage = json.loads(record.detail or "{}").get("usage")
-    return {**run_body(record), "usage": usage, "steps": [_step(step) for step in record.steps]}
+    """One run with its steps; `wait` waits so many seconds for its end, where it goes on in the background."""
+    who, control = principal(request), of(request).control
+    if seconds := whole_number(request.query_params.get("wait", "0"), "wait", 0, MAX_WAIT):
+        await control.wait(who, run_id, seconds)
+    return view_body(await control.view(who, run_id))
+
+
+def view_body(view: RunView) -> Json:
+    """A run with its steps, what it comes from, what was made of it, and what it gave."""
+    record, origin, result = view.record, view.record.origin, view.result
+    return {
+        **run_body(record),
+        "usage": json.loads(record.detail or "{}").get("usage"),
+        "steps": [_step(step) for step in record.steps],
+        "executor": record.executor,
+        "resumed": record.resumed,
+        "origin": None if origin is None else asdict(origin),
+        "descendants": [_descendant(made) for made in record.descendants],
+        "result": None
+        if result is None
+        else completion(result, Shape(record.pipeline, int(record.started), len(result.choices))),
+    }
+
+
+def _descendant(made: Descendant) -> Json:
+    return {
+        "run_id": made.run_id,
+        "how": made.how,
+        "step": made.step,
+        "decision": made.decision or None,
+        "reason": made.reason or None,
+        "actor": made.actor or None,
+        "at": time_body(made.at),
+    }
 
 
 def run_body(record: RunRecord) -> Json:

@@ -12,6 +12,7 @@ from sluice_gateway.domain.running import Run
 from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
 from sluice_gateway.http.rate_limits import PRINCIPAL
+from sluice_gateway.run_control import RunControl
 from sluice_gateway.settings import GatewaySettings
 from sluice_servicekit import context
 
@@ -31,6 +32,7 @@ class HttpState:
     not_ready: Callable[[], Awaitable[list[str]]]
     """Names what is not ready, with the reason."""
     experiments: Experiments
+    control: RunControl
 
 
 def of(request: Request) -> HttpState:

@@ -95,6 +95,31 @@ class GatewayServiceStub:
                 request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesRequest.SerializeToString,
                 response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesResponse.FromString,
                 _registered_method=True)
+        self.StartRun = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/StartRun',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.StartRunRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.StartRunResponse.FromString,
+                _registered_method=True)
+        self.CancelRun = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/CancelRun',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.CancelRunRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.CancelRunResponse.FromString,
+                _registered_method=True)
+        self.ResumeRun = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/ResumeRun',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ResumeRunRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ResumeRunResponse.FromString,
+                _registered_method=True)
+        self.ForkRun = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/ForkRun',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ForkRunRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ForkRunResponse.FromString,
+                _registered_method=True)
+        self.OverrideGate = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/OverrideGate',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.OverrideGateRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.OverrideGateResponse.FromString,
+                _registered_method=True)
 
 
 class GatewayServiceServicer:
@@ -185,6 +210,41 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartRun(self, request, context):
+        """Starts a run in the background.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelRun(self, request, context):
+        """Ends a run that goes on in the background.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRun(self, request, context):
+        """Has a run that failed or was cancelled go on from its first step that has not finished.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForkRun(self, request, context):
+        """Makes another run of one that has ended, from one of its steps on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OverrideGate(self, request, context):
+        """Turns a gate's decision: another run goes on from that gate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -247,6 +307,31 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.GetOutcomes,
                     request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesRequest.FromString,
                     response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesResponse.SerializeToString,
+            ),
+            'StartRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartRun,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.StartRunRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.StartRunResponse.SerializeToString,
+            ),
+            'CancelRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelRun,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.CancelRunRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'ResumeRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRun,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ResumeRunRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ResumeRunResponse.SerializeToString,
+            ),
+            'ForkRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForkRun,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ForkRunRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ForkRunResponse.SerializeToString,
+            ),
+            'OverrideGate': grpc.unary_unary_rpc_method_handler(
+                    servicer.OverrideGate,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.OverrideGateRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.OverrideGateResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -574,6 +659,141 @@ class GatewayService:
             '/sluice.gateway.v1.GatewayService/GetOutcomes',
             sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesRequest.SerializeToString,
             sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/StartRun',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.StartRunRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.StartRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/CancelRun',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.CancelRunRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/ResumeRun',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.ResumeRunRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.ResumeRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForkRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/ForkRun',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.ForkRunRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.ForkRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OverrideGate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/OverrideGate',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.OverrideGateRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.OverrideGateResponse.FromString,
             options,
             channel_credentials,
             insecure,

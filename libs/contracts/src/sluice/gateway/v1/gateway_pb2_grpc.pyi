@@ -57,6 +57,16 @@ class GatewayServiceStub:
     """Reads an experiment as it is in force; for admins."""
     GetOutcomes: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetOutcomesRequest, _gateway_pb2.GetOutcomesResponse]
     """Reads what has become of the runs of an experiment's arms, over all replicas and tenants; for admins."""
+    StartRun: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.StartRunRequest, _gateway_pb2.StartRunResponse]
+    """Starts a run in the background."""
+    CancelRun: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.CancelRunRequest, _gateway_pb2.CancelRunResponse]
+    """Ends a run that goes on in the background."""
+    ResumeRun: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ResumeRunRequest, _gateway_pb2.ResumeRunResponse]
+    """Has a run that failed or was cancelled go on from its first step that has not finished."""
+    ForkRun: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ForkRunRequest, _gateway_pb2.ForkRunResponse]
+    """Makes another run of one that has ended, from one of its steps on."""
+    OverrideGate: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.OverrideGateRequest, _gateway_pb2.OverrideGateResponse]
+    """Turns a gate's decision: another run goes on from that gate."""
 
 @_typing.type_check_only
 class GatewayServiceAsyncStub(GatewayServiceStub):
@@ -87,6 +97,16 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     """Reads an experiment as it is in force; for admins."""
     GetOutcomes: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetOutcomesRequest, _gateway_pb2.GetOutcomesResponse]  # type: ignore[assignment]
     """Reads what has become of the runs of an experiment's arms, over all replicas and tenants; for admins."""
+    StartRun: _aio.UnaryUnaryMultiCallable[_gateway_pb2.StartRunRequest, _gateway_pb2.StartRunResponse]  # type: ignore[assignment]
+    """Starts a run in the background."""
+    CancelRun: _aio.UnaryUnaryMultiCallable[_gateway_pb2.CancelRunRequest, _gateway_pb2.CancelRunResponse]  # type: ignore[assignment]
+    """Ends a run that goes on in the background."""
+    ResumeRun: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ResumeRunRequest, _gateway_pb2.ResumeRunResponse]  # type: ignore[assignment]
+    """Has a run that failed or was cancelled go on from its first step that has not finished."""
+    ForkRun: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ForkRunRequest, _gateway_pb2.ForkRunResponse]  # type: ignore[assignment]
+    """Makes another run of one that has ended, from one of its steps on."""
+    OverrideGate: _aio.UnaryUnaryMultiCallable[_gateway_pb2.OverrideGateRequest, _gateway_pb2.OverrideGateResponse]  # type: ignore[assignment]
+    """Turns a gate's decision: another run goes on from that gate."""
 
 class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions through the three gates. Callers authenticate by `authorization: Bearer …` metadata."""
@@ -186,5 +206,45 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.GetOutcomesResponse, _abc.Awaitable[_gateway_pb2.GetOutcomesResponse]]:
         """Reads what has become of the runs of an experiment's arms, over all replicas and tenants; for admins."""
+
+    @_abc_1.abstractmethod
+    def StartRun(
+        self,
+        request: _gateway_pb2.StartRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.StartRunResponse, _abc.Awaitable[_gateway_pb2.StartRunResponse]]:
+        """Starts a run in the background."""
+
+    @_abc_1.abstractmethod
+    def CancelRun(
+        self,
+        request: _gateway_pb2.CancelRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.CancelRunResponse, _abc.Awaitable[_gateway_pb2.CancelRunResponse]]:
+        """Ends a run that goes on in the background."""
+
+    @_abc_1.abstractmethod
+    def ResumeRun(
+        self,
+        request: _gateway_pb2.ResumeRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.ResumeRunResponse, _abc.Awaitable[_gateway_pb2.ResumeRunResponse]]:
+        """Has a run that failed or was cancelled go on from its first step that has not finished."""
+
+    @_abc_1.abstractmethod
+    def ForkRun(
+        self,
+        request: _gateway_pb2.ForkRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.ForkRunResponse, _abc.Awaitable[_gateway_pb2.ForkRunResponse]]:
+        """Makes another run of one that has ended, from one of its steps on."""
+
+    @_abc_1.abstractmethod
+    def OverrideGate(
+        self,
+        request: _gateway_pb2.OverrideGateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.OverrideGateResponse, _abc.Awaitable[_gateway_pb2.OverrideGateResponse]]:
+        """Turns a gate's decision: another run goes on from that gate."""
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -46,7 +46,7 @@ ORDER BY change.run_id DESC LIMIT %s
 
 _ENDS = f"""
 SELECT {COLUMNS} FROM journal
-WHERE run_id = ANY(%s) AND kind = 'run_ended' AND day >= %s ORDER BY at, writer, seq
+WHERE run_id = ANY(%s) AND kind IN ('run_ended', 'run_resumed') AND day >= %s ORDER BY at, writer, seq
 """  # noqa: S608 - our own columns
 
 # By time, then chain: a run that a restart has ended spans two writers.

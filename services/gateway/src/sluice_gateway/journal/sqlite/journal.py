@@ -35,6 +35,7 @@ _LOOK_BACK = 500_000
 _LEFT_OPEN = """
 SELECT run_id FROM journal AS started
 WHERE writer = ? AND kind = 'run_started'
+  AND detail NOT LIKE '%"executor":"standard"%'  -- another process goes on with those
   AND seq > (SELECT MAX(seq) FROM journal WHERE writer = ?) - ?
   AND NOT EXISTS (SELECT 1 FROM journal AS ended WHERE ended.run_id = started.run_id AND ended.kind = 'run_ended')
 """
@@ -153,7 +154,11 @@ def _runs(connection: sqlite3.Connection, tenant: str, limit: int, before: str |
 
 
 def _summary(connection: sqlite3.Connection, start: Row) -> RunRecord:
-    ends = schema.rows(connection, "run_id = ? AND kind = 'run_ended'", start.run_id)
+    ends = schema.rows(
+        connection,
+        "run_id = ? AND kind IN ('run_ended', 'run_resumed') ORDER BY at, writer, seq",
+        start.run_id,
+    )
     return fold(event_of(row) for row in (start, *ends))
 
 

@@ -1,0 +1,112 @@
+"""The Standard executor put together: what the gateway's process opens and closes."""
+
+import asyncio
+import importlib
+import logging
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from typing import TYPE_CHECKING
+
+from sluice_gateway.durable.execution import StandardBody
+from sluice_gateway.durable.leases import Lease, Leases
+from sluice_gateway.durable.locks import ExecutorLocks
+from sluice_gateway.durable.port import Engine
+from sluice_gateway.settings import GatewaySettings
+from sluice_gateway.storage.database import Database
+from sluice_servicekit.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+_LOG = logging.getLogger(__name__)
+
+#: The version of the runs' definition: raise it where the order or the names of steps change. Runs of another version
+#: are executed on by replicas of that version, and taken over by those of this one when there are none left.
+DEFINITION = "1"
+
+_LOCKS = "executors"
+
+#: Seconds after which opening is tried again where the database is away.
+_AGAIN = 2.0
+
+_SECONDS_OF_A_DAY = 86_400.0
+
+
+class Standard:
+    """Opens the engine behind everything else: it takes a second to load, in which the gateway can answer already."""
+
+    def __init__(
+        self, settings: GatewaySettings, database: Database, body: StandardBody, version: str = DEFINITION
+    ) -> None:
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", settings.instance)[:200]
+        self._own = Lease(f"{name}-{uuid.uuid4().hex[:12]}", version)
+        self._settings = settings
+        self._database = database
+        self._body = body
+        self._engine: Engine | None = None
+
+    def engine(self) -> Engine:
+        """The engine.
+
+        Raises:
+            Unavailable: it is not open yet.
+        """
+        if self._engine is None:
+            raise Unavailable("durable runs are starting", reason="DURABLE_STARTING", retry_after=1.0)
+        return self._engine
+
+    @asynccontextmanager
+    async def going_on(self, seed: "Callable[[str], Awaitable[None]]") -> AsyncIterator[None]:
+        """Executes runs and takes over those of dead replicas, for the length of the block.
+
+        Args:
+            seed: Notes in a run's plan what its steps have given; see `StandardRuns.seed`.
+        """
+        closed = asyncio.Event()
+        task = asyncio.create_task(self._keep_open(seed, closed))
+        try:
+            yield
+        finally:
+            closed.set()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _keep_open(self, seed: "Callable[[str], Awaitable[None]]", closed: asyncio.Event) -> None:
+        while not closed.is_set():
+            try:
+                await self._open(seed, closed)
+            except Exception:  # whatever it is, questions are answered all the same
+                _LOG.exception("durable runs cannot be executed now")
+                await asyncio.sleep(_AGAIN)
+
+    async def _open(self, seed: "Callable[[str], Awaitable[None]]", closed: asyncio.Event) -> None:
+        settings = self._settings
+        dbos_engine = await asyncio.to_thread(importlib.import_module, "sluice_gateway.durable.dbos_engine")
+        opening = importlib.import_module("sluice_gateway.durable.dbos_opening")
+        recovery = importlib.import_module("sluice_gateway.durable.recovery")
+        async with AsyncExitStack() as stack:
+            locks = ExecutorLocks(settings.data_dir / _LOCKS, self._own.executor)
+            stack.enter_context(closing(locks))
+            leases = Leases(self._database, self._own)
+            await leases.renew()  # before anything can be executed under this name
+            engine = dbos_engine.DbosEngine(
+                opening.EngineSettings(
+                    settings.data_dir,
+                    settings.database_url.get_secret_value(),
+                    self._own.executor,
+                    self._own.version,
+                    settings.max_durable_runs,
+                ),
+                self._body,
+            )
+            await stack.enter_async_context(engine.opened())
+            keep = settings.durable_retention_days * _SECONDS_OF_A_DAY
+            recovering = recovery.Recovery(engine, leases, self._own, locks, seed, keep)
+            await stack.enter_async_context(recovering.going_on())
+            self._engine = engine
+            stack.callback(self._forget)
+            await closed.wait()
+
+    def _forget(self) -> None:
+        self._engine = None

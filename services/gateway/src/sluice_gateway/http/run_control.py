@@ -1,0 +1,181 @@
+"""Durable runs over REST: start, cancel, resume, fork, override; `Prefer: wait=N` waits for their end."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+
+from sluice_gateway.domain.model import Decision, Principal
+from sluice_gateway.domain.outcome import RunFailedError
+from sluice_gateway.durable.port import StartedRun
+from sluice_gateway.http.bodies import RequestModel, read
+from sluice_gateway.http.chat_schema import ChatRequest
+from sluice_gateway.http.completions import Shape
+from sluice_gateway.http.completions import completion as completion_body
+from sluice_gateway.http.errors import error_response
+from sluice_gateway.http.preferring import preference
+from sluice_gateway.http.runs import Json, view_body
+from sluice_gateway.http.state import RUN_HEADER, addressed, of, principal
+from sluice_servicekit.errors import Cancelled, InvalidArgument, ServiceError, Unavailable
+
+router = APIRouter()
+
+
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(by_alias=False)
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+
+
+class ForkBody(RequestModel):
+    """From where on another run is made."""
+
+    from_step: str
+
+
+class OverrideBody(RequestModel):
+    """What a gate's decision is turned into, and why."""
+
+    gate: str
+    decision: Literal["allow", "block"]
+    reason: str
+
+
+@router.post("/v1/runs", status_code=202, openapi_extra=_schema_of(ChatRequest))
+async def start_run(request: Request) -> Response:
+    """Starts a run in the background; the body is that of a chat completion."""
+    who = principal(request)
+    try:
+        body = await read(request, ChatRequest, of(request).settings.max_body_bytes)
+    except Cancelled:
+        raise
+    except ServiceError as error:
+        raise await of(request).gateway.refuse(who, "", error) from error
+    started = await _start(request, who, body)
+    return await _after(request, who, started.run_id, preference(request).wait, _whole_run)
+
+
+def in_background(request: Request, body: ChatRequest) -> bool:
+    """True where a chat completion is to be made in the background. A stream cannot be: what is only preferred then
+    is left out."""
+    return bool(body.background) or (preference(request).asynchronous and not body.stream)
+
+
+async def completed_later(request: Request, who: Principal, body: ChatRequest) -> Response:
+    """A chat completion made in the background: the completion where the caller waits long enough, else its run."""
+    started = await _start(request, who, body)
+
+    async def completion() -> Response:
+        view = await of(request).control.view(who, started.run_id)
+        if view.result is None:
+            return accepted(view.record.run_id, str(view.record.state))
+        shape = Shape(body.model, int(time.time()), body.n or 1, bool(body.logprobs), bool(body.functions))
+        return JSONResponse(completion_body(view.result, shape))
+
+    return await _after(request, who, started.run_id, preference(request).wait, lambda *_: completion())
+
+
+@router.post("/v1/runs/{run_id}/cancel")
+@router.post("/v1/runs/{run_id}:cancel", include_in_schema=False)
+async def cancel_run(request: Request, run_id: str) -> Json:
+    """Ends a run that goes on."""
+    who = principal(request)
+    await of(request).control.cancel(who, run_id)
+    return view_body(await of(request).control.view(who, run_id))
+
+
+@router.post("/v1/runs/{run_id}/resume", status_code=202)
+@router.post("/v1/runs/{run_id}:resume", include_in_schema=False)
+async def resume_run(request: Request, run_id: str) -> Response:
+    """Has a run that failed or was cancelled go on."""
+    who = principal(request)
+    await of(request).control.resume(who, run_id)
+    return await _after(request, who, run_id, preference(request).wait, _whole_run)
+
+
+@router.post("/v1/runs/{run_id}/fork", status_code=202, openapi_extra=_schema_of(ForkBody))
+@router.post("/v1/runs/{run_id}:fork", include_in_schema=False)
+async def fork_run(request: Request, run_id: str) -> Response:
+    """Makes another run of this one, which has the outputs of all steps before `from_step`."""
+    who = principal(request)
+    body = await read(request, ForkBody, of(request).settings.max_body_bytes)
+    started = await of(request).control.fork(who, run_id, body.from_step)
+    return await _after(request, who, started.run_id, preference(request).wait, _whole_run)
+
+
+@router.post("/v1/runs/{run_id}/override", status_code=202, openapi_extra=_schema_of(OverrideBody))
+@router.post("/v1/runs/{run_id}:override", include_in_schema=False)
+async def override_gate(request: Request, run_id: str) -> Response:
+    """Turns a gate's decision: another run goes on from there, and the journal says who turned it, and why."""
+    who = principal(request)
+    body = await read(request, OverrideBody, of(request).settings.max_body_bytes)
+    started = await of(request).control.override(who, run_id, body.gate, Decision(body.decision), body.reason)
+    return await _after(request, who, started.run_id, preference(request).wait, _whole_run)
+
+
+async def promoted(request: Request, failed: RunFailedError) -> Response | None:
+    """The answer to a caller whose run failed and goes on in the background; None where it does not."""
+    try:
+        started = await of(request).control.promote(failed, principal(request).tenant)
+    except ServiceError:
+        return None
+    if started is None:
+        return None
+    error = Unavailable(
+        f"{failed.error.message}; the run goes on in the background as {started.run_id}",
+        reason="RUN_PROMOTED",
+        retry_after=1.0,
+    )
+    response = error_response(error, step=failed.step)
+    response.headers.update(_headers(started.run_id))
+    # Clients repeat a 503 by themselves, and would ask a second time what is being answered already.
+    response.headers["x-should-retry"] = "false"
+    return response
+
+
+def run_id_of(request: Request, who: Principal) -> str:
+    """The id of the run that a request made before has started; empty where it is a new one."""
+    return ""
+
+
+def accepted(run_id: str, state: str = "running") -> JSONResponse:
+    """Says that a run was taken on, and where it is."""
+    return JSONResponse({"run_id": run_id, "state": state}, 202, _headers(run_id))
+
+
+async def _start(request: Request, who: Principal, body: ChatRequest) -> StartedRun:
+    if body.stream:
+        error = InvalidArgument("a run in the background does not stream; follow its events", field="stream")
+        raise await of(request).gateway.refuse(who, body.model, error)
+    run_id = run_id_of(request, who)
+    return await of(request).control.start(
+        who, body.model, lambda: addressed(request, body.run_request(who)), run_id
+    )
+
+
+async def _after(
+    request: Request,
+    who: Principal,
+    run_id: str,
+    seconds: int,
+    ended: Callable[[Request, Principal, str], Awaitable[Response]],
+) -> Response:
+    """What `ended` makes of the run where it ends in time; else that it goes on."""
+    if not seconds or not await of(request).control.wait(who, run_id, seconds):
+        response: Response = accepted(run_id)
+        if preference(request).asynchronous:
+            response.headers["preference-applied"] = "respond-async"
+        return response
+    response = await ended(request, who, run_id)
+    response.headers.update(_headers(run_id))
+    return response
+
+
+async def _whole_run(request: Request, who: Principal, run_id: str) -> Response:
+    return JSONResponse(view_body(await of(request).control.view(who, run_id)))
+
+
+def _headers(run_id: str) -> dict[str, str]:
+    return {"location": f"/v1/runs/{run_id}", RUN_HEADER: run_id}
