@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -323,6 +325,58 @@ async def test_a_claim_whose_holder_dies_is_taken_over(store: PostgresJournals, 
                 break
             await asyncio.sleep(0.05)
     dead.close()
+
+
+_WRITES_UNTIL_KILLED = """
+import asyncio, sys
+from pathlib import Path
+from sluice_gateway.gateway import new_run_id
+from sluice_gateway.journal.postgres import PostgresJournal
+from support.journals import BEAT, LEASE, events_of
+
+async def main():
+    journal = PostgresJournal(sys.argv[1], Path(sys.argv[2]), "killed", lease=LEASE, beat=BEAT)
+    while True:
+        start, *rest = events_of(new_run_id())
+        journal.append(start)
+        await journal.commit()
+        print(start.run_id, flush=True)
+        for event in rest:
+            journal.append(event)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_replica_that_is_killed_as_it_writes_loses_nothing_that_was_committed(
+    store: PostgresJournals,
+):
+    survivor = store.open("survivor")
+    replica = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _WRITES_UNTIL_KILLED,
+        store.url,
+        str(store.folder),
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert replica.stdout is not None
+    async with asyncio.timeout(60):
+        committed = [(await replica.stdout.readline()).decode().strip() for _ in range(50)]
+        replica.kill()
+        committed += (await replica.stdout.read()).decode().split()
+        await replica.wait()
+        while True:
+            records = await survivor.runs("acme", 1000, None)
+            if all(record.ended is not None for record in records):
+                break
+            await asyncio.sleep(0.05)
+    assert set(committed) <= {record.run_id for record in records}
+    found, _ = await survivor.changes(ALL, 0)
+    assert len(found) == len({(change.record.run_id, change.record.state) for change in found})
+    survivor.close()
+    assert store.audit().passed
 
 
 async def test_every_replica_keeps_the_checkpoints_of_all(store: PostgresJournals, tmp_path: Path):

@@ -144,7 +144,7 @@ async def _deltas(
         events = services.generator.generate(replace(prompt, step=step))
         return Done((events, await anext(events)), detail={"first": True})
 
-    async def begin(name: str, step: Generation) -> tuple[AsyncGenerator[str | Finish, None], str | Finish]:
+    async def begin(name: str, step: Generation) -> tuple[AsyncGenerator[Writing, None], Writing]:
         nonlocal started
         started = time.monotonic()
         return await stepper.run_unkept(name, step, lambda: first(step))
