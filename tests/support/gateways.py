@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from support.running import START_SECONDS
+from support.running import START_SECONDS, until
 from support.service_doubles import Doubles
 
 _TESTS = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ class GatewayProcess:
         """A run, as this gateway has it."""
         return (await self.http.get(f"/v1/runs/{run_id}")).raise_for_status().json()
 
-    async def ended(self, run_id: str, seconds: float = 30.0) -> dict[str, Any]:
+    async def ended(self, run_id: str, seconds: float = 60.0) -> dict[str, Any]:
         """The run, once this gateway's journal has its end."""
         async with asyncio.timeout(seconds):
             while True:
@@ -53,6 +53,11 @@ class GatewayProcess:
                 if reply.status_code == 200 and reply.json()["ended"]:
                     return reply.json()
                 await asyncio.sleep(0.1)
+
+    async def says(self, text: str) -> None:
+        """Waits until it has logged a text."""
+        log = self.data / "gateway.log"
+        await asyncio.to_thread(until, lambda: text in log.read_text(), 60, f"the gateway says {text!r}")
 
     def signal(self, signum: int) -> None:
         """Sends it a signal."""
@@ -99,10 +104,10 @@ async def gateway(
 
 
 async def _until_serves(running: GatewayProcess) -> None:
-    until = time.monotonic() + START_SECONDS
+    latest = time.monotonic() + START_SECONDS
     while True:
         assert running.process.poll() is None, (running.data / "gateway.log").read_text()[-4000:]
-        assert time.monotonic() < until, (running.data / "gateway.log").read_text()[-4000:]
+        assert time.monotonic() < latest, (running.data / "gateway.log").read_text()[-4000:]
         try:
             ready = (await running.http.get("/readyz")).status_code == 200
             # A run that there is not: 503 while durable runs are starting, 404 once they can be asked for.

@@ -69,7 +69,7 @@ class Doubles:
             self.held = set(steps)
             self.changed.notify_all()
 
-    async def until(self, holds: Any, seconds: float = 30.0) -> None:
+    async def until(self, holds: Any, seconds: float = 60.0) -> None:
         """Waits until something is so."""
         async with asyncio.timeout(seconds), self.changed:
             await self.changed.wait_for(holds)

@@ -243,3 +243,8 @@ def test_there_are_seven_kinds():
         "Pipeline",
         "TenantShard",
     }
+
+
+def test_pipeline_that_keeps_nothing_promotes_nothing(tmp_path: Path):
+    pipeline = {**BASE["Pipeline"], "promote": True, "payloads": "none"}
+    assert "promote needs payloads" in _problem(_write(tmp_path, *_all(Pipeline=pipeline)))

@@ -185,6 +185,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_pb2.StartRunResponse:
         """Starts a run in the background."""
         who, asked = self._principal(context), request.request
+        _check_wait(request.wait_seconds)
         try:
             started = await self._control.start(
                 who, asked.model, lambda: _run_request(asked, who, stream=False)
@@ -206,12 +207,14 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_pb2.ResumeRunResponse:
         """Has a run go on."""
         who = self._principal(context)
+        _check_wait(request.wait_seconds)
         await self._control.resume(who, request.run_id)
         return gateway_pb2.ResumeRunResponse(**await self._waited(who, request.run_id, request.wait_seconds))
 
     async def ForkRun(self, request: gateway_pb2.ForkRunRequest, context: Any) -> gateway_pb2.ForkRunResponse:
         """Makes another run of one."""
         who = self._principal(context)
+        _check_wait(request.wait_seconds)
         made = await self._control.fork(who, request.run_id, request.from_step)
         return gateway_pb2.ForkRunResponse(**await self._waited(who, made.run_id, request.wait_seconds))
 
@@ -220,13 +223,12 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_pb2.OverrideGateResponse:
         """Turns a gate's decision."""
         who = self._principal(context)
+        _check_wait(request.wait_seconds)
         decision = conversion.decision(request.decision)
         made = await self._control.override(who, request.run_id, request.gate, decision, request.reason)
         return gateway_pb2.OverrideGateResponse(**await self._waited(who, made.run_id, request.wait_seconds))
 
     async def _waited(self, who: Principal, run_id: str, seconds: int) -> dict[str, Any]:
-        if seconds > _MAX_WAIT:
-            raise InvalidArgument(f"wait_seconds may be {_MAX_WAIT} at most", field="wait_seconds")
         if seconds:
             await self._control.wait(who, run_id, seconds)
         return await self._viewed(who, run_id)
@@ -271,6 +273,11 @@ def _run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, st
         session=request.session,
         arm=request.arm,
     )
+
+
+def _check_wait(seconds: int) -> None:
+    if seconds > _MAX_WAIT:
+        raise InvalidArgument(f"wait_seconds may be {_MAX_WAIT} at most", field="wait_seconds")
 
 
 def _search(request: gateway_pb2.SearchRequest) -> Search:

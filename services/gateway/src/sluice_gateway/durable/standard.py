@@ -5,9 +5,8 @@ import importlib
 import logging
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from typing import TYPE_CHECKING
 
 from sluice_gateway.durable.execution import StandardBody
 from sluice_gateway.durable.leases import Lease, Leases
@@ -16,9 +15,6 @@ from sluice_gateway.durable.port import Engine
 from sluice_gateway.settings import GatewaySettings
 from sluice_gateway.storage.database import Database
 from sluice_servicekit.errors import Unavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,7 +54,7 @@ class Standard:
         return self._engine
 
     @asynccontextmanager
-    async def going_on(self, seed: "Callable[[str], Awaitable[None]]") -> AsyncIterator[None]:
+    async def going_on(self, seed: Callable[[str], Awaitable[None]]) -> AsyncIterator[None]:
         """Executes runs and takes over those of dead replicas, for the length of the block.
 
         Args:
@@ -72,7 +68,7 @@ class Standard:
             closed.set()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _keep_open(self, seed: "Callable[[str], Awaitable[None]]", closed: asyncio.Event) -> None:
+    async def _keep_open(self, seed: Callable[[str], Awaitable[None]], closed: asyncio.Event) -> None:
         while not closed.is_set():
             try:
                 await self._open(seed, closed)
@@ -80,7 +76,7 @@ class Standard:
                 _LOG.exception("durable runs cannot be executed now")
                 await asyncio.sleep(_AGAIN)
 
-    async def _open(self, seed: "Callable[[str], Awaitable[None]]", closed: asyncio.Event) -> None:
+    async def _open(self, seed: Callable[[str], Awaitable[None]], closed: asyncio.Event) -> None:
         settings = self._settings
         dbos_engine = await asyncio.to_thread(importlib.import_module, "sluice_gateway.durable.dbos_engine")
         opening = importlib.import_module("sluice_gateway.durable.dbos_opening")

@@ -16,7 +16,7 @@ from sluice_gateway.http.chat_schema import ChatRequest
 from sluice_gateway.http.completions import Shape
 from sluice_gateway.http.completions import completion as completion_body
 from sluice_gateway.http.errors import error_response
-from sluice_gateway.http.preferring import preference
+from sluice_gateway.http.preferring import Preference, preference
 from sluice_gateway.http.runs import Json, view_body
 from sluice_gateway.http.state import RUN_HEADER, addressed, of, principal
 from sluice_servicekit.errors import Cancelled, InvalidArgument, ServiceError, Unavailable
@@ -46,7 +46,7 @@ class OverrideBody(RequestModel):
 @router.post("/v1/runs", status_code=202, openapi_extra=_schema_of(ChatRequest))
 async def start_run(request: Request) -> Response:
     """Starts a run in the background; the body is that of a chat completion."""
-    who = principal(request)
+    who, preferred = principal(request), preference(request)
     try:
         body = await read(request, ChatRequest, of(request).settings.max_body_bytes)
     except Cancelled:
@@ -54,7 +54,7 @@ async def start_run(request: Request) -> Response:
     except ServiceError as error:
         raise await of(request).gateway.refuse(who, "", error) from error
     started = await _start(request, who, body)
-    return await _after(request, who, started.run_id, preference(request).wait, _whole_run)
+    return await _after(request, who, started.run_id, preferred, _whole_run)
 
 
 def in_background(request: Request, body: ChatRequest) -> bool:
@@ -65,6 +65,7 @@ def in_background(request: Request, body: ChatRequest) -> bool:
 
 async def completed_later(request: Request, who: Principal, body: ChatRequest) -> Response:
     """A chat completion made in the background: the completion where the caller waits long enough, else its run."""
+    preferred = preference(request)
     started = await _start(request, who, body)
 
     async def completion() -> Response:
@@ -74,7 +75,7 @@ async def completed_later(request: Request, who: Principal, body: ChatRequest) -
         shape = Shape(body.model, int(time.time()), body.n or 1, bool(body.logprobs), bool(body.functions))
         return JSONResponse(completion_body(view.result, shape))
 
-    return await _after(request, who, started.run_id, preference(request).wait, lambda *_: completion())
+    return await _after(request, who, started.run_id, preferred, lambda *_: completion())
 
 
 @router.post("/v1/runs/{run_id}/cancel")
@@ -90,29 +91,29 @@ async def cancel_run(request: Request, run_id: str) -> Json:
 @router.post("/v1/runs/{run_id}:resume", include_in_schema=False)
 async def resume_run(request: Request, run_id: str) -> Response:
     """Has a run that failed or was cancelled go on."""
-    who = principal(request)
+    who, preferred = principal(request), preference(request)
     await of(request).control.resume(who, run_id)
-    return await _after(request, who, run_id, preference(request).wait, _whole_run)
+    return await _after(request, who, run_id, preferred, _whole_run)
 
 
 @router.post("/v1/runs/{run_id}/fork", status_code=202, openapi_extra=_schema_of(ForkBody))
 @router.post("/v1/runs/{run_id}:fork", include_in_schema=False)
 async def fork_run(request: Request, run_id: str) -> Response:
     """Makes another run of this one, which has the outputs of all steps before `from_step`."""
-    who = principal(request)
+    who, preferred = principal(request), preference(request)
     body = await read(request, ForkBody, of(request).settings.max_body_bytes)
     started = await of(request).control.fork(who, run_id, body.from_step)
-    return await _after(request, who, started.run_id, preference(request).wait, _whole_run)
+    return await _after(request, who, started.run_id, preferred, _whole_run)
 
 
 @router.post("/v1/runs/{run_id}/override", status_code=202, openapi_extra=_schema_of(OverrideBody))
 @router.post("/v1/runs/{run_id}:override", include_in_schema=False)
 async def override_gate(request: Request, run_id: str) -> Response:
     """Turns a gate's decision: another run goes on from there, and the journal says who turned it, and why."""
-    who = principal(request)
+    who, preferred = principal(request), preference(request)
     body = await read(request, OverrideBody, of(request).settings.max_body_bytes)
     started = await of(request).control.override(who, run_id, body.gate, Decision(body.decision), body.reason)
-    return await _after(request, who, started.run_id, preference(request).wait, _whole_run)
+    return await _after(request, who, started.run_id, preferred, _whole_run)
 
 
 async def promoted(request: Request, failed: RunFailedError) -> Response | None:
@@ -159,13 +160,13 @@ async def _after(
     request: Request,
     who: Principal,
     run_id: str,
-    seconds: int,
+    preferred: Preference,
     ended: Callable[[Request, Principal, str], Awaitable[Response]],
 ) -> Response:
     """What `ended` makes of the run where it ends in time; else that it goes on."""
-    if not seconds or not await of(request).control.wait(who, run_id, seconds):
+    if not preferred.wait or not await of(request).control.wait(who, run_id, preferred.wait):
         response: Response = accepted(run_id)
-        if preference(request).asynchronous:
+        if preferred.asynchronous:
             response.headers["preference-applied"] = "respond-async"
         return response
     response = await ended(request, who, run_id)
