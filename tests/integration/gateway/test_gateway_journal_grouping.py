@@ -10,6 +10,7 @@ from sluice_gateway.gateway import new_run_id
 from sluice_gateway.journal import writer
 from sluice_gateway.journal.sqlite import schema
 from sluice_gateway.journal.sqlite.journal import SqliteJournal
+from support.running import until
 
 LONG = 30.0
 
@@ -70,3 +71,28 @@ async def test_a_journal_that_closes_writes_them_at_once(
     journal.append(_event())
     journal.close()
     assert groups == [1]
+
+
+async def test_the_exported_checkpoint_follows_without_further_events(tmp_path: Path):
+    journal = SqliteJournal(tmp_path, "a")
+    folder = tmp_path / "checkpoints"
+    (file,) = folder.glob("*.json")
+    try:
+        for _ in range(3):  # the later ones come while the checkpoint is not yet due
+            journal.append(_event())
+            await journal.commit()
+        until(lambda: '"seq":4' in file.read_text().replace(" ", ""), 20, "the checkpoint has all rows")
+    finally:
+        journal.close()
+
+
+async def test_a_journal_that_closes_exports_its_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(writer, "_BEHIND", LONG)
+    journal = SqliteJournal(tmp_path, "a")
+    (file,) = (tmp_path / "checkpoints").glob("*.json")
+    journal.append(_event())
+    journal.append(_event())
+    journal.close()
+    assert '"seq":3' in file.read_text().replace(" ", "")

@@ -36,6 +36,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 #: Seconds that the database may be away before whoever asks for a commit is refused at once.
 _OUTAGE = 2.0
 
+#: Seconds that the exported checkpoint may be behind the chain: to write it at every commit cost as much as the commit.
+_BEHIND = 0.25
+
 #: Seconds a closing writer still tries for.
 _CLOSING = 5.0
 
@@ -60,6 +63,8 @@ class Writer:
         self._head = head
         self._queue: queue.Queue[Event | Durable | None] = queue.Queue(maxsize=capacity)
         self._hurry = threading.Event()
+        self._exported = head
+        self._exported_at = 0.0
         self._away_since: float | None = None
         self._closing = threading.Event()
         self._give_up_at = 0.0
@@ -126,11 +131,15 @@ class Writer:
                     durable.set_result(None)
                 else:
                     durable.set_exception(failure)
+            self._export(closed=closed)
 
     def _next_group(self) -> tuple[list[Event], list[Durable], bool]:
         events: list[Event] = []
         waiting: list[Durable] = []
-        item = self._queue.get()
+        try:
+            item = self._queue.get(timeout=self._export_due())
+        except queue.Empty:
+            return events, waiting, False
         if isinstance(item, Event):
             self._hurry.wait(_WINDOW)
         self._hurry.clear()  # who sets it has queued before, so what it is set for is in this group or is the next
@@ -158,13 +167,31 @@ class Writer:
         try:
             self._insert(rows, checkpoint)
             self._head = head
-            checkpoints.write(self._folder, self._keys.checkpoints, checkpoint)
         except Exception as error:  # whatever it is, this thread must live: every run waits for it
             _LOG.exception("%d events could not be written", len(events))
             return Unavailable(
                 f"the journal cannot be written: {type(error).__name__}", reason="JOURNAL_UNAVAILABLE"
             )
         return None
+
+    def _export_due(self) -> float | None:
+        """Seconds until the checkpoint is to be exported; None where it is up to date."""
+        if self._exported == self._head:
+            return None
+        return max(0.0, self._exported_at + _BEHIND - time.monotonic())
+
+    def _export(self, *, closed: bool) -> None:
+        due = self._export_due()
+        if due is None or (due > 0 and not closed):
+            return
+        try:
+            checkpoint = Checkpoint(self._name, self._head, time.time())
+            checkpoints.write(self._folder, self._keys.checkpoints, checkpoint)
+        except OSError:  # the rows are there; the next one is tried when it is due
+            _LOG.exception("the journal's checkpoint could not be exported")
+        else:
+            self._exported = self._head
+        self._exported_at = time.monotonic()
 
     def _insert(self, rows: Sequence[Row], checkpoint: Checkpoint) -> None:
         """Tries until it is done: the rows' seals are made, and those that follow build on them."""
