@@ -4,13 +4,10 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 
-from sluice_gateway.domain.run import Event, EventKind, RunRecord, RunState, StepState, fold
+from sluice_gateway.domain.run import STANDARD, Event, EventKind, RunRecord, RunState, StepState, fold
 
 #: Why such a run has failed.
 REASON = "GATEWAY_RESTARTED"
-
-#: What the start of a durable run says of itself: the executor that resumes it ends it, too.
-_STANDARD = "standard"
 
 
 def ends(events: Sequence[Event]) -> list[Event]:
@@ -26,9 +23,7 @@ def ends(events: Sequence[Event]) -> list[Event]:
 
 def is_durable(events: Sequence[Event]) -> bool:
     """True where one of the run's starts says that the durable executor runs it."""
-    return any(
-        _executor(event.detail) == _STANDARD for event in events if event.kind is EventKind.RUN_STARTED
-    )
+    return any(_executor(event.detail) == STANDARD for event in events if event.kind is EventKind.RUN_STARTED)
 
 
 def _executor(detail: str) -> object:

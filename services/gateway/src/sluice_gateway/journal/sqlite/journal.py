@@ -35,7 +35,6 @@ _LOOK_BACK = 500_000
 _LEFT_OPEN = """
 SELECT run_id FROM journal AS started
 WHERE writer = ? AND kind = 'run_started'
-  AND detail NOT LIKE '%"executor":"standard"%'  -- another process goes on with those
   AND seq > (SELECT MAX(seq) FROM journal WHERE writer = ?) - ?
   AND NOT EXISTS (SELECT 1 FROM journal AS ended WHERE ended.run_id = started.run_id AND ended.kind = 'run_ended')
 """
