@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from sluice_gateway.access.counters import SLOTS_EXPIRE, DatabaseCounters
+from sluice_gateway.domain.limiting.exceeded import LimitExceeded
 from sluice_gateway.domain.limiting.limiter import Limiter, Reservation
 from sluice_gateway.domain.limiting.limits import Limits, Scope, rules_of
 from sluice_gateway.domain.limiting.meter import Meter
 from sluice_gateway.storage.database import Database
-from sluice_servicekit.errors import LimitExceeded
 from support.postgres import PostgresServer
 
 

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from sluice_gateway.domain.admission.admission import Admission
 from sluice_gateway.domain.limiting.counting import Grant, LocalCounters, Used, Want, counted
 from sluice_gateway.domain.limiting.estimate import estimated
+from sluice_gateway.domain.limiting.exceeded import LimitExceeded
 from sluice_gateway.domain.limiting.limiter import Limiter
 from sluice_gateway.domain.limiting.limits import Limits, Rule, Scope, Span, Unit, rules_of
 from sluice_gateway.domain.model import Message, Principal, RunRequest, Sampling, Usage
 from sluice_gateway.domain.observing import EndedRun
 from sluice_gateway.domain.run import RunState
 from sluice_gateway.http.rate_limits import duration, headers
-from sluice_servicekit.errors import LimitExceeded, Unavailable
+from sluice_servicekit.errors import Unavailable
 
 NOON = datetime(2026, 3, 15, 12, tzinfo=UTC).timestamp()
 

@@ -9,7 +9,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from sluice_servicekit import errors
-from sluice_servicekit.errors import InvalidArgument, LimitExceeded, ServiceError
+from sluice_servicekit.errors import InvalidArgument, ServiceError
 
 DOMAIN = "sluice.dev"
 
@@ -52,8 +52,8 @@ def to_status(error: ServiceError) -> status_pb2.Status:
     if isinstance(error, InvalidArgument) and error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         details.append(_pack(error_details_pb2.BadRequest(field_violations=[violation])))
-    if isinstance(error, LimitExceeded):
-        exceeded = error_details_pb2.QuotaFailure.Violation(subject=error.quota, description=error.message)
+    if quota := getattr(error, "quota", ""):  # of the caller's own limits, the one that stands against it
+        exceeded = error_details_pb2.QuotaFailure.Violation(subject=quota, description=error.message)
         details.append(_pack(error_details_pb2.QuotaFailure(violations=[exceeded])))
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:

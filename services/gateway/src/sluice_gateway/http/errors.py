@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from fastapi.responses import JSONResponse
 
+from sluice_gateway.domain.limiting.exceeded import LimitExceeded
 from sluice_gateway.domain.outcome import ADMIT
-from sluice_servicekit.errors import InvalidArgument, LimitExceeded, ServiceError
+from sluice_servicekit.errors import InvalidArgument, ServiceError
 from sluice_servicekit.status_mapping import http_status
 
 _TYPES = {

@@ -15,13 +15,14 @@ from sluice_gateway.domain.admission.learning import Cohort, Learner
 from sluice_gateway.domain.admission.priority import Priority, less_urgent
 from sluice_gateway.domain.admission.shares import Shares, Shed
 from sluice_gateway.domain.limiting.estimate import estimated
+from sluice_gateway.domain.limiting.exceeded import LimitExceeded
 from sluice_gateway.domain.limiting.limiter import Limiter, Reservation, Standing
 from sluice_gateway.domain.limiting.limits import Scope
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.observing import EndedRun
 from sluice_gateway.domain.run import RunState
 from sluice_servicekit import telemetry_names as names
-from sluice_servicekit.errors import DeadlineExceeded, LimitExceeded, ResourceExhausted, ServiceError
+from sluice_servicekit.errors import DeadlineExceeded, ResourceExhausted, ServiceError
 
 _IN_FLIGHT = Gauge(names.RUNS_IN_FLIGHT, "Runs that are going on")
 _LIMIT = Gauge(names.RUNS_LIMIT, "Runs that may go on at the same time, as learnt from how long they take")

@@ -14,10 +14,11 @@ from functools import partial
 from typing import Any
 
 from sluice_gateway.domain.limiting.counting import Counters, LocalCounters, Now, Want
+from sluice_gateway.domain.limiting.exceeded import LimitExceeded
 from sluice_gateway.domain.limiting.limits import Rule, Scope, Unit, rules_of
 from sluice_gateway.domain.limiting.meter import Meter
 from sluice_gateway.domain.limiting.slots import Slots
-from sluice_servicekit.errors import LimitExceeded, Unavailable
+from sluice_servicekit.errors import Unavailable
 
 _LOG = logging.getLogger(__name__)
 
