@@ -63,19 +63,18 @@ class InProcess:
 
     def __init__(self, retriever: Retriever) -> None:
         self._home = retriever.knowledge_bases.home(KNOWLEDGE_BASE)
-        self._found: dict[str, list[Passage]] = {}
-
-    async def embed(self, text: str, knowledge_base: str) -> object:
-        return await self._home.encoder.question(text) if text not in self._found else None
+        self._found: dict[str, Found] = {}
 
     async def search(self, principal: Principal, search: Search) -> Found:
         if search.query not in self._found:
             parameters = resolve(Retrieval())
+            vectors = await self._home.encoder.question(search.query)
             lookup = Lookup(
-                Reader(TENANT), search.query, search.vectors, search.top_k, parameters, None, time.time()
+                Reader(TENANT), search.query, vectors, search.top_k, parameters, None, time.time()
             )
-            self._found[search.query] = (await self._home.store.search(lookup)).passages
-        return Found(self._found[search.query])
+            passages = (await self._home.store.search(lookup)).passages
+            self._found[search.query] = Found(passages, vectors)
+        return self._found[search.query]
 
     async def rerank(
         self, principal: Principal, query: str, vectors: object, passages: Sequence[Passage], top_k: int
@@ -109,9 +108,8 @@ async def answered(services: InProcess, question: str, rounds: Rounds) -> tuple[
     request = RunRequest("bench", who, messages)
     gates = Gates(stepper, None, spec, who, "run")
     steps = Steps(stepper, ports, spec, gates, request, waits=True)
-    vectors, found = await steps.find(question)
-    # What was remembered has no vectors; rounds need to know that there were some.
-    retrieved = Retrieved(ScreenedInput(Verdict("allow")), request, question, vectors or (), found.passages)
+    found = await steps.find(question)
+    retrieved = Retrieved(ScreenedInput(Verdict("allow")), request, question, found.vectors, found.passages)
     ranked, _ = await steps.rerank(retrieved)
     ranked, _ = await RunRounds(steps, retrieved, time.perf_counter()).run(ranked)
     return [passage.document_id for passage in ranked], bool(events.further)

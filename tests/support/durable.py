@@ -42,13 +42,10 @@ STEPS = ("guard_input", "retrieve", "rerank", "guard_passages", "generate", "gua
 class MessageWorld(World):
     """The services with messages, as the real ones send them: what they give can be kept."""
 
-    async def embed(self, text: str, knowledge_base: str) -> Vectors:
-        await super().embed(text, knowledge_base)
-        return Vectors(common_pb2.QuestionVectors(model_digest="m"))
-
     async def search(self, principal: Principal, search: Search) -> Found:
         found = await super().search(principal, search)
-        return Found([_message(passage) for passage in found.passages], found.degraded)
+        vectors = Vectors(common_pb2.QuestionVectors(model_digest="m"))
+        return Found([_message(passage) for passage in found.passages], vectors, found.degraded)
 
     async def rerank(self, *arguments: object) -> Reranked:
         ranked = await super().rerank(*arguments)

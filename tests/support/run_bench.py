@@ -97,7 +97,6 @@ class World:
     """The turns that were to be rewritten."""
     queries: list[object] = field(default_factory=list)
     """What was embedded, searched and reranked with."""
-    embedded_for: list[str] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
     finds: tuple[str, ...] = ("a.md", "b.md")
     left_out: tuple[str, ...] = ()
@@ -171,20 +170,16 @@ class World:
         await self.step("reword")
         return Reworded(self.rewordings, model="double")
 
-    async def embed(self, text: str, knowledge_base: str) -> Vectors:
-        self.queries.append(text)
-        self.embedded_for.append(knowledge_base)
-        return Vectors(object())
-
     async def search(self, principal: Principal, search: Search) -> Found:
         self.queries.append(search.query)
         self.searches.append(search)
         await self.step("retrieve")
         if self.library is not None:
-            return Found(self.library(search.query), self.left_out)
+            return Found(self.library(search.query), Vectors(object()), self.left_out)
         legs = (Leg("dense"), Leg("sparse"))
         found = [Passage("a.md", "A", legs=legs), Passage("b.md", legs=legs[:1])]
-        return Found([passage for passage in found if passage.document_id in self.finds], self.left_out)
+        kept = [passage for passage in found if passage.document_id in self.finds]
+        return Found(kept, Vectors(object()), self.left_out)
 
     async def rerank(self, *arguments: object) -> Reranked:
         self.queries.append(arguments[1])

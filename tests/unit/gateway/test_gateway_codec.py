@@ -28,6 +28,7 @@ from sluice_gateway.domain.model import (
     ToolCall,
     TreatedSegment,
     Usage,
+    Vectors,
     Verdict,
 )
 from sluice_gateway.domain.run import Origin, RunState
@@ -67,9 +68,11 @@ OUTPUTS = {
         st.binary(max_size=20),
     ),
     "rewrite": TEXTS,
-    "retrieve": st.tuples(
+    "retrieve": st.builds(
+        Found,
+        st.lists(PASSAGES, max_size=3),
         st.builds(common_pb2.QuestionVectors, model_digest=TEXTS),
-        st.builds(Found, st.lists(PASSAGES, max_size=3), st.lists(TEXTS, max_size=2).map(tuple)),
+        st.lists(TEXTS, max_size=2).map(tuple),
     ),
     "rerank": st.lists(PASSAGES, max_size=3),
     "guard_passages": st.builds(
@@ -105,7 +108,8 @@ def test_repeated_messages_come_back_as_a_list():
     response = retriever_pb2.SearchResponse(
         passages=[common_pb2.Passage(text="a"), common_pb2.Passage(text="b")]
     )
-    assert codec.decode(codec.encode(Found(response.passages))).passages == list(response.passages)
+    found = Found(response.passages, Vectors(response.question_vectors))
+    assert codec.decode(codec.encode(found)).passages == list(response.passages)
 
 
 def test_plan_comes_back_with_all_that_an_execution_goes_by():

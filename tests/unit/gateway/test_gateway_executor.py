@@ -128,13 +128,12 @@ async def test_request_overrides_the_pipelines_parameters_one_by_one():
     )
 
 
-async def test_all_knowledge_bases_of_the_pipeline_are_searched_with_the_vectors_of_the_first():
+async def test_all_knowledge_bases_of_the_pipeline_are_searched_in_one_call_that_encodes_the_question():
     bench = Bench(more_knowledge_bases=("law", "press"))
     await _answer(bench, _request())
     [search] = bench.world.searches
     assert (search.knowledge_base, search.more_knowledge_bases) == ("default", ("law", "press"))
-    assert bench.world.embedded_for == ["default"]
-    assert search.vectors is not None
+    assert search.vectors is None
 
 
 async def test_leg_that_was_left_out_degrades_and_the_run_answers():
@@ -182,7 +181,7 @@ async def test_question_that_leans_is_rewritten_after_the_gate_and_before_retrie
     result = await _answer(bench, _conversation())
     assert bench.world.calls == ["guard_input", "rewrite", *ALL[1:]]
     assert [step.name for step in bench.record.steps] == bench.world.calls
-    assert bench.world.queries == [bench.world.rewritten] * 3
+    assert bench.world.queries == [bench.world.rewritten] * 2
     assert tuple(bench.world.shown) == CONVERSATION[1:]
     assert result.state is RunState.ANSWERED
     detail = _detail(bench, "rewrite")
@@ -237,7 +236,7 @@ async def test_rewriting_that_fails_leaves_the_query_of_the_rules():
     bench.world.fail["rewrite"] = [Unavailable("gone")] * 9
     result = await _answer(bench, _conversation())
     assert (result.state, bench.record.reason) == (RunState.DEGRADED, "rewrite: UNAVAILABLE")
-    assert bench.world.queries == [JOINED] * 3
+    assert bench.world.queries == [JOINED] * 2
     assert bench.world.calls.count("rewrite") == 3
 
 
@@ -270,7 +269,7 @@ async def test_absurd_rewriting_is_not_used_and_recorded(rewritten: str, reason:
     bench.world.rewritten = rewritten
     result = await _answer(bench, _conversation())
     assert result.state is RunState.ANSWERED
-    assert bench.world.queries == [JOINED] * 3
+    assert bench.world.queries == [JOINED] * 2
     assert {step.name: step.reason for step in bench.record.steps}["rewrite"] == reason
     assert _detail(bench, "rewrite")["changed"] is False
 

@@ -38,7 +38,8 @@ class RetrieverClient:
     async def search(self, principal: Principal, search: Search) -> Found:
         """The passages that answer best."""
         response = await self.search_whole(principal, search)
-        return Found(response.passages, tuple(response.degraded))
+        vectors = Vectors(response.question_vectors)
+        return Found(response.passages, vectors, tuple(response.degraded))
 
     async def search_whole(self, principal: Principal, search: Search) -> retriever_pb2.SearchResponse:
         """The passages that answer best, with timings and explanations."""

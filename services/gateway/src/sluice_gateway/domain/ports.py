@@ -55,9 +55,6 @@ class Guard(Protocol):
 class Retriever(Protocol):
     """The knowledge bases."""
 
-    async def embed(self, text: str, knowledge_base: str) -> Vectors:
-        """A question's vectors, by the knowledge base's model."""
-
     async def search(self, principal: Principal, search: Search) -> Found:
         """The passages that answer best."""
 

@@ -168,26 +168,26 @@ class Rounds:
         self._asked.update(queries)
         retrieve = self.steps.spec.steps.retrieve
 
-        async def search() -> Done[tuple[tuple[Vectors, Found], ...]]:
+        async def search() -> Done[tuple[Found, ...]]:
             found = await together([self.steps.find(query) for query in queries])
-            passages = fused([(1.0, each.passages) for _, each in found])
+            passages = fused([(1.0, each.passages) for each in found])
             detail = {
                 **passages_detail(passages),
                 "how": looks.how,
                 "query_hashes": [digest(query) for query in queries],
             }
-            reason = "; ".join(dict.fromkeys(each.reason for _, each in found if each.reason))
+            reason = "; ".join(dict.fromkeys(each.reason for each in found if each.reason))
             return Done(tuple(found), reason=reason, detail=detail)
 
         name = in_round("retrieve", number)
         policy = retrieve.model_copy(update={"on_fail": OnFail.DEGRADE})
-        nothing: tuple[tuple[Vectors, Found], ...] = ()
+        nothing: tuple[Found, ...] = ()
         found, failed = await self.steps.or_else(nothing, name, policy, search)
         if failed:
             return False, failed
-        for look, (vectors, each) in zip(looks.looks, found, strict=True):
-            self._add(look, vectors, each.passages)
-        degraded = reasons(*dict.fromkeys(left_out(name, each) for _, each in found))
+        for look, each in zip(looks.looks, found, strict=True):
+            self._add(look, each.vectors, each.passages)
+        degraded = reasons(*dict.fromkeys(left_out(name, each) for each in found))
         questions = tuple(dict.fromkeys(look.question for look in looks.looks))
         return True, reasons(degraded, await self._rerank(number, questions))
 

@@ -30,6 +30,8 @@ class Found:
     """Passages, best first."""
 
     passages: Sequence[Passage]
+    vectors: Vectors
+    """The query's, by the model of the first knowledge base: nobody encodes it again."""
     degraded: tuple[str, ...] = ()
     """Legs that failed or came too late."""
 

@@ -121,32 +121,30 @@ class Steps:
         """What was found, and why that is less than it should be; nothing where the failure is caught."""
         step = self.spec.steps.retrieve
 
-        async def work() -> Done[tuple[Vectors, Found]]:
-            vectors, found = await self.find(query)
-            return Done((vectors, found), reason=found.reason, detail=passages_detail(found.passages))
+        async def work() -> Done[Found]:
+            found = await self.find(query)
+            return Done(found, reason=found.reason, detail=passages_detail(found.passages))
 
         try:
-            vectors, found = await self.stepper.run("retrieve", step, work)
+            found = await self.stepper.run("retrieve", step, work)
         except StepFailedError as failed:
             if step.on_fail != OnFail.CATCH_GENERATE or not is_caught(failed.error):
                 raise
             return None, (), f"{failed.step}: {failed.error.reason}"
-        return vectors, found.passages, left_out("retrieve", found)
+        return found.vectors, found.passages, left_out("retrieve", found)
 
-    async def find(self, query: str) -> tuple[Vectors, Found]:
-        """A question's vectors, and the passages that they and its words find."""
-        step, retriever = self.spec.steps.retrieve, self.services.retriever
-        vectors = await retriever.embed(query, self.spec.knowledge_base_ref)
+    async def find(self, query: str) -> Found:
+        """What a question finds, and its vectors: one call, in which they are made."""
+        step = self.spec.steps.retrieve
         search = Search(
             knowledge_base=self.spec.knowledge_base_ref,
             more_knowledge_bases=self.spec.more_knowledge_base_refs,
             query=query,
-            vectors=vectors,
             top_k=step.top_k,
             parameters=override(step.parameters, self.request.retrieval),
             filter=self.request.filter,
         )
-        return vectors, await retriever.search(self.request.principal, search)
+        return await self.services.retriever.search(self.request.principal, search)
 
     async def rerank(self, retrieved: Retrieved) -> tuple[Sequence[Passage], str]:
         """The best passages, and why the run is degraded where they are only the retriever's. Nothing is called where
