@@ -30,6 +30,10 @@ WORKERS := 2
 test: setup ## All tests that need no root
 	$(RUN) pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
+.PHONY: chaos
+chaos: setup ## Tests in which processes die and time passes: minutes
+	$(RUN) pytest -q tests/chaos $(ARGS)
+
 OPENSEARCH := .cache/opensearch
 
 $(OPENSEARCH)/.stamp: tests/opensearch/pom.xml

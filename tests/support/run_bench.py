@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sluice_api.objects.answer_cache import AnswerCache
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMode
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.model_server import ModelServerSpec
@@ -84,6 +85,10 @@ class World:
     finds: tuple[str, ...] = ("a.md", "b.md")
     left_out: tuple[str, ...] = ()
     """Legs that the retriever does without."""
+    epoch: str = "1"
+    """Where every tenant's writes stand; empty where that cannot be told."""
+    sentences: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Vectors of questions; others have all the same."""
     calls: list[str] = field(default_factory=list)
     called: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
@@ -132,6 +137,18 @@ class World:
         self.queries.append(text)
         self.embedded_for.append(knowledge_base)
         return Vectors(object())
+
+    async def epochs(self, principal: Principal, knowledge_bases: Sequence[str]) -> str:
+        self.calls.append("epochs")
+        if self.fail["epochs"]:
+            raise self.fail["epochs"].pop(0)
+        return self.epoch and f"{principal.tenant} {self.epoch}"
+
+    async def sentence(self, text: str) -> Sequence[float]:
+        self.calls.append("sentence")
+        if self.fail["sentence"]:
+            raise self.fail["sentence"].pop(0)
+        return self.sentences.get(text, (1.0, 0.0))
 
     async def search(self, principal: Principal, search: Search) -> Found:
         self.queries.append(search.query)
@@ -221,6 +238,9 @@ class Bench:
     more_knowledge_bases: tuple[str, ...] = ()
     specs: Mapping[str, KnowledgeBaseSpec] = field(default_factory=dict)
     """Of those knowledge bases that are not as by default."""
+    cache: AnswerCache = field(default=AnswerCache())
+    version: str = "1"
+    """The pipeline's."""
 
     def executor(self) -> Executor:
         policy = {**QUICK, "retries": self.retries}
@@ -231,6 +251,7 @@ class Bench:
             guardrail_policy_ref="default",
             timeout=f"{self.timeout}s",
             audit=self.audit,
+            cache=self.cache,
             steps=Steps.model_construct(
                 guard_input=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
                 rewrite=rewrite and RewriteStep.model_construct(**{**rewrite.__dict__, **policy}),
@@ -244,8 +265,8 @@ class Bench:
                 guard_output=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
             ),
         )
-        snapshot = Snapshot(
-            pipelines={"default": CompiledPipeline(version="1", spec=spec)},
+        self.snapshot = Snapshot(
+            pipelines={"default": CompiledPipeline(version=self.version, spec=spec)},
             guardrail_policies={
                 "default": CompiledPolicy(
                     version="1", spec=GuardrailPolicySpec(streaming=self.streaming, **self.policy)
@@ -263,7 +284,7 @@ class Bench:
             services,
             self.journal,
             self.clock,
-            lambda: snapshot,
+            lambda: self.snapshot,
             lambda: next(ids),
             lambda: "c4n4ry",
             self.max_in_flight,

@@ -14,6 +14,7 @@ from sluice_cli.rendering import (
     change_line,
     finding_lines,
     gates_table,
+    origin_lines,
     run_line,
     runs_table,
     shadow_lines,
@@ -105,7 +106,7 @@ def show_run(
     detectors = gates_table(run)
     if detectors is not None:
         out.print(detectors)
-    for line in (*shadow_lines(run), *finding_lines(run)):
+    for line in (*origin_lines(run), *shadow_lines(run), *finding_lines(run)):
         out.print(line)
 
 

@@ -18,7 +18,10 @@ from sluice.reranker.v1 import reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2_grpc
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import GeneratorClient, RerankerClient, RetrieverClient
+from sluice_gateway.domain.caching.answering import Answering
+from sluice_gateway.domain.caching.answers import Answers
 from sluice_gateway.domain.clock import SystemClock
+from sluice_gateway.domain.coalescing import Coalescer
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.gateway import Gateway, new_canary, new_run_id
@@ -26,8 +29,10 @@ from sluice_gateway.grpc_api import GatewayServicer
 from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.http.app import make_app
 from sluice_gateway.http.state import HttpState
+from sluice_gateway.idempotency.idempotency import Idempotency
 from sluice_gateway.journal.sqlite import SqliteJournal
 from sluice_gateway.keys_file import KeysFileWatch
+from sluice_gateway.payloads.memory import MemoryPayloads
 from sluice_gateway.settings import GatewaySettings
 from sluice_gateway.storage.database import Database
 from sluice_servicekit.addresses import bound_socket, is_loopback, parse_address
@@ -89,15 +94,23 @@ async def build(context: ServiceContext[GatewaySettings]) -> AsyncIterator[list[
         executor = Executor(
             services, journal, SystemClock(), snapshot, new_run_id, new_canary, settings.max_in_flight
         )
-        gateway = Gateway(executor, journal, guard, retriever, reranker, snapshot, time.perf_counter)
-        state = HttpState(gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels))
+        answers = Answers(settings.answer_cache_bytes, time.monotonic)
+        answering = Answering(executor, snapshot, retriever, answers, Coalescer())
+        gateway = Gateway(
+            executor, journal, guard, retriever, reranker, snapshot, time.perf_counter, answering
+        )
+        idempotency = Idempotency(database, MemoryPayloads(), time.time)
+        stack.push_async_callback(idempotency.aclose)
+        state = HttpState(
+            gateway, settings, lambda: keys.current, _readiness(context.snapshots, channels), idempotency
+        )
         await stack.enter_async_context(_http(state, listening, settings))
         stack.callback(gateway.end_following)  # before the server stops, which waits for open streams
         await stack.enter_async_context(_repeated(keys.refresh, _KEYS_REFRESH))
         yield [
             Servicer(
                 gateway_pb2_grpc.add_GatewayServiceServicer_to_server,
-                GatewayServicer(gateway, lambda: keys.current),
+                GatewayServicer(gateway, lambda: keys.current, idempotency),
                 "sluice.gateway.v1.GatewayService",
             )
         ]

@@ -1,15 +1,18 @@
 """The Express executor: which questions may start, and what a run needs to do so."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from prometheus_client import Gauge
 
 from sluice_api.objects.pipeline import Audit
-from sluice_api.snapshot import Snapshot
+from sluice_api.snapshot import CompiledPipeline, Snapshot
+from sluice_gateway.domain.caching.looking import RunCache
 from sluice_gateway.domain.clock import Clock
+from sluice_gateway.domain.coalescing import Follower, Shared
 from sluice_gateway.domain.model import Principal, RunRequest
-from sluice_gateway.domain.observing import RunObserver
+from sluice_gateway.domain.observing import EndedRun, RunObserver
 from sluice_gateway.domain.outcome import ADMIT, RUNS, RunFailedError
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.recording import Recorder
@@ -54,7 +57,7 @@ class Executor:
         self._observers = observers
         self._in_flight = 0
 
-    def admit(self, request: RunRequest) -> Run:
+    def admit(self, request: RunRequest, cache: RunCache | None = None) -> Run:
         """A run that may start.
 
         Raises:
@@ -88,7 +91,33 @@ class Executor:
             retrieval_waits=snapshot.retrieval_waits(pipeline.spec, tenant),
             canary=self._new_canary() if snapshot.has_canary(pipeline.spec, tenant) else "",
         )
-        return Run(self._counting(), self._services, recorder, pipeline, guarding, request, self._observers)
+        return Run(
+            self._counting(), self._services, recorder, pipeline, guarding, request, self._observers, cache
+        )
+
+    def follow(self, request: RunRequest, pipeline: CompiledPipeline, shared: Shared) -> Follower:
+        """A run that another one answers: it calls nothing, and counts for no more than a row in the journal."""
+        tenant, started = request.principal.tenant, time.perf_counter()
+        recorder = Recorder(
+            self._journal, self._clock, self._new_run_id(), tenant, request.pipeline, pipeline.spec.audit
+        )
+
+        def tell(state: RunState, reason: str) -> None:
+            RUNS.labels(request.pipeline, state).inc()
+            seconds = time.perf_counter() - started
+            ended = EndedRun(
+                recorder.run_id,
+                request.principal,
+                request.pipeline,
+                pipeline.version,
+                state,
+                reason,
+                seconds,
+            )
+            for observer in self._observers:
+                observer.run_ended(ended)
+
+        return Follower(shared, recorder, request.question, pipeline.version, tell)
 
     async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
         """A question that was not admitted, as a failed run of the one step `admit`."""

@@ -10,12 +10,14 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
 from sluice_gateway.domain import streaming
 from sluice_gateway.domain.answer import citations, sources
+from sluice_gateway.domain.caching.looking import RunCache
+from sluice_gateway.domain.caching.serving import GivenAgain, Serving
 from sluice_gateway.domain.gating import INPUT, OUTPUT, PASSAGES, Gates
 from sluice_gateway.domain.model import (
     AnswerContext,
@@ -23,11 +25,12 @@ from sluice_gateway.domain.model import (
     Finish,
     Passage,
     RunRequest,
+    ScreenedInput,
     Usage,
     Verdict,
 )
 from sluice_gateway.domain.observing import EndedRun, RunObserver
-from sluice_gateway.domain.outcome import RUNS, BlockedError, Flag, RunFailedError, RunResult, flags
+from sluice_gateway.domain.outcome import RUNS, BlockedError, CacheUse, Flag, RunFailedError, RunResult, flags
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState
@@ -64,6 +67,7 @@ class Run:
         guarding: Guarding,
         request: RunRequest,
         observers: Sequence[RunObserver] = (),
+        cache: RunCache | None = None,
     ) -> None:
         """`counting`: entered while the run goes on."""
         self.run_id = recorder.run_id
@@ -80,6 +84,7 @@ class Run:
         self._steps = Steps(
             self._stepper, services, pipeline.spec, self._gates, request, guarding.retrieval_waits
         )
+        self._serving = Serving(recorder, self._steps, cache, pipeline.version)
         self._observers = observers
         self._started = time.perf_counter()
         self._usage = Usage()
@@ -87,6 +92,12 @@ class Run:
         self._degraded = ""
         self._flags: tuple[Flag, ...] = ()
         self._ended = False
+        self._screened: ScreenedInput
+
+    @property
+    def cache(self) -> CacheUse | None:
+        """What the cache had to do with it, once there is something to send; None where the pipeline has none."""
+        return self._serving.use
 
     def events(self) -> AsyncGenerator[str | RunResult, None]:
         """Pieces of text as they are released, then the result.
@@ -139,7 +150,13 @@ class Run:
             raise RunFailedError(self.run_id, "run", unexpected) from error
 
     async def _answering(self) -> AsyncGenerator[str | RunResult, None]:
-        retrieved = await self._steps.screen_and_retrieve()
+        retrieved = await self._serving.begin()
+        if isinstance(retrieved, GivenAgain):
+            result = await self._given_again(retrieved)
+            yield result.text
+            yield result
+            return
+        self._screened = retrieved.screened
         self._flags = flags(INPUT, retrieved.screened.verdict)
         ranked, unranked = await self._steps.rerank(retrieved)
         self._degraded = reasons(retrieved.degraded, unranked)
@@ -205,7 +222,7 @@ class Run:
         whole = text + (sources(cited) if self._spec.steps.generate.sources else "")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
         await self._end(state, self._degraded, whole)
-        return RunResult(
+        result = RunResult(
             self.run_id,
             state,
             whole,
@@ -217,6 +234,18 @@ class Run:
             finish.unanswerable,
             self._flags + flags(OUTPUT, verdict),
         )
+        return self._serving.keep(result, self._screened, self._canary)
+
+    async def _given_again(self, given: GivenAgain) -> RunResult:
+        """An answer of another run as this one's; what the input gate says now is in the place of what it said then."""
+        later = tuple(flag for flag in given.result.flags if flag.step != INPUT)
+        await self._end(RunState.ANSWERED, "", given.result.text)
+        return replace(
+            given.result,
+            run_id=self.run_id,
+            flags=flags(INPUT, given.screened.verdict) + later,
+            cache=given.use,
+        )
 
     async def _blocked(self, blocked: BlockedError) -> RunResult:
         verdict = blocked.verdict
@@ -224,7 +253,13 @@ class Run:
         flagged = self._flags + flags(blocked.step, verdict)
         await self._end(RunState.BLOCKED, verdict.reason)
         return RunResult(
-            self.run_id, RunState.BLOCKED, verdict.message, "content_filter", verdict=verdict, flags=flagged
+            self.run_id,
+            RunState.BLOCKED,
+            verdict.message,
+            "content_filter",
+            verdict=verdict,
+            flags=flagged,
+            cache=self._serving.use,
         )
 
     async def _end(self, state: RunState, reason: str, text: str = "") -> None:

@@ -87,6 +87,14 @@ class Steps:
         messages = screened(self.request.messages, result.treated)
         return result, replace(self.request, messages=messages)
 
+    async def screen(self) -> tuple[ScreenedInput, RunRequest]:
+        """The input gate alone, and the request as it lets it go on; raises as `screen_and_retrieve`."""
+        return await self._screen()
+
+    async def retrieve_screened(self, result: ScreenedInput, request: RunRequest) -> Retrieved:
+        """What a request that has been screened is answered from."""
+        return await self._retrieved(result, request)
+
     async def _retrieved(self, result: ScreenedInput, request: RunRequest) -> Retrieved:
         question = asked(request.messages)
         rewrite = self.spec.steps.rewrite if question.leans else None

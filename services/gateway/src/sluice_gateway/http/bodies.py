@@ -26,7 +26,11 @@ async def read(request: Request, model: type[M], limit: int) -> M:
         Cancelled: the caller left before it was here.
         InvalidArgument: it is not UTF-8, not JSON, or a field is wrong; the first wrong field is named.
     """
-    content = await read_bytes(request, limit)
+    return parse(await read_bytes(request, limit), model)
+
+
+def parse(content: bytes, model: type[M]) -> M:
+    """A body's bytes as a model; raises as `read`."""
     try:
         content.decode()
     except UnicodeDecodeError as error:

@@ -1,27 +1,27 @@
 """`POST /v1/chat/completions`, whole and streamed."""
 
-import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing, suppress
-from typing import Protocol, TypeVar
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from sluice_gateway.domain.caching.answering import CacheControl
+from sluice_gateway.domain.coalescing import Running
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
-from sluice_gateway.domain.running import Run
 from sluice_gateway.http import completions, sse
-from sluice_gateway.http.bodies import read
+from sluice_gateway.http.bodies import parse, read_bytes
 from sluice_gateway.http.chat_schema import ChatRequest
 from sluice_gateway.http.errors import error_body
-from sluice_gateway.http.state import RUN_HEADER, of, principal
+from sluice_gateway.http.idempotent import idempotent
+from sluice_gateway.http.leaving import unless_gone
+from sluice_gateway.http.state import CACHE_HEADER, RUN_HEADER, of, principal
 from sluice_servicekit.errors import Cancelled, ServiceError
 
 router = APIRouter()
-
-T = TypeVar("T")
 
 #: Words in one chunk of text that was withheld until now.
 _PIECES = re.compile(r"\s*\S+(?:\s+\S+){0,3}|\s+")
@@ -48,66 +48,50 @@ async def chat_completions(request: Request) -> Response:
     state = of(request)
     who = principal(request)
     try:
-        body = await read(request, ChatRequest, state.settings.max_body_bytes)
+        content = await read_bytes(request, state.settings.max_body_bytes)
+        body = parse(content, ChatRequest)
     except Cancelled:
         raise
     except ServiceError as error:
         raise await state.gateway.refuse(who, "", error) from error
-    run = await state.gateway.admit(who, body.model, lambda: body.run_request(who))
-    if body.stream:
-        include_usage = body.stream_options is not None and body.stream_options.include_usage
-        heartbeat = state.settings.heartbeat_seconds
-        return await _streamed(request, run, body.model, heartbeat, include_usage=include_usage)
-    return await _whole(request, run, body.model)
+    control = CacheControl.read(request.headers.get("cache-control"))
+
+    async def respond() -> Response:
+        run = await state.gateway.admit(who, body.model, lambda: body.run_request(who), control)
+        if body.stream:
+            include_usage = body.stream_options is not None and body.stream_options.include_usage
+            heartbeat = state.settings.heartbeat_seconds
+            return await _streamed(request, run, body.model, heartbeat, include_usage=include_usage)
+        return await _whole(request, run, body.model)
+
+    return await idempotent(request, who, content, state.gateway.payloads(body.model), respond)
 
 
-async def _whole(request: Request, run: Run, model: str) -> Response:
+async def _whole(request: Request, run: Running, model: str) -> Response:
     started = time.perf_counter()
-    result = await _unless_gone(request, run.result())
+    result = await unless_gone(request, run.result())
     response = JSONResponse(completions.completion(result, model, int(time.time())))
-    response.headers[RUN_HEADER] = run.run_id
+    response.headers.update(_headers(run))
     response.headers["server-timing"] = f"run;dur={(time.perf_counter() - started) * 1000:.1f}"
     return response
 
 
 async def _streamed(
-    request: Request, run: Run, model: str, heartbeat: float, *, include_usage: bool
+    request: Request, run: Running, model: str, heartbeat: float, *, include_usage: bool
 ) -> Response:
     """Holds the status until there is something to send: a failure before that is a plain error."""
     events = run.events()
-    first = await _unless_gone(request, anext(events))
+    first = await unless_gone(request, anext(events))
     frames = _frames(first, events, run.run_id, model, include_usage=include_usage)
     return StreamingResponse(
         sse.with_heartbeat(frames, heartbeat),
         media_type="text/event-stream",
-        headers={**sse.HEADERS, RUN_HEADER: run.run_id},
+        headers={**sse.HEADERS, **_headers(run)},
     )
 
 
-async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """What the work gives; it is cancelled when the caller goes away.
-
-    Raises:
-        Cancelled: the caller has gone away.
-    """
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise Cancelled("the caller went away")
-        return working.result()
-    finally:
-        leaving.cancel()
-        if not working.done():
-            working.cancel()
-            with suppress(asyncio.CancelledError, RunFailedError):
-                await working
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+def _headers(run: Running) -> dict[str, str]:
+    return {RUN_HEADER: run.run_id, **({CACHE_HEADER: run.cache.word} if run.cache else {})}
 
 
 async def _frames(

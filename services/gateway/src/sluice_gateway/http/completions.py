@@ -81,6 +81,8 @@ def extension(result: RunResult) -> Json:
         ],
         "flags": [_flag(flag) for flag in result.flags],
     }
+    if result.cache is not None:
+        content["cache"] = {"decision": result.cache.word, **result.cache.detail()}
     verdict = result.verdict
     if verdict is not None and (result.state is RunState.BLOCKED or verdict.decision is not Decision.ALLOW):
         content["verdict"] = _verdict(verdict)

@@ -8,9 +8,11 @@ from fastapi import Request
 from sluice_gateway.domain.access import Access
 from sluice_gateway.domain.model import Principal
 from sluice_gateway.gateway import Gateway
+from sluice_gateway.idempotency.idempotency import Idempotency
 from sluice_gateway.settings import GatewaySettings
 
 RUN_HEADER = "x-sluice-run-id"
+CACHE_HEADER = "x-sluice-cache"
 TENANT_HEADER = "x-sluice-tenant"
 
 
@@ -23,6 +25,7 @@ class HttpState:
     access: Callable[[], Access]
     not_ready: Callable[[], Awaitable[list[str]]]
     """Names what is not ready, with the reason."""
+    idempotency: Idempotency
 
 
 def of(request: Request) -> HttpState:
