@@ -1,7 +1,6 @@
 """Answers that are given again, and to whom: a run over doubles, its cache in memory."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -24,7 +23,6 @@ from sluice_gateway.domain.model import (
     RunRequest,
     Sampling,
     TreatedSegment,
-    Verdict,
 )
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.run import RunState, StepState, fold
@@ -203,18 +201,19 @@ async def test_arm_pipeline_and_policy_that_change_miss(cached: Cached) -> None:
 
 
 async def test_snapshot_that_changes_between_look_up_and_run_bypasses(cached: Cached) -> None:
-    await cached.ask(asked())
-    pipeline = cached.bench.snapshot.pipelines["default"]
-    changed = pipeline.model_copy(update={"version": "2"})
+    first = await cached.ask(asked())
     before = cached.bench.snapshot
+    changed = before.pipelines["default"].model_copy(update={"version": "2"})
     after = before.model_copy(update={"pipelines": {"default": changed}})
-    seen: AsyncIterator = iter([before])  # type: ignore[assignment]
-    answering = replace(cached.answering, snapshot=lambda: next(seen, after))  # type: ignore[call-overload]
     cached.bench.snapshot = after
-    result = await (await answering.admit(asked())).result()
+    run = await replace(cached.answering, snapshot=lambda: before).admit(asked())
+    result = await run.result()
     assert result.cache is not None
     assert result.cache.reason == "PIPELINE_CHANGED"
-    assert len(cached.answers) == 1
+    cached.bench.snapshot = before
+    again = await cached.ask(asked())
+    assert again.cache is not None
+    assert again.cache.run_id == first.run_id  # nothing was kept for the version that the run did not go by
 
 
 async def test_input_gate_blocks_a_hit(cached: Cached) -> None:
@@ -259,7 +258,7 @@ def _leaks(cached: Cached) -> None:
 
 def _redacts(cached: Cached) -> None:
     finding = Finding("pii", "EMAIL", 1.0, 0.5, Decision.REDACT, 0, 0, 1, "raw")
-    cached.bench.world.output_verdict = Verdict(Decision.REDACT, findings=(finding,))
+    cached.bench.world.output_verdict = replace(verdict(), decision=Decision.REDACT, findings=(finding,))
 
 
 def _says_the_canary(cached: Cached) -> None:
@@ -282,9 +281,12 @@ def _leaves_a_leg_out(cached: Cached) -> None:
     cached.bench.world.left_out = ("keyword",)
 
 
-def _is_withheld(cached: Cached) -> None:
-    cached.bench.world.withheld = ("b.md",)
-    cached.bench.world.passages_verdict = verdict(Decision.FLAG)
+def _is_screened_by_an_older_policy(cached: Cached) -> None:
+    cached.bench.world.output_verdict = replace(verdict(), policy_version="0")
+
+
+def _is_let_in_by_an_older_policy(cached: Cached) -> None:
+    cached.bench.world.input_verdict = replace(verdict(), policy_version="0")
 
 
 def _is_blocked(cached: Cached) -> None:
@@ -302,6 +304,8 @@ def _is_blocked(cached: Cached) -> None:
         _is_partly_screened,
         _leaves_a_leg_out,
         _is_blocked,
+        _is_screened_by_an_older_policy,
+        _is_let_in_by_an_older_policy,
     ],
 )
 async def test_answer_that_is_not_whole_or_not_clean_is_not_kept(spoil) -> None:
@@ -403,6 +407,7 @@ async def test_bytes_are_bounded_and_what_is_too_large_is_not_kept() -> None:
     cached = Cached(Bench(cache=EXACT), max_bytes=10_000)
     for number in range(9):
         await cached.ask(asked(f"Number {number}?"))
+        assert await cached.word(asked("Number 0?")) == "hit"  # and so stays
     assert 0 < cached.answers.bytes <= 10_000
     assert len(cached.answers) < 9
     cached.bench.world.pieces = ("x" * 20_000,)

@@ -127,6 +127,30 @@ async def test_run_is_cancelled_once_all_have_left_and_the_next_request_starts_a
     assert (await (await answering.admit(asked())).result()).state is RunState.ANSWERED
 
 
+async def test_request_that_comes_while_the_last_one_leaves_starts_anew() -> None:
+    class Lingering(Pieces):
+        left = asyncio.Event()
+
+        async def events(self) -> AsyncGenerator[str | RunResult, None]:
+            try:
+                yield "a"
+                await asyncio.sleep(60)
+            finally:
+                self.left.set()
+                await asyncio.sleep(0.01)
+
+    def follow(shared: Shared):
+        raise AssertionError("nobody may join what is being cancelled")
+
+    coalescer = Coalescer()
+    reading = coalescer.join(b"k", lambda: Lingering(1), follow).events()
+    assert await anext(reading) == "a"
+    leaving = asyncio.create_task(reading.aclose())
+    await Lingering.left.wait()
+    coalescer.join(b"k", lambda: Pieces(1), follow)
+    await leaving
+
+
 async def test_failure_is_everybodys_under_their_own_run(bench: Bench) -> None:
     answering = over(bench)
     bench.world.fail["generate"] = [Internal("broken")]
@@ -166,6 +190,7 @@ async def test_observers_learn_of_followers_without_tokens() -> None:
     runs = [await answering.admit(asked()) for _ in range(2)]
     await asyncio.gather(*(run.result() for run in runs))
     assert sorted(ended.run_id for ended in told) == sorted(run.run_id for run in runs)
+    assert [ended.cache for ended in told].count("coalesced") == 1
     assert next(ended for ended in told if ended.run_id == runs[1].run_id).usage.prompt_tokens == 0
 
 

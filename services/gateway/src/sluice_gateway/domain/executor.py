@@ -13,7 +13,7 @@ from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.coalescing import Follower, Shared
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.observing import EndedRun, RunObserver
-from sluice_gateway.domain.outcome import ADMIT, RUNS, RunFailedError
+from sluice_gateway.domain.outcome import ADMIT, RUNS, CacheDecision, RunFailedError
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState, StepState
@@ -113,6 +113,7 @@ class Executor:
                 state,
                 reason,
                 seconds,
+                cache=CacheDecision.COALESCED,
             )
             for observer in self._observers:
                 observer.run_ended(ended)

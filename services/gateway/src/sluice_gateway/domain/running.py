@@ -290,6 +290,7 @@ class Run:
             time.perf_counter() - self._started,
             self._usage,
             blocked_at=self._blocked_at,
+            cache=self.cache.word if self.cache else "",
         )
         for observer in self._observers:
             observer.run_ended(ended)

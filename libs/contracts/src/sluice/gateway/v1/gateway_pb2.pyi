@@ -799,7 +799,9 @@ class Step(_message.Message):
     STARTED_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`guard_input`, `rewrite`, `retrieve`, `rerank`, `generate` or `guard_output`."""
+    """`guard_input`, `rewrite`, `retrieve`, `rerank`, `generate` or `guard_output`; `cache` or `coalesce` where answers are
+    given again or shared.
+    """
     state: Global___StepState.ValueType
     """How it stands."""
     attempt: _builtins.int

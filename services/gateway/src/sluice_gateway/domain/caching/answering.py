@@ -114,6 +114,7 @@ class Answering:
             self.freshness,
             request.pipeline,
             pipeline.version,
+            self.snapshot().guardrail_policies[pipeline.spec.guardrail_policy_ref].version,
             spec,
             found,
             reason or ("SAMPLED" if sampled else ""),

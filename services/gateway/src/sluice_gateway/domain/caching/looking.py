@@ -10,7 +10,7 @@ from sluice_api.objects.answer_cache import AnswerCache
 from sluice_gateway.domain.caching.answers import Answers, Kept
 from sluice_gateway.domain.caching.facts import facts
 from sluice_gateway.domain.caching.keys import RequestKeys
-from sluice_gateway.domain.model import Decision, Principal
+from sluice_gateway.domain.model import Decision, Principal, Verdict
 from sluice_gateway.domain.outcome import CacheDecision, CacheUse, RunResult
 from sluice_gateway.domain.run import RunState
 from sluice_servicekit import telemetry_names as names
@@ -53,6 +53,8 @@ class RunCache:
     pipeline: str
     version: str
     """Of the pipeline, as the keys have it."""
+    policy_version: str
+    """Of its policy. Gates take a snapshot over in their own time: what an older policy let pass is not kept."""
     spec: AnswerCache
     keys: RequestKeys | None
     """None where the request cannot be compared."""
@@ -79,14 +81,19 @@ class RunCache:
         LOOKUPS.labels(self.pipeline, str(use.decision), use.kind).inc()
         self.words.append(use.word)
 
-    def keep(self, result: RunResult, version: str, canary: str) -> None:
-        """Keeps an answer, where it may be given again."""
-        if (
-            self.keys is None
-            or not self.stores
-            or version != self.version
-            or not _may_be_kept(result, canary)
-        ):
+    def keep(self, result: RunResult, screened: Verdict, version: str, canary: str) -> None:
+        """Keeps an answer, where it may be given again.
+
+        Args:
+            screened: The input gate's verdict.
+            version: Of the pipeline that the run went by.
+        """
+        if self.keys is None or not self.stores or result.verdict is None:
+            return
+        policies = {screened.policy_version, result.verdict.policy_version}
+        if version != self.version or policies != {self.policy_version}:
+            return
+        if not _may_be_kept(result, result.verdict, canary):
             return
         semantic, exact = self.spec.semantic, self.spec.exact
         question = self.keys.question if semantic is not None else ""
@@ -141,14 +148,12 @@ def _bypass(reason: str) -> Looked:
     return Looked(CacheUse(CacheDecision.BYPASS, reason=reason))
 
 
-def _may_be_kept(result: RunResult, canary: str) -> bool:
+def _may_be_kept(result: RunResult, verdict: Verdict, canary: str) -> bool:
     """An answer that was made whole, that the output gate has let pass as it was, and that holds nothing of its own
     request: no placeholder, no word of its prompt."""
-    verdict = result.verdict
     return (
         result.state is RunState.ANSWERED
         and result.finish_reason in ("stop", "length")
-        and verdict is not None
         and verdict.decision in (Decision.ALLOW, Decision.FLAG)
         and not verdict.partial
         and not any(

@@ -59,7 +59,7 @@ class Serving:
     def keep(self, result: RunResult, screened: ScreenedInput, canary: str) -> RunResult:
         """The result, which the cache now may have."""
         if self.cache is not None and not screened.treated and not screened.vault:
-            self.cache.keep(result, self.version, canary)
+            self.cache.keep(result, screened.verdict, self.version, canary)
         return replace(result, cache=self.use)
 
     async def _given(self, cache: RunCache, looked: Looked, result: RunResult) -> GivenAgain | Retrieved:
