@@ -76,3 +76,24 @@ def test_revoked_permission_and_changed_policy_miss(tmp_path: Path, question: Qu
         allow("guests")
         until(lambda: question.expected not in ask()[1], 20, "the permission is revoked")
         assert ask()[0] == "hit"  # what a guest is told, that is
+
+
+def test_request_with_a_key_runs_once_though_the_gateway_is_killed(
+    tmp_path: Path, question: Question
+) -> None:
+    with running(tmp_path / "data", "-f", str(caching_objects(tmp_path))) as up, up.http() as http:
+        up.ingest(handbook.documents()[:1])
+        body = {"model": "default", "messages": [{"role": "user", "content": question.text}]}
+
+        def send() -> httpx.Response:
+            return http.post("/v1/chat/completions", json=body, headers={"idempotency-key": "k"})
+
+        first = send().raise_for_status()
+        assert send().content == first.content
+        up.kill("gateway")
+        until(lambda: up.serves("gateway"), 30, "the gateway is back")
+        # The response itself, or where it was not kept that long, a conflict that says which run it was.
+        again = send()
+        assert again.headers["x-sluice-run-id"] == first.headers["x-sluice-run-id"]
+        assert again.content == first.content or again.json()["error"]["code"] == "payload_not_retained"
+        assert len(up.runs()) == 1

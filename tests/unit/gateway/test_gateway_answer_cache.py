@@ -395,6 +395,15 @@ async def test_answer_grows_too_old(cached: Cached) -> None:
     assert await cached.word(asked()) == "hit"
 
 
+async def test_answer_that_nobody_may_be_given_any_more_does_not_stay_in_memory() -> None:
+    cached = Cached(Bench(cache=AnswerCache(exact=ExactCache(), semantic=SemanticCache())))
+    await cached.ask(asked())
+    cached.bench.world.epoch = "2"
+    cached.time = 301.0
+    await cached.ask(asked("Another?"))
+    assert len(cached.answers) == 1
+
+
 async def test_number_of_answers_is_bounded_and_the_unused_go_first() -> None:
     cached = Cached(Bench(cache=AnswerCache(exact=ExactCache(max_entries=2))))
     for text in ("One?", "Two?", "One?", "Three?"):
@@ -458,6 +467,14 @@ async def test_semantic_hit_needs_the_same_epoch() -> None:
     await cached.ask(asked())
     cached.bench.world.epoch = "2"
     assert await cached.word(asked("Kiln 3 takes how long?")) == "miss"
+
+
+async def test_vectors_of_different_models_are_not_compared() -> None:
+    cached = Cached(Bench(cache=SEMANTIC))
+    other = asked("Kiln 3 takes how long?")
+    cached.bench.world.sentences = {asked().question: (1.0, 0.0), other.question: (1.0, 0.0, 0.0)}
+    await cached.ask(asked())
+    assert await cached.word(other) == "miss"
 
 
 async def test_vectors_that_cannot_be_had_cost_the_hit_not_the_run() -> None:

@@ -62,11 +62,12 @@ class Answering:
         Args:
             arm: The arm or adapter that the request is resolved to.
         """
-        pipeline = self.snapshot().pipelines.get(request.pipeline)
+        snapshot = self.snapshot()
+        pipeline = snapshot.pipelines.get(request.pipeline)
         if pipeline is None or not (pipeline.spec.cache.coalesce or pipeline.spec.cache.keeps):
             return self.executor.admit(request)
         found, reason = await self._keys(request, pipeline, control, arm)
-        cache = self._cache(request, pipeline, control, found, reason)
+        cache = self._cache(snapshot, request, control, found, reason)
         if not pipeline.spec.cache.coalesce or found is None or reason:
             return self.executor.admit(request, cache)
 
@@ -99,31 +100,34 @@ class Answering:
 
     def _cache(
         self,
+        snapshot: Snapshot,
         request: RunRequest,
-        pipeline: CompiledPipeline,
         control: CacheControl,
         found: RequestKeys | None,
         reason: str,
     ) -> RunCache | None:
+        pipeline = snapshot.pipelines[request.pipeline]
         spec = pipeline.spec.cache
         if not spec.keeps:
             return None
-        sampled = not spec.sampled and self._is_sampled(request, pipeline)
+        sampled = not spec.sampled and _is_sampled(snapshot, request)
         return RunCache(
             self.answers,
             self.freshness,
             request.pipeline,
             pipeline.version,
-            self.snapshot().guardrail_policies[pipeline.spec.guardrail_policy_ref].version,
+            snapshot.guardrail_policies[pipeline.spec.guardrail_policy_ref].version,
             spec,
             found,
             reason or ("SAMPLED" if sampled else ""),
             stores=not (control.no_store or sampled),
         )
 
-    def _is_sampled(self, request: RunRequest, pipeline: CompiledPipeline) -> bool:
-        """Whether the same request may be answered otherwise the next time. An engine that is told no temperature
-        has one of its own, which is seldom 0."""
-        server = self.snapshot().model_servers.get(pipeline.spec.steps.generate.model_server_ref)
-        quotes = server is not None and server.extractive is not None
-        return not quotes and request.sampling.temperature != 0
+
+def _is_sampled(snapshot: Snapshot, request: RunRequest) -> bool:
+    """Whether the same request may be answered otherwise the next time. An engine that is told no temperature has one
+    of its own, which is seldom 0."""
+    step = snapshot.pipelines[request.pipeline].spec.steps.generate
+    server = snapshot.model_servers.get(step.model_server_ref)
+    quotes = server is not None and server.extractive is not None
+    return not quotes and request.sampling.temperature != 0

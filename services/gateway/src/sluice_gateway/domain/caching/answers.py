@@ -3,13 +3,16 @@
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sluice_gateway.domain.caching.facts import Facts
 from sluice_gateway.domain.outcome import RunResult
 
 #: Bytes of what surrounds an answer's texts, about.
 _AROUND = 2048
+
+#: Seconds between two times that answers are removed which are too old for everybody.
+_SWEEPING = 60.0
 
 #: Answers to questions of the same facts that one question is compared with.
 _MOST_COMPARED = 8
@@ -26,19 +29,14 @@ class Kept:
     result: RunResult
     at: float
     """When it was made, by the clock."""
+    until: float
+    """From when on nobody may be given it."""
     size: int
     question: str = ""
     near: "tuple[bytes, Facts] | None" = None
     """Scope and facts of its question, where it may be given to others worded otherwise."""
     vector: Vector | None = None
     """The question's; worked out once another question is compared with it."""
-
-
-@dataclass(slots=True)
-class Pool:
-    """One pipeline's answers, the longest unused first."""
-
-    kept: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
 
 class Answers:
@@ -52,9 +50,10 @@ class Answers:
     def __init__(self, max_bytes: int, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.bytes = 0
+        self._swept = clock()
         self._max_bytes = max_bytes
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[str, OrderedDict[bytes, None]] = {}
         self._near: dict[tuple[bytes, Facts], list[bytes]] = {}
 
     def __len__(self) -> int:
@@ -62,6 +61,7 @@ class Answers:
 
     def exact(self, key: bytes, ttl: float) -> Kept | None:
         """The answer to the same request, not older than `ttl` seconds."""
+        self._sweep()
         kept = self._kept.get(key)
         return kept if kept is not None and self.clock() - kept.at <= ttl else None
 
@@ -75,7 +75,7 @@ class Answers:
         """Notes that an answer is given again."""
         if kept.key in self._kept:
             self._kept.move_to_end(kept.key)
-            self._pools[kept.pool].kept.move_to_end(kept.key)
+            self._pools[kept.pool].move_to_end(kept.key)
 
     def keep(
         self,
@@ -83,6 +83,7 @@ class Answers:
         key: bytes,
         result: RunResult,
         max_entries: int,
+        ttl: float,
         *,
         question: str = "",
         near: tuple[bytes, Facts] | None = None,
@@ -91,30 +92,36 @@ class Answers:
 
         Args:
             pool: Whose answers are `max_entries` at most.
+            ttl: Seconds after which nobody may be given it.
         """
-        size = _size(result) + sys.getsizeof(question)
+        self._sweep()
+        size, now = _size(result) + sys.getsizeof(question), self.clock()
         self._drop(key)
         if size > self._max_bytes:
             return
-        of_pool = self._pools.setdefault(pool, Pool()).kept
-        while len(of_pool) >= max_entries:
+        while len(of_pool := self._pools.get(pool, OrderedDict())) >= max_entries:
             self._drop(next(iter(of_pool)))
         while self.bytes + size > self._max_bytes:
             self._drop(next(iter(self._kept)))
-        # Anew: the last of a pool's answers takes the pool with it.
-        of_pool = self._pools.setdefault(pool, Pool()).kept
-        self._kept[key] = Kept(key, pool, result, self.clock(), size, question, near)
-        of_pool[key] = None
+        self._kept[key] = Kept(key, pool, result, now, now + ttl, size, question, near)
+        self._pools.setdefault(pool, OrderedDict())[key] = None
         self.bytes += size
         if near is not None:
             self._near.setdefault(near, []).append(key)
+
+    def _sweep(self) -> None:
+        now = self.clock()
+        if now - self._swept >= _SWEEPING:
+            self._swept = now
+            for key in [key for key, kept in self._kept.items() if kept.until < now]:
+                self._drop(key)
 
     def _drop(self, key: bytes) -> None:
         kept = self._kept.pop(key, None)
         if kept is None:
             return
         self.bytes -= kept.size
-        pool = self._pools[kept.pool].kept
+        pool = self._pools[kept.pool]
         del pool[key]
         if not pool:
             del self._pools[kept.pool]

@@ -1,7 +1,7 @@
 """One request and the cache: whether its answer is there, and whether what it is answered may be kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client import Counter
@@ -13,6 +13,7 @@ from sluice_gateway.domain.caching.keys import RequestKeys
 from sluice_gateway.domain.model import Decision, Principal, Verdict
 from sluice_gateway.domain.outcome import CacheDecision, CacheUse, RunResult
 from sluice_gateway.domain.run import RunState
+from sluice_servicekit import deadlines
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import ServiceError
 
@@ -24,6 +25,10 @@ LOOKUPS = Counter(
 
 #: Detectors of an answer that holds what only its own prompt may.
 _LEAKS = frozenset({"leakage"})
+
+
+#: Seconds that the retriever has for a vector. Who waits longer is better answered anew.
+_VECTOR_TIMEOUT = 0.5
 
 
 class Freshness(Protocol):
@@ -62,8 +67,6 @@ class RunCache:
     """Why it is not looked for, where it is not."""
     stores: bool = True
     """What it is answered may be kept."""
-    words: list[str] = field(default_factory=list)
-    """What the cache gave; one word once it is known."""
 
     async def look_up(self, version: str) -> Looked:
         """The answer, where there is one that may be given.
@@ -77,9 +80,8 @@ class RunCache:
         return looked
 
     def note(self, use: CacheUse) -> None:
-        """Notes what the cache gave in the end."""
+        """Counts what the cache gave in the end."""
         LOOKUPS.labels(self.pipeline, str(use.decision), use.kind).inc()
-        self.words.append(use.word)
 
     def keep(self, result: RunResult, screened: Verdict, version: str, canary: str) -> None:
         """Keeps an answer, where it may be given again.
@@ -103,6 +105,7 @@ class RunCache:
             self.keys.exact,
             result,
             max(each.max_entries for each in (semantic, exact) if each is not None),
+            max(each.ttl for each in (semantic, exact) if each is not None),
             question=question,
             near=None if read is None else (self.keys.scope, read),
         )
@@ -128,15 +131,21 @@ class RunCache:
         candidates = self.answers.near(keys.scope, read, self.spec.semantic.ttl)
         if not candidates:
             return None
-        vector = await self.freshness.sentence(keys.question)
+        vector = await self._vector(keys.question)
         best: tuple[float, Kept] | None = None
         for kept in candidates:
             if kept.vector is None:
-                kept.vector = await self.freshness.sentence(kept.question)
+                kept.vector = await self._vector(kept.question)
+            if len(vector) != len(kept.vector):  # by another model, from before the retriever was replaced
+                continue
             cosine = sum(one * other for one, other in zip(vector, kept.vector, strict=True))
             if cosine >= self.spec.semantic.threshold and (best is None or cosine > best[0]):
                 best = cosine, kept
         return best and self._hit(best[1], "semantic", best[0])
+
+    async def _vector(self, question: str) -> Sequence[float]:
+        with deadlines.limit(_VECTOR_TIMEOUT):
+            return await self.freshness.sentence(question)
 
     def _hit(self, kept: Kept, kind: str, similarity: float | None) -> Looked:
         self.answers.use(kept)

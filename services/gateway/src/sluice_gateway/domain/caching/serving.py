@@ -65,10 +65,11 @@ class Serving:
     async def _given(self, cache: RunCache, looked: Looked, result: RunResult) -> GivenAgain | Retrieved:
         try:
             screened, request = await self.steps.screen()
-        except (BlockedError, StepFailedError):
-            self.use = CacheUse(CacheDecision.BYPASS, reason="BLOCKED")
+        except (BlockedError, StepFailedError) as error:
+            reason = "BLOCKED" if isinstance(error, BlockedError) else "GUARD_FAILED"
+            self.use = CacheUse(CacheDecision.BYPASS, reason=reason)
             cache.note(self.use)
-            self.recorder.step_ended(CACHE, 1, StepState.SKIPPED, reason="BLOCKED")
+            self.recorder.step_ended(CACHE, 1, StepState.SKIPPED, reason=reason)
             raise
         # The gate has changed this request: what was kept answers another one.
         changed = bool(screened.treated or screened.vault)
