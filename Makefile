@@ -28,7 +28,7 @@ WORKERS := 2
 
 .PHONY: test
 test: setup ## All tests that need no root
-	$(RUN) pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients --ignore tests/chaos $(ARGS)
 
 .PHONY: chaos
 chaos: setup ## Tests in which processes die and time passes: minutes
@@ -46,13 +46,26 @@ $(OPENSEARCH)/.stamp: tests/opensearch/pom.xml
 test-opensearch: setup $(OPENSEARCH)/.stamp ## Keyword stores on a real OpenSearch node, from Maven artifacts; needs Java 17 and Maven
 	SLUICE_REQUIRE=opensearch $(RUN) pytest -q tests/integration/retriever/test_retriever_keyword*.py $(ARGS)
 
+CLIENTS := .cache/clients
+
+$(CLIENTS)/.stamp: tests/clients/node/package.json tests/clients/node/package-lock.json
+	@command -v node npm >/dev/null || { echo "Node 20 and npm are missing: apt-get install nodejs npm"; exit 1; }
+	mkdir -p $(CLIENTS)
+	cp $^ $(CLIENTS)
+	npm ci --prefix $(CLIENTS) --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: clients
+clients: setup $(CLIENTS)/.stamp ## What others have written against OpenAI's API, on a real gateway; needs Node and npm
+	SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}node $(RUN) pytest -q tests/clients $(ARGS)
+
 .PHONY: lint
 lint: setup ## The checks that .pre-commit-config.yaml lists, on everything
 	$(RUN) pre-commit run --all-files --hook-stage pre-push
 
 .PHONY: drift
-drift: protos reference ## Fail where a generated file differs from its source
-	git diff --exit-code -- $(STUBS) docs/objects.md
+drift: protos reference openapi ## Fail where a generated file differs from its source
+	git diff --exit-code -- $(STUBS) docs/objects.md docs/openapi.json
 
 .PHONY: verify
 verify: lint drift test ## Everything that CI runs
@@ -103,9 +116,17 @@ protos-baseline: setup ## Accept the present protos as what later ones must stay
 reference: setup ## Generate docs/objects.md from the models
 	$(RUN) python tools/generate_object_reference.py
 
+.PHONY: openapi
+openapi: setup ## Generate docs/openapi.json from the gateway's routes
+	$(RUN) python tools/generate_openapi.py
+
 .PHONY: bench
 bench: setup ## Measure the whole loop on this machine
 	$(RUN) python bench/loop.py
+
+.PHONY: bench-gateway
+bench-gateway: setup ## The gateway beside LiteLLM's proxy before one upstream: ARGS="--whole --long"
+	$(RUN) python bench/gateway.py $(ARGS)
 
 .PHONY: bench-folder
 bench-folder: setup ## Ingest Debian's own documentation, killed twice on the way, and ask it 20 questions
@@ -115,6 +136,10 @@ bench-folder: setup ## Ingest Debian's own documentation, killed twice on the wa
 .PHONY: bench-guardrail
 bench-guardrail: setup ## What the guardrail costs on one core, over gRPC: ARGS="--only lengths", --calls 2000 for less
 	$(RUN) python bench/guardrail.py $(ARGS)
+
+.PHONY: bench-journal
+bench-journal: setup ## What the journal costs a run, and how fast it is verified, on SQLite and PostgreSQL
+	$(RUN) python bench/journal.py $(ARGS)
 
 .PHONY: eval-retrieval
 eval-retrieval: setup ## How well each stage of retrieval ranks: DATA=folder of labelled collections, ARGS=--tune to choose parameters

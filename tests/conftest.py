@@ -52,6 +52,12 @@ def postgres_url(postgres_server: postgres.PostgresServer) -> str:
 
 
 @pytest.fixture
+def postgres_schema(postgres_server: postgres.PostgresServer) -> str:
+    """An empty schema on it, for what asks for tables alone: it is there at once."""
+    return postgres_server.new_schema()
+
+
+@pytest.fixture
 def report_table(request: pytest.FixtureRequest) -> ReportTable:
     """Adds a table to the end of the report."""
     return partial(add_table, request.node)

@@ -64,7 +64,9 @@ def _rows(model: type[BaseModel], path: str, given: BaseModel | None = None) -> 
         yield f"| `{where}` | {_type(field)} | {shown} | {_cell(meaning)} |\n"
         if nested is not None:
             inner = default if isinstance(default, BaseModel) else None
-            yield from _rows(nested, where + ("[]" if _is_list(field) else ""), inner)
+            yield from _rows(
+                nested, where + ("[]" if _is_list(field) else ".NAME" if _is_map(field) else ""), inner
+            )
 
 
 def _nested(field: FieldInfo) -> type[BaseModel] | None:
@@ -86,8 +88,17 @@ def _is_list(field: FieldInfo) -> bool:
     return str(field.annotation).startswith(("tuple[", "list["))
 
 
+def _is_map(field: FieldInfo) -> bool:
+    return str(field.annotation).startswith("dict[")
+
+
+def _is_duration(field: FieldInfo) -> bool:
+    """Also where it may be absent."""
+    return "_parse_duration" in f"{field.metadata} {field.annotation}"
+
+
 def _type(field: FieldInfo) -> str:
-    if "_parse_duration" in str(field.metadata):
+    if _is_duration(field):
         return "duration"
     names: list[str] = []
     for kind in _leaves(field.annotation):
@@ -108,7 +119,7 @@ def _type(field: FieldInfo) -> str:
 def _default(field: FieldInfo, value: object) -> str:
     if value is None or value in ("", (), {}) or isinstance(value, BaseModel):
         return ""
-    if "_parse_duration" in str(field.metadata):
+    if _is_duration(field):
         return f"`{value:g}s`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sluice_minilm import int8
-from support import opensearch, postgres
+from support import clients, opensearch, postgres
 
 VARIABLE = "SLUICE_REQUIRE"
 
@@ -40,6 +40,7 @@ CAPABILITIES = (
         opensearch.is_there,
         f"make test-opensearch, or set {opensearch.URL_VARIABLE} to a node's",
     ),
+    Capability("node", clients.is_there, "make clients, which needs Node 20 and npm"),
     Capability("postgres", postgres.is_there, "apt-get install postgresql"),
     Capability(
         "ticket-scope",

@@ -11,6 +11,7 @@ from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.model_server import ModelServerSpec
 from sluice_api.objects.pipeline import (
     Audit,
+    FallbackStep,
     GenerateStep,
     GuardStep,
     OnFail,
@@ -21,7 +22,9 @@ from sluice_api.objects.pipeline import (
     Steps,
 )
 from sluice_api.objects.retrieval import Retrieval
-from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_api.objects.rounds import Rounds
+from sluice_api.snapshot import CompiledExperiment, CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (
     AnswerContext,
@@ -31,6 +34,7 @@ from sluice_gateway.domain.model import (
     Principal,
     Released,
     Reranked,
+    Reworded,
     Rewritten,
     ScreenedInput,
     ScreenedOutput,
@@ -38,10 +42,13 @@ from sluice_gateway.domain.model import (
     TreatedSegment,
     Vectors,
     Verdict,
+    Writing,
 )
+from sluice_gateway.domain.observing import RunObserver
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.run import Event, StepState, fold
 from sluice_gateway.domain.search import Found, Search
+from sluice_gateway.domain.tools import NO_TOOLS, Tools
 from sluice_servicekit.errors import ResourceExhausted, ServiceError
 from support.passages import Leg, Passage
 
@@ -68,12 +75,23 @@ class World:
     output_verdict: Verdict = field(default_factory=verdict)
     leaves: Callable[[str], str] = str
     """What the output gate makes of a text."""
+    judges: Callable[[str], Verdict] | None = None
+    """The output gate's verdict by the text; in place of `output_verdict`."""
+    contexts: list[AnswerContext] = field(default_factory=list)
+    """What whole texts were checked against."""
     sent: Sequence[Message] = ()
     """What the input gate was asked about."""
+    described: Sequence[str] = ()
+    """What the input gate was told of tools."""
     prompt: Prompt | None = None
     checked: AnswerContext | None = None
-    pieces: tuple[str, ...] = ("It is ", "forty [1].")
+    pieces: Sequence[Writing] = ("It is ", "forty [1].")
     fail_after_piece: ServiceError | None = None
+    stalls: bool = False
+    """It never comes to the end."""
+    stalled: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whoever read it has left."""
     finish: Finish = field(default_factory=lambda: Finish("stop", model="double"))
     rewritten: str = "How long does the second kiln take?"
     shown: Sequence[Message] = ()
@@ -89,21 +107,39 @@ class World:
     """Where every tenant's writes stand; empty where that cannot be told."""
     sentences: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Vectors of questions; others have all the same."""
+    library: Callable[[str], Sequence[Passage]] | None = None
+    """What a query finds, in the reranker's order too; `finds` where None."""
+    hangs: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Calls, from 0, that never end by themselves."""
+    rewordings: tuple[str, ...] = ()
+    """What the engine would look for instead."""
+    reworded: list[str] = field(default_factory=list)
+    """The questions that it was asked about."""
+    prompts: list[Prompt] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     called: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     async def step(self, name: str) -> None:
+        number = self.calls.count(name)
         self.calls.append(name)
         self.called[name].set()
+        if number in self.hangs[name]:
+            await asyncio.Event().wait()
         await asyncio.sleep(self.wait.get(name, 0))
         if self.fail[name]:
             raise self.fail[name].pop(0)
 
     async def check_input(
-        self, policy: str, principal: Principal, run_id: str, messages: Sequence[Message]
+        self,
+        policy: str,
+        principal: Principal,
+        run_id: str,
+        messages: Sequence[Message],
+        tools: Tools = NO_TOOLS,
     ) -> ScreenedInput:
         await self.step("guard_input")
         self.sent = messages
+        self.described = tools.texts
         return ScreenedInput(self.input_verdict, self.treated, self.vault)
 
     async def check_passages(
@@ -116,8 +152,10 @@ class World:
 
     async def check_output(self, context: AnswerContext, text: str) -> ScreenedOutput:
         self.checked = context
+        self.contexts.append(context)
         await self.step("guard_output")
-        return ScreenedOutput(self.output_verdict, self.leaves(text))
+        decided = self.output_verdict if self.judges is None else self.judges(text)
+        return ScreenedOutput(decided, self.leaves(text))
 
     async def check_output_stream(
         self, context: AnswerContext, deltas: AsyncIterator[str]
@@ -132,6 +170,11 @@ class World:
         self.shown = turns
         await self.step("rewrite")
         return Rewritten(self.rewritten, model="double")
+
+    async def reword(self, principal: object, step: object, question: str, most: int) -> Reworded:
+        self.reworded.append(question)
+        await self.step("reword")
+        return Reworded(self.rewordings, model="double")
 
     async def embed(self, text: str, knowledge_base: str) -> Vectors:
         self.queries.append(text)
@@ -154,6 +197,8 @@ class World:
         self.queries.append(search.query)
         self.searches.append(search)
         await self.step("retrieve")
+        if self.library is not None:
+            return Found(self.library(search.query), self.left_out)
         legs = (Leg("dense"), Leg("sparse"))
         found = [Passage("a.md", "A", legs=legs), Passage("b.md", legs=legs[:1])]
         return Found([passage for passage in found if passage.document_id in self.finds], self.left_out)
@@ -161,16 +206,25 @@ class World:
     async def rerank(self, *arguments: object) -> Reranked:
         self.queries.append(arguments[1])
         await self.step("rerank")
+        if self.library is not None:
+            return Reranked(arguments[3][: arguments[4]], len(arguments[3]), "double")
         ranked = [Passage("a.md", "A")] if "a.md" in self.finds else []
         return Reranked(ranked, 2, "double")
 
-    async def generate(self, prompt: Prompt) -> AsyncGenerator[str | Finish, None]:
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[Writing, None]:
         self.prompt = prompt
+        self.prompts.append(prompt)
         await self.step("generate")
         for index, piece in enumerate(self.pieces):
             if index == 1 and self.fail_after_piece:
                 raise self.fail_after_piece
             yield piece
+        if self.stalls:
+            self.stalled.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.stopped.set()
         yield self.finish
 
 
@@ -236,11 +290,19 @@ class Bench:
     retrieval: Retrieval = field(default=Retrieval())
     """The pipeline's parameters of retrieval."""
     more_knowledge_bases: tuple[str, ...] = ()
+    rounds: Rounds = field(default=Rounds())
+    policies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """What is otherwise in the policy of a step."""
+    fallbacks: Mapping[str, FallbackStep] = field(default_factory=dict)
+    budgets: Budgets | None = None
     specs: Mapping[str, KnowledgeBaseSpec] = field(default_factory=dict)
     """Of those knowledge bases that are not as by default."""
     cache: AnswerCache = field(default=AnswerCache())
     version: str = "1"
     """The pipeline's."""
+    model_name: str = ""
+    experiments: Mapping[str, CompiledExperiment] = field(default_factory=dict)
+    observers: Sequence[RunObserver] = ()
 
     def executor(self) -> Executor:
         policy = {**QUICK, "retries": self.retries}
@@ -252,6 +314,7 @@ class Bench:
             timeout=f"{self.timeout}s",
             audit=self.audit,
             cache=self.cache,
+            rounds=self.rounds,
             steps=Steps.model_construct(
                 guard_input=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
                 rewrite=rewrite and RewriteStep.model_construct(**{**rewrite.__dict__, **policy}),
@@ -260,11 +323,17 @@ class Bench:
                 ),
                 rerank=RerankStep.model_construct(**{**RerankStep().__dict__, **policy}),
                 generate=GenerateStep.model_construct(
-                    **{**GenerateStep(model_server_ref="m").__dict__, **policy}
+                    **{**GenerateStep(model_server_ref="m", model_name=self.model_name).__dict__, **policy}
                 ),
                 guard_output=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
             ),
         )
+        changed: dict[str, object] = {
+            name: getattr(spec.steps, name).model_copy(update=changes)
+            for name, changes in self.policies.items()
+        }
+        changed["fallbacks"] = dict(self.fallbacks)
+        spec = spec.model_copy(update={"steps": spec.steps.model_copy(update=changed)})
         self.snapshot = Snapshot(
             pipelines={"default": CompiledPipeline(version=self.version, spec=spec)},
             guardrail_policies={
@@ -277,6 +346,7 @@ class Bench:
                 name: self.specs.get(name, KnowledgeBaseSpec())
                 for name in ("default", *self.more_knowledge_bases)
             },
+            experiments=dict(self.experiments),
         )
         ids = (f"run-{number}" for number in range(1000))
         services = Services(self.world, self.world, self.world, self.world)
@@ -288,6 +358,8 @@ class Bench:
             lambda: next(ids),
             lambda: "c4n4ry",
             self.max_in_flight,
+            self.observers,
+            budgets=self.budgets,
         )
 
     @property

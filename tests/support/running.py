@@ -32,6 +32,8 @@ class Running:
     data: Path
     process: subprocess.Popen[str]
     clients: list[OpenAI] = field(default_factory=list)
+    key: str = ""
+    """An API key, where it takes keys."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -55,12 +57,15 @@ class Running:
 
     def openai(self, **options: Any) -> OpenAI:
         """A client that does not retry on its own; closed at the end."""
-        self.clients.append(OpenAI(base_url=f"{self.url}/v1", api_key="unused", max_retries=0, **options))
+        key = self.key or "unused"
+        self.clients.append(OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, **options))
         return self.clients[-1]
 
     def http(self, tenant: str = "", **options: Any) -> httpx.Client:
         """A plain client."""
         headers = {"x-sluice-tenant": tenant} if tenant else {}
+        if self.key:
+            headers["authorization"] = f"Bearer {self.key}"
         # Nothing here speaks TLS, and reading the certificates takes longer than an answer.
         return httpx.Client(base_url=self.url, headers=headers, timeout=30.0, verify=False, **options)
 

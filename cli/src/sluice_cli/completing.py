@@ -46,6 +46,17 @@ def runs(ctx: typer.Context) -> Offers:
     )
 
 
+def experiments(ctx: typer.Context) -> Offers:
+    """The experiments; only an admin is offered them."""
+    return _offered(
+        ctx,
+        lambda api: [
+            (found["name"], f"{found['model_name']} of {found['model_server']}")
+            for found in api.get("/v1/experiments")["experiments"]
+        ],
+    )
+
+
 def _offered(ctx: typer.Context, ask: Callable[[Api], Offers]) -> Offers:
     try:
         with Api(_target(ctx.params), _SECONDS) as api:

@@ -14,8 +14,11 @@ from sluice_cli.commands import (
     config,
     doctor,
     documents,
+    experiments,
+    feedback,
     guard,
     ingest,
+    keys,
     policy,
     quickstart,
     rebuild,
@@ -48,6 +51,9 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(audit.app, name="audit")
 app.add_typer(policy.app, name="policy")
 app.add_typer(config.app, name="config")
+app.add_typer(experiments.app, name="experiments")
+app.command()(feedback.feedback)
+app.add_typer(keys.app, name="keys")
 app.command("compile")(compiling.compile_command)
 
 

@@ -22,9 +22,27 @@ def steps_table(run: Json) -> Table:
             str(step["attempt"]),
             step["decision"] or "",
             _milliseconds(step["duration_ms"]),
-            escape(step["reason"] or ""),
+            escape("; ".join(filter(None, (step["reason"], _hedge(step))))),
         )
     return table
+
+
+def _hedge(step: Json) -> str:
+    """Which of two attempts at once has won."""
+    hedge = step["detail"].get("hedge")
+    return f"hedged after {hedge['after_ms']} ms, the {hedge['won']} won" if hedge else ""
+
+
+def evidence_lines(run: Json) -> list[str]:
+    """What the passages of each round held of the question: of each part that it asks, the share of its words."""
+    lines = []
+    for step in run["steps"]:
+        detail = step["detail"]
+        if "by_part" in detail:
+            shares = ", ".join(f"{share:.2f}" for share in detail["by_part"])
+            count = f"{detail['passages']} passages, best {detail['best']:.2f}"
+            lines.append(f"{step['name']}  coverage {shares}; {count}")
+    return lines
 
 
 def run_line(run: Json) -> str:

@@ -15,14 +15,20 @@ from sluice_gateway.following import _MAX_FOLLOWERS, Following
 from sluice_gateway.gateway import new_run_id
 from sluice_gateway.journal.sqlite import DATABASE, SqliteJournal
 from sluice_servicekit.errors import ResourceExhausted
+from support.journals import BOTH, AnyJournal, SqliteJournals, journals
 
 ACME = ChangesOf("acme")
 ALL = ChangesOf("acme", tuple(RunState))
 
 
+@pytest.fixture(params=BOTH)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteJournals:
+    return journals(request.param, tmp_path, request)
+
+
 @pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
-    journal = SqliteJournal(tmp_path, "a")
+async def journal(store: SqliteJournals) -> AsyncIterator[AnyJournal]:
+    journal = store.open("a")
     yield journal
     journal.close()
 
@@ -37,13 +43,13 @@ def _ended(start: Event, state: RunState = RunState.ANSWERED) -> Event:
     return replace(start, kind=EventKind.RUN_ENDED, at=start.at + 1, state=state)
 
 
-async def _write(journal: SqliteJournal, *events: Event) -> None:
+async def _write(journal: AnyJournal, *events: Event) -> None:
     for event in events:
         journal.append(event)
     await journal.commit()
 
 
-async def _run(journal: SqliteJournal, state: RunState = RunState.ANSWERED, **options: str) -> str:
+async def _run(journal: AnyJournal, state: RunState = RunState.ANSWERED, **options: str) -> str:
     start = _started(new_run_id(), **options)
     await _write(journal, start, _ended(start, state))
     return start.run_id
@@ -63,7 +69,7 @@ def _ids(changes: list[RunChange]) -> list[str]:
     return [change.record.run_id for change in changes]
 
 
-async def test_a_run_that_ends_late_is_not_missed(journal: SqliteJournal):
+async def test_a_run_that_ends_late_is_not_missed(journal: AnyJournal):
     early = _started(new_run_id())
     await _write(journal, early)
     async with aclosing(Following(journal).changes(ACME, None, 0)) as events:
@@ -80,7 +86,7 @@ async def test_a_run_that_ends_late_is_not_missed(journal: SqliteJournal):
         )
 
 
-async def test_starts_are_given_where_running_is_asked_for(journal: SqliteJournal):
+async def test_starts_are_given_where_running_is_asked_for(journal: AnyJournal):
     run_id = await _run(journal)
     changes, _ = await journal.changes(ALL, 0)
     assert [(change.record.run_id, change.record.state) for change in changes] == [
@@ -90,7 +96,7 @@ async def test_starts_are_given_where_running_is_asked_for(journal: SqliteJourna
     assert changes[0].record.ended is None
 
 
-async def test_only_the_tenants_own_of_the_states_and_the_model(journal: SqliteJournal):
+async def test_only_the_tenants_own_of_the_states_and_the_model(journal: AnyJournal):
     await _run(journal, RunState.FAILED, tenant="other", pipeline="careful")
     await _run(journal, pipeline="careful")
     wanted = await _run(journal, RunState.FAILED, pipeline="careful")
@@ -100,7 +106,7 @@ async def test_only_the_tenants_own_of_the_states_and_the_model(journal: SqliteJ
     assert _ids((await journal.last_changes(which, 5))[0]) == [wanted]
 
 
-async def test_the_last_ones_come_first_and_then_what_follows(journal: SqliteJournal):
+async def test_the_last_ones_come_first_and_then_what_follows(journal: AnyJournal):
     before = [await _run(journal) for _ in range(4)]
     async with aclosing(Following(journal).changes(ACME, None, 2)) as events:
         assert _ids(await _next(events, 2)) == before[2:]
@@ -109,12 +115,12 @@ async def test_the_last_ones_come_first_and_then_what_follows(journal: SqliteJou
         assert _ids(await _next(events, 1)) == [after]
 
 
-async def test_resuming_gives_what_came_meanwhile_once(journal: SqliteJournal, tmp_path: Path):
+async def test_resuming_gives_what_came_meanwhile_once(journal: AnyJournal, store: SqliteJournals):
     async with aclosing(Following(journal).changes(ACME, None, 0)) as events:
         start = await anext(events)
     assert isinstance(start, int)
     runs = [await _run(journal) for _ in range(3)]
-    other = SqliteJournal(tmp_path, "b")  # as after a restart: another chain
+    other = store.open("b")  # as after a restart: another chain
     runs += [await _run(other) for _ in range(3)]
     async with aclosing(Following(other).changes(ACME, start, 0)) as events:
         found = await _next(events, 4)
@@ -124,20 +130,20 @@ async def test_resuming_gives_what_came_meanwhile_once(journal: SqliteJournal, t
     other.close()
 
 
-async def test_many_are_given_whole_over_several_reads(journal: SqliteJournal):
+async def test_many_are_given_whole_over_several_reads(journal: AnyJournal):
     starts = [_started(new_run_id()) for _ in range(1100)]
     await _write(journal, *starts, *(_ended(start) for start in starts))
     async with aclosing(Following(journal).changes(ACME, 0, 0)) as events:
         assert _ids(await _next(events, 1100)) == [start.run_id for start in starts]
 
 
-async def test_a_run_ends_once_even_where_two_writers_say_so(journal: SqliteJournal):
+async def test_a_run_ends_once_even_where_two_writers_say_so(journal: AnyJournal):
     start = _started(new_run_id())
     await _write(journal, start, _ended(start, RunState.FAILED), _ended(start, RunState.FAILED))
     assert _ids((await journal.changes(ACME, 0))[0]) == [start.run_id]
 
 
-async def test_a_place_beyond_the_journal_starts_at_its_end(journal: SqliteJournal):
+async def test_a_place_beyond_the_journal_starts_at_its_end(journal: AnyJournal):
     await _run(journal)
     async with aclosing(Following(journal).changes(ACME, 10**9, 0)) as events:
         assert await anext(events) == await journal.position()
@@ -145,7 +151,7 @@ async def test_a_place_beyond_the_journal_starts_at_its_end(journal: SqliteJourn
         assert _ids(await _next(events, 1)) == [run_id]
 
 
-async def test_closing_ends_every_follower(journal: SqliteJournal):
+async def test_closing_ends_every_follower(journal: AnyJournal):
     following = Following(journal)
 
     async def follow() -> int:
@@ -158,7 +164,7 @@ async def test_closing_ends_every_follower(journal: SqliteJournal):
         assert await asyncio.gather(*followers) == [1, 1, 1]
 
 
-async def test_too_many_followers_are_refused_and_places_are_given_back(journal: SqliteJournal):
+async def test_too_many_followers_are_refused_and_places_are_given_back(journal: AnyJournal):
     following = Following(journal)
     streams = [following.changes(ACME, None, 0) for _ in range(_MAX_FOLLOWERS)]
     await asyncio.gather(*(anext(stream) for stream in streams))
@@ -170,7 +176,7 @@ async def test_too_many_followers_are_refused_and_places_are_given_back(journal:
         assert isinstance(await anext(events), int)
 
 
-async def test_a_runs_own_events_come_until_its_end(journal: SqliteJournal):
+async def test_a_runs_own_events_come_until_its_end(journal: AnyJournal):
     start = _started(new_run_id())
     step = replace(start, kind=EventKind.STEP_STARTED, step="retrieve", attempt=1)
     await _write(journal, start, step)

@@ -67,13 +67,16 @@ class Open:
             time.perf_counter,
             answering,
         )
+        experiments: Any = None  # none is asked for
         self.idempotency = Idempotency(self.database, self.payloads, time.time)
-        self.servicer = GatewayServicer(gateway, Access, self.idempotency)
+        self.servicer = GatewayServicer(gateway, Access, experiments, self.idempotency)
 
         async def ready() -> list[str]:
             return []
 
-        self.app = make_app(HttpState(gateway, GatewaySettings(), Access, ready, self.idempotency))
+        self.app = make_app(
+            HttpState(gateway, GatewaySettings(), Access, ready, experiments, self.idempotency)
+        )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway")
 
     async def post(

@@ -6,7 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from sluice_inference.domain.model import Finish, FinishReason, Message, Passage, Rewriting, Sampling, Task
+from sluice_inference.domain.model import (
+    AnswerForm,
+    AnswerFormat,
+    Delta,
+    Finish,
+    FinishReason,
+    Message,
+    Passage,
+    Rewriting,
+    Sampling,
+    Task,
+    Usage,
+)
+from sluice_inference.domain.tools import Tool, ToolCall, ToolChoice, Tools
 from sluice_inference.engines.openai_compatible import OpenAiCompatibleEngine
 from sluice_lexical.unanswerable import ENGLISH
 from sluice_servicekit import deadlines
@@ -19,7 +32,7 @@ from sluice_servicekit.errors import (
     ServiceError,
     Unavailable,
 )
-from support.model_server import ModelServer, serving
+from support.model_server import FINGERPRINT, Call, ModelServer, serving
 
 NOWHERE = "http://127.0.0.1:9/v1"
 
@@ -35,7 +48,7 @@ async def _generate(engine: OpenAiCompatibleEngine, task: Task = TASK) -> tuple[
     async for event in engine.generate(task):
         if isinstance(event, Finish):
             return "".join(pieces), event
-        pieces.append(event)
+        pieces.append(event.text)
     raise AssertionError("no finish")
 
 
@@ -52,7 +65,7 @@ async def test_streams_the_answer_with_usage():
     async with serving(ModelServer()) as server, _engine(server.url, key="secret") as engine:
         text, finish = await _generate(engine)
     assert text == "It is 40 hours [1]."
-    assert finish == Finish(FinishReason.STOP, "tiny", 17, 4)
+    assert finish == Finish(FinishReason.STOP, "tiny", 17, 2, system_fingerprint=FINGERPRINT)
     assert server.headers[0]["Authorization"] == "Bearer secret"
     request = server.requests[0]
     assert (request["model"], request["temperature"], request["max_tokens"]) == ("tiny", 0.0, 64)
@@ -156,6 +169,114 @@ async def test_no_model_is_asked_without_passages():
     assert server.requests == []
 
 
+WEATHER = Tools(
+    (Tool("get_weather", "Weather of a city", '{"type": "object"}', strict=True),),
+    ToolChoice.NAMED,
+    "get_weather",
+    parallel=False,
+)
+
+
+async def _deltas(engine: OpenAiCompatibleEngine, task: Task) -> list[Delta]:
+    return [event async for event in engine.generate(task) if isinstance(event, Delta)]
+
+
+async def test_tools_are_offered_called_and_answered():
+    called = Call("get_weather", ('{"city": ', '"Lisbon"}'))
+    history = (
+        *TASK.messages,
+        Message("assistant", "", (ToolCall("c1", "get_weather", "{}"),)),
+        Message("tool", "sunny", tool_call_id="c1"),
+    )
+    async with serving(ModelServer(calls=(called,))) as server, _engine(server.url) as engine:
+        deltas = await _deltas(engine, replace(TASK, tools=WEATHER))
+        _, finish = await _generate(engine, replace(TASK, tools=WEATHER))
+        answer, _ = await _generate(engine, replace(TASK, messages=history, tools=WEATHER, passages=()))
+    calls = [call for delta in deltas for call in delta.tool_calls]
+    assert (calls[0].id, calls[0].name) == (called.id, "get_weather")
+    assert "".join(call.arguments for call in calls) == '{"city": "Lisbon"}'
+    assert finish.reason is FinishReason.TOOL_CALLS
+    first, _, last = server.requests
+    assert first["tools"] == [
+        {
+            "type": "function",
+            "function": {
+                "name": "get_weather",
+                "description": "Weather of a city",
+                "parameters": {"type": "object"},
+                "strict": True,
+            },
+        }
+    ]
+    assert first["tool_choice"] == {"type": "function", "function": {"name": "get_weather"}}
+    assert first["parallel_tool_calls"] is False
+    assert "call the tools" in first["messages"][0]["content"]
+    assert answer == "It is 40 hours [1]."
+    function = {"name": "get_weather", "arguments": "{}"}
+    assert last["messages"][2:] == [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c1", "type": "function", "function": function}],
+        },
+        {"role": "tool", "content": "sunny", "tool_call_id": "c1"},
+    ]
+
+
+async def test_several_answers_and_their_tokens():
+    sampling = Sampling(n=2, top_logprobs=2, logit_bias=((5, -100.0),), presence_penalty=0.5)
+    double = ModelServer(others=(("Forty ", "hours [1]."),))
+    async with serving(double) as server, _engine(server.url) as engine:
+        deltas = await _deltas(engine, replace(TASK, sampling=sampling))
+    texts = {each: "".join(delta.text for delta in deltas if delta.choice == each) for each in (0, 1)}
+    assert texts == {0: "It is 40 hours [1].", 1: "Forty hours [1]."}
+    assert [len(logprob.top) for delta in deltas for logprob in delta.logprobs] == [2] * 4
+    body = server.requests[0]
+    assert (body["n"], body["logprobs"], body["top_logprobs"]) == (2, True, 2)
+    assert (body["logit_bias"], body["presence_penalty"]) == ({"5": -100.0}, 0.5)
+
+
+async def test_form_of_the_answer_is_asked_for_as_it_came():
+    wanted = AnswerFormat(AnswerForm.JSON_SCHEMA, "n", '{"minimum": 1}', strict=True)
+    async with serving(ModelServer(json=('{"a": 1}',))) as server, _engine(server.url) as engine:
+        text, _ = await _generate(engine, replace(TASK, answer_format=wanted))
+        await _generate(engine, replace(TASK, answer_format=AnswerFormat(AnswerForm.JSON_OBJECT)))
+    assert text == '{"a": 1}'
+    schema = {"name": "n", "schema": {"minimum": 1}, "strict": True}
+    assert [body["response_format"] for body in server.requests] == [
+        {"type": "json_schema", "json_schema": schema},
+        {"type": "json_object"},
+    ]
+    system = server.requests[0]["messages"][0]["content"]
+    assert "one JSON value" in system
+    assert ENGLISH not in system
+
+
+async def test_usage_is_told_with_each_piece_once_the_server_is_known():
+    async with serving(ModelServer()) as server, _engine(server.url) as engine:
+        estimated = await _deltas(engine, TASK)
+        told = await _deltas(engine, TASK)
+    assert [delta.usage.estimated for delta in estimated if delta.usage] == [True, True]
+    assert [delta.usage for delta in told] == [Usage(17, 1), Usage(17, 2)]
+    async with serving(ModelServer(fingerprint="fp_1")) as server, _engine(server.url) as engine:
+        for _ in range(2):
+            await _deltas(engine, TASK)
+    # Who is not known to take it may refuse what it does not know.
+    assert all("continuous_usage_stats" not in body["stream_options"] for body in server.requests)
+
+
+async def test_another_server_is_asked_where_one_has_only_thought():
+    thinking = ModelServer(reasoning=("Let me see.",), break_after=0)
+    async with (
+        serving(thinking) as broken,
+        serving(ModelServer()) as server,
+        _engine(broken.url, server.url) as engine,
+    ):
+        text, _ = await _generate(engine)
+    assert text == "It is 40 hours [1]."
+    assert (len(broken.requests), len(server.requests)) == (1, 1)
+
+
 TURNS = Rewriting(
     (
         Message("user", "How heavy is the press?"),
@@ -172,11 +293,20 @@ async def test_question_is_rewritten_in_one_short_call():
     async with serving(rewrites) as server, _engine(server.url) as engine:
         rewritten = await engine.rewrite(TURNS)
     assert (rewritten.query, rewritten.model) == ("Where is the press made?", "small")
-    assert (rewritten.prompt_tokens, rewritten.completion_tokens) == (17, 4)
+    assert (rewritten.prompt_tokens, rewritten.completion_tokens) == (17, 1)
     (request,) = server.requests
     assert (request["temperature"], request["max_tokens"]) == (0.0, 48)
     quoted = request["messages"][1]["content"]
     assert (quoted.count("</turn>"), quoted.count("</conversation>")) == (3, 1)
+
+
+async def test_search_queries_are_asked_for_in_place_of_a_question():
+    rewrites = ModelServer(rewritten="- press made where\n- press weight\n- press age")
+    async with serving(rewrites) as server, _engine(server.url) as engine:
+        rewritten = await engine.rewrite(replace(TURNS, search_queries=2))
+    assert (rewritten.query, rewritten.queries) == ("", ("press made where", "press weight"))
+    (request,) = server.requests
+    assert "Write up to 2 search queries" in request["messages"][0]["content"]
 
 
 async def test_rewriting_fails_as_answering_does():

@@ -56,7 +56,18 @@ FIELDS = {
     ),
     "seed beyond 64 bits": (_chat(seed=2**63), 400, "invalid_argument", "seed"),
     "two answers": (_chat(n=2), 400, "unsupported_value", "n"),
-    "tools": (_chat(tools=[{"type": "function"}]), 400, "unsupported_value", "tools"),
+    "tools": (
+        _chat(tools=[{"type": "function", "function": {"name": "f"}}]),
+        400,
+        "unsupported_value",
+        "tools",
+    ),
+    "tool without a function": (
+        _chat(tools=[{"type": "function"}]),
+        400,
+        "invalid_argument",
+        "tools[0].function",
+    ),
     "filter": (_chat(filter={"must": 3}), 400, "invalid_argument", None),
 }
 
@@ -122,7 +133,7 @@ def test_openai_client_raises_its_own_errors(up: Running):
         ("GET", "/v1/runs?limit=%C2%B2", None, 400, "invalid_argument"),
         ("GET", "/v1/knowledge/default/documents?limit=%C2%B2", None, 400, "invalid_argument"),
         ("GET", "/v1/nope", None, 404, "unknown_url"),
-        ("PUT", "/v1/runs", None, 405, "invalid_argument"),
+        ("PUT", "/v1/runs", None, 405, "method_not_allowed"),
     ],
 )  # fmt: skip
 def test_other_resources(up: Running, method: str, path: str, body: object, status: int, code: str):

@@ -245,15 +245,7 @@ def test_audit_verify_passes_then_finds_an_edited_row(tmp_path: Path):
     assert {finding["fault"] for finding in report["findings"]} == {"edited-row"}
 
 
-def test_stopping_leaves_no_process_behind(tmp_path: Path):
-    with running(tmp_path / "data") as up:
-        pids = [process["pid"] for process in up.record["processes"]]
-        up.stop()
-        assert up.process.returncode == OK
-    assert not any(_alive(pid) for pid in pids)
-
-
-def test_killed_supervisor_takes_its_processes_along(tmp_path: Path):
+def test_neither_a_killed_supervisor_nor_one_that_stops_leaves_a_process_behind(tmp_path: Path):
     with running(tmp_path / "data") as up:
         pids = [process["pid"] for process in up.record["processes"]]
         up.process.send_signal(signal.SIGKILL)
@@ -261,7 +253,10 @@ def test_killed_supervisor_takes_its_processes_along(tmp_path: Path):
         until(lambda: not any(_alive(pid) for pid in pids), 20, "all processes are gone")
     # and the folder is free again
     with running(tmp_path / "data") as up:
-        assert up.record["processes"]
+        pids = [process["pid"] for process in up.record["processes"]]
+        up.stop()
+        assert up.process.returncode == OK
+    assert not any(_alive(pid) for pid in pids)
 
 
 def _alive(pid: int) -> bool:

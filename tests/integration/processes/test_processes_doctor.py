@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.running import QUICKSTART, SLUICE, running, sluice, until
+from support.running import QUICKSTART, SLUICE, Running, running, sluice, until
 
 pytestmark = pytest.mark.processes
 
@@ -91,30 +91,28 @@ def test_healthy_installation_is_ok_before_the_first_start_while_it_runs_and_aft
     assert _checks(after) == CHECKS
 
 
-def test_stopped_process_is_named_and_the_remedy_works(tmp_path: Path):
-    with running(tmp_path / "data") as up:
-        pid = up.kill("retriever", signal.SIGSTOP)
-        try:
-            found = _not_ok(_doctor("--data", up.data, exits=FAILED))
-            assert set(found) == {"retriever", "readiness"}
-            assert "retriever" in found["readiness"]["detail"]
-            assert found["retriever"]["remedy"] == f"kill -CONT {pid}"
-            subprocess.run(found["retriever"]["remedy"].split(), check=True)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        until(lambda: up.serves("retriever"), 20, "the retriever answers")
-        assert not _not_ok(_doctor("--data", up.data, exits=OK))
+def test_stopped_process_is_named_and_the_remedy_works(up: Running):
+    pid = up.kill("retriever", signal.SIGSTOP)
+    try:
+        found = _not_ok(_doctor("--data", up.data, exits=FAILED))
+        assert set(found) == {"retriever", "readiness"}
+        assert "retriever" in found["readiness"]["detail"]
+        assert found["retriever"]["remedy"] == f"kill -CONT {pid}"
+        subprocess.run(found["retriever"]["remedy"].split(), check=True)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: up.serves("retriever"), 20, "the retriever answers")
+    assert not _not_ok(_doctor("--data", up.data, exits=OK))
 
 
-def test_stopped_supervisor_is_named(tmp_path: Path):
-    with running(tmp_path / "data") as up:
-        up.process.send_signal(signal.SIGSTOP)
-        try:
-            found = _not_ok(_doctor("--data", up.data, exits=FAILED))
-        finally:
-            up.process.send_signal(signal.SIGCONT)
-        assert set(found) == {"sluice up"}
-        assert found["sluice up"]["remedy"] == f"kill -CONT {up.process.pid}"
+def test_stopped_supervisor_is_named(up: Running):
+    up.process.send_signal(signal.SIGSTOP)
+    try:
+        found = _not_ok(_doctor("--data", up.data, exits=FAILED))
+    finally:
+        up.process.send_signal(signal.SIGCONT)
+    assert set(found) == {"sluice up"}
+    assert found["sluice up"]["remedy"] == f"kill -CONT {up.process.pid}"
 
 
 def test_process_that_is_started_again_is_a_warning(tmp_path: Path):

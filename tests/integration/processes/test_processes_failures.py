@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -91,44 +92,52 @@ def _states(up: Running) -> set[str]:
         return {run["state"] for run in http.get("/v1/runs?limit=1000").json()["runs"]}
 
 
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A second for each step and no retries; tests must leave it as it was."""
+    folder = tmp_path_factory.mktemp("impatient")
+    with running(folder / "data", "-f", str(_impatient(folder))) as up:
+        up.ingest(handbook.documents())
+        yield up
+
+
 @pytest.mark.parametrize(
     ("service", "step"), [("guardrail", "guard_input"), ("retriever", "retrieve"), ("inference", "generate")]
 )
-def test_hanging_service_fails_its_step_in_time_and_a_retry_works(tmp_path: Path, service: str, step: str):
-    question = handbook.questions()[0]
-    with running(tmp_path / "data", "-f", str(_impatient(tmp_path))) as up:
-        up.ingest(handbook.documents())
-        pid = up.kill(service, signal.SIGSTOP)
-        try:
-            started = time.monotonic()
-            with pytest.raises(openai.InternalServerError) as raised:
-                up.openai().chat.completions.create(
-                    model="default", messages=[{"role": "user", "content": question.text}]
-                )
-            assert time.monotonic() - started < 10
-            assert raised.value.status_code == 504
-            assert raised.value.body["step"] == step
-            run = up.run(raised.value.response.headers["x-sluice-run-id"])
-            assert run["state"] == "failed"
-            assert run["reason"] == f"{step}: DEADLINE_EXCEEDED"
-            failed = [each["name"] for each in run["steps"] if each["state"] == "failed"]
-            assert failed == [step]
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        until(lambda: _ask(up, question)[0] == "right", 20, "a retry works")
+def test_hanging_service_fails_its_step_in_time_and_a_retry_works(
+    impatient: Running, service: str, step: str
+):
+    up, question = impatient, handbook.questions()[0]
+    pid = up.kill(service, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        with pytest.raises(openai.InternalServerError) as raised:
+            up.openai().chat.completions.create(
+                model="default", messages=[{"role": "user", "content": question.text}]
+            )
+        assert time.monotonic() - started < 10
+        assert raised.value.status_code == 504
+        assert raised.value.body["step"] == step
+        run = up.run(raised.value.response.headers["x-sluice-run-id"])
+        assert run["state"] == "failed"
+        assert run["reason"] == f"{step}: DEADLINE_EXCEEDED"
+        failed = [each["name"] for each in run["steps"] if each["state"] == "failed"]
+        assert failed == [step]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: _ask(up, question)[0] == "right", 20, "a retry works")
 
 
-def test_hanging_reranker_degrades(tmp_path: Path):
-    with running(tmp_path / "data", "-f", str(_impatient(tmp_path))) as up:
-        up.ingest(handbook.documents())
-        pid = up.kill("reranker", signal.SIGSTOP)
-        try:
-            outcome, run_id = _ask(up, handbook.questions()[0])
-            assert outcome == "right"
-            run = up.run(run_id)
-            assert (run["state"], run["reason"]) == ("degraded", "rerank: DEADLINE_EXCEEDED")
-        finally:
-            os.kill(pid, signal.SIGCONT)
+def test_hanging_reranker_degrades(impatient: Running):
+    up = impatient
+    pid = up.kill("reranker", signal.SIGSTOP)
+    try:
+        outcome, run_id = _ask(up, handbook.questions()[0])
+        assert outcome == "right"
+        run = up.run(run_id)
+        assert (run["state"], run["reason"]) == ("degraded", "rerank: DEADLINE_EXCEEDED")
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def _impatient(tmp_path: Path) -> Path:

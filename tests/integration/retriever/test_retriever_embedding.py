@@ -97,6 +97,29 @@ async def test_a_folder_with_the_built_in_model_gives_its_vectors(
     assert model.dense_dimension == 384
 
 
+@pytest.mark.parametrize("kind", ["builtin", "folder", "endpoint"])
+async def test_many_texts_get_the_vectors_that_each_would_get_alone(
+    folder: Path, encoders: Encoders, server: EmbeddingServer, kind: str
+):
+    prefixes = {"query_prefix": "query: ", "document_prefix": "passage: "}
+    embedding = {
+        "builtin": Embedding(),
+        "folder": _onnx(folder, **prefixes),
+        "endpoint": _openai(server, batch=2, **prefixes),
+    }[kind]
+    model = await encoders.of(embedding)
+    texts = [KILN, LATHE, f"{KILN} " * 60]
+    questions, tokens = await model.texts(texts, as_documents=False)
+    alone = [(await model.question(text)).dense for text in texts]
+    np.testing.assert_allclose(questions, alone, atol=0.02)  # int8 rounds by batch
+    assert tokens[0] < 25 < 254 < tokens[2], "also those beyond what the model reads"
+    documents, _ = await model.texts(texts, as_documents=True)
+    assert (documents.shape == questions.shape, np.allclose(documents, questions)) == (
+        True,
+        kind == "builtin",
+    )
+
+
 async def test_pooling_and_prefixes_change_vectors_and_digest(folder: Path, encoders: Encoders):
     plain = await encoders.of(_onnx(folder))
     for changed in (

@@ -207,51 +207,20 @@ def test_same_name_in_two_namespaces_clashes(tmp_path: Path):
     assert "namespace" in _problem(_write(tmp_path, *_all(), other))
 
 
-ADAPTER = {
-    "modelServerRef": "default",
-    "modelName": "support",
-    "revision": "r1",
-    "source": {"s3": {"bucket": "adapters", "key": "support/r1"}},
-}
-EXPERIMENT = {
-    "modelServerRef": "default",
-    "modelName": "support",
-    "arms": [
-        {"name": "base", "role": "Control", "weight": 90},
-        {"name": "new", "role": "Treatment", "weight": 10, "adapterRef": "support"},
-    ],
-}
 SHARD = {"knowledgeBaseRef": "default", "tenantId": "acme"}
 
 
 def test_kinds_for_a_cluster_only_are_pointed_out(tmp_path: Path):
-    more = [
-        _object("LoRAAdapter", ADAPTER, "support"),
-        _object("AdapterExperiment", EXPERIMENT, "trial"),
-        _object("TenantShard", SHARD, "acme"),
-    ]
+    pods = {"baseModel": "qwen", "vllm": {"image": "vllm/vllm-openai:v0.32.0"}}
+    more = [_object("ModelServer", pods, "pods"), _object("TenantShard", SHARD, "acme")]
     warnings = _compile(_write(tmp_path, *_all(), *more)).warnings
-    assert [warning.object for warning in warnings] == [
-        "LoRAAdapter/support",
-        "AdapterExperiment/trial",
-        "TenantShard/acme",
-    ]
+    assert [warning.object for warning in warnings] == ["ModelServer/pods", "TenantShard/acme"]
     assert all("without a cluster" in warning.message for warning in warnings)
 
 
 @pytest.mark.parametrize(
     ("kind", "spec", "part"),
     [
-        ("LoRAAdapter", {**ADAPTER, "modelServerRef": "nope"}, "spec.modelServerRef"),
-        ("LoRAAdapter", {**ADAPTER, "source": {}}, "one of huggingFace, s3"),
-        (
-            "LoRAAdapter",
-            {**ADAPTER, "source": {"s3": ADAPTER["source"]["s3"], "local": {"path": "/a"}}},
-            "only one",
-        ),
-        ("LoRAAdapter", {**ADAPTER, "placement": {"replicas": 2}}, "strategy is All"),
-        ("AdapterExperiment", EXPERIMENT, "arms[1].adapterRef"),
-        ("AdapterExperiment", {**EXPERIMENT, "arms": EXPERIMENT["arms"][:1] * 2}, "exactly one arm"),
         ("TenantShard", {**SHARD, "tenantId": "a b"}, "spec.tenantId"),
         (
             "TenantShard",
@@ -261,8 +230,6 @@ def test_kinds_for_a_cluster_only_are_pointed_out(tmp_path: Path):
     ],
 )
 def test_rules_of_the_clusters_kinds(tmp_path: Path, kind: str, spec: dict[str, object], part: str):
-    if "exactly one arm" in part:
-        spec = {**spec, "arms": [{**arm, "weight": 50} for arm in spec["arms"]]}
     assert part in _problem(_write(tmp_path, *_all(), _object(kind, spec, "it")))
 
 

@@ -300,6 +300,13 @@ FAULTS: dict[str, tuple[Callable[[Installation], object], str, str, str, int]] =
     "keys file readable": (
         lambda made: made.keys_file(f"key: {KEY}, tenant: acme", 0o644), "API keys", "everybody", "chmod 600 ", 1,
     ),
+    "plain key": (
+        lambda made: made.keys_file(f"key: {KEY}, tenant: acme"), "API keys", "1 keys are in the file", "keys new", 0,
+    ),
+    "expired key": (
+        lambda made: made.keys_file(f"{HASHED}, id: old, expires: 2020-01-01"),
+        "API keys", "old has expired", "keys new", 0,
+    ),
     "hashes readable": (lambda made: made.keys_file(HASHED, 0o644), "API keys", "everybody", "chmod 600 ", 0),
     "setting refused": (
         lambda made: made.environment.update(SLUICE_DRAIN_SECONDS="-1"),

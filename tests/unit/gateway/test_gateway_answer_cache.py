@@ -22,11 +22,14 @@ from sluice_gateway.domain.model import (
     Principal,
     RunRequest,
     Sampling,
+    ScreenedInput,
     TreatedSegment,
 )
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.run import RunState, StepState, fold
+from sluice_gateway.domain.running import Run
 from sluice_servicekit.errors import Internal, Unavailable
+from support.experiments import experiment
 from support.run_bench import Bench, verdict
 
 EXACT = AnswerCache(exact=ExactCache())
@@ -62,7 +65,9 @@ class Cached:
             executor, lambda: self.bench.snapshot, self.bench.world, self.answers, Coalescer()
         )
 
-    async def ask(self, request: RunRequest, control: CacheControl = ANY_CACHE, arm: str = "") -> RunResult:
+    async def ask(
+        self, request: RunRequest, control: CacheControl = ANY_CACHE, arm: str | None = None
+    ) -> RunResult:
         self.bench.world.calls.clear()
         run = await self.answering.admit(request, control, arm)
         result = await run.result()
@@ -198,6 +203,35 @@ async def test_arm_pipeline_and_policy_that_change_miss(cached: Cached) -> None:
     changed = pipeline.model_copy(update={"version": "2"})
     cached.bench.snapshot = cached.bench.snapshot.model_copy(update={"pipelines": {"default": changed}})
     assert await cached.word(asked(), arm="blue") == "miss"
+
+
+async def test_arms_of_an_experiment_share_nothing_and_users_of_one_arm_all() -> None:
+    cached = Cached(Bench(cache=EXACT, model_name="support", experiments={"e": experiment()}))
+    admin = Principal("acme", "ann", ("admin",))
+    new, base = (asked(principal=admin, arm=arm) for arm in ("new", "base"))
+    assert [await cached.word(request) for request in (new, base, new, base)] == [
+        "miss",
+        "miss",
+        "hit",
+        "hit",
+    ]
+    result = await cached.ask(new)
+    assert (result.experiment, result.arm) == ("e", "new")
+    words = [await cached.word(asked(principal=admin, user=f"user-{number}")) for number in range(8)]
+    assert set(words) == {"hit"}
+
+
+async def test_answer_of_several_parts_is_not_kept(cached: Cached) -> None:
+    await cached.ask(asked(sampling=Sampling(temperature=0)))
+    one = cached.results[-1]
+    assert len(cached.answers) == 1
+    for number, changes in enumerate(
+        ({"fault": "NO_JSON"}, {"refused": True}, {"others": (one.choices[0],)})
+    ):
+        run = await cached.answering.admit(asked(f"Question {number}?"))
+        assert isinstance(run, Run)
+        run._serving.keep(replace(one, **changes), ScreenedInput(verdict()), "")
+        assert len(cached.answers) == 1
 
 
 async def test_snapshot_that_changes_between_look_up_and_run_bypasses(cached: Cached) -> None:

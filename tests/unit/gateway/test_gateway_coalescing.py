@@ -199,6 +199,7 @@ class Pieces:
 
     run_id = "r"
     cache = None
+    assignment = None
 
     def __init__(self, count: int, ended: Callable[[], None] = lambda: None) -> None:
         self.count, self.ended = count, ended

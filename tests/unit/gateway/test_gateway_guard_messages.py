@@ -83,7 +83,7 @@ def test_every_text_of_a_conversation_is_a_segment_of_its_channel():
 def test_calls_of_custom_tools_are_read_too():
     call = {"id": "1", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
     [message] = _messages({"role": "assistant", "tool_calls": [call]}, {"role": "user", "content": "q"})[:1]
-    assert message.tool_calls == (ToolCall("sql", "select 1"),)
+    assert message.tool_calls == (ToolCall("sql", "select 1", "1"),)
 
 
 def test_state_that_is_not_known_here_is_no_scan():

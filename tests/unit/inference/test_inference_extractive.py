@@ -32,7 +32,7 @@ async def _generate(question: str, *passages: Passage, **sampling: object) -> tu
     async for event in ExtractiveEngine(4).generate(task):
         if isinstance(event, Finish):
             return "".join(pieces), event
-        pieces.append(event)
+        pieces.append(event.text)
     raise AssertionError("no finish")
 
 

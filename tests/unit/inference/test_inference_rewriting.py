@@ -4,7 +4,7 @@ import pytest
 
 from sluice.inference.v1 import inference_pb2
 from sluice_api.objects.model_server import Extractive, ModelServerSpec
-from sluice_inference.domain.rewriting import one_line
+from sluice_inference.domain.rewriting import one_line, several_lines
 from sluice_inference.engines.registry import Engines
 from sluice_inference.servicer import InferenceServicer
 from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, NotFound, ServiceError
@@ -29,6 +29,21 @@ def test_one_plain_line_is_taken(reply: str, line: str):
 
 def test_line_is_bounded():
     assert len(one_line("x" * 10_000)) == 500
+
+
+@pytest.mark.parametrize(
+    ("reply", "lines"),
+    [
+        ("- Where is it made?\n- How long may it run?", ("Where is it made?", "How long may it run?")),
+        ("1. Where is it made?\n2) How long?\n(3) Who?", ("Where is it made?", "How long?", "Who?")),
+        ('Here are the queries:\n\n"made in"\n**made in**\n', ("made in",)),
+        ("310 bar press\n2024 oil change", ("310 bar press", "2024 oil change")),
+        ("a\nb\nc\nd", ("a", "b", "c")),
+        ("", ()),
+    ],
+)
+def test_search_queries_are_the_plain_lines(reply: str, lines: tuple[str, ...]):
+    assert several_lines(reply, 3) == lines
 
 
 TURN = inference_pb2.Message(role="user", content="Why?")

@@ -12,6 +12,7 @@ from sluice_cli.graph import run_graph
 from sluice_cli.options import ApiKey, Model, Output, OutputFormat, RunId, Tenant, Url, prints_data
 from sluice_cli.rendering import (
     change_line,
+    evidence_lines,
     finding_lines,
     gates_table,
     origin_lines,
@@ -106,7 +107,7 @@ def show_run(
     detectors = gates_table(run)
     if detectors is not None:
         out.print(detectors)
-    for line in (*origin_lines(run), *shadow_lines(run), *finding_lines(run)):
+    for line in (*origin_lines(run), *evidence_lines(run), *shadow_lines(run), *finding_lines(run)):
         out.print(line)
 
 

@@ -113,7 +113,7 @@ def judge_key(facts: KeyFacts, journal: bool) -> Finding:
             return ok("journal key", "is made at the first start")
         remedy = "put it back from a backup; a new one is made otherwise, and `sluice audit verify` fails from then on"
         return failed("journal key", f"there is a journal, and its key {facts.path} is missing", remedy)
-    if facts.mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if facts.mode & (stat.S_IWGRP | stat.S_IRWXO):
         return failed("journal key", f"others may read {facts.path}", f"chmod 600 {facts.path}")
     if facts.size < _KEY_BYTES:
         remedy = "put it back from a backup"

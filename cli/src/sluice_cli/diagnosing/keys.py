@@ -24,7 +24,7 @@ class ApiKeysFacts:
 
     path: Path
     mode: int
-    """0 where there is no such file."""
+    """What may be done with it, or with any file where it is a folder; 0 where there is no such file."""
     probe: Probe
     """How the gateway's own check of it ended."""
 
@@ -60,7 +60,10 @@ def secret_file(subject: Subject, secret: str) -> Path | None:
 def judge_api_keys(facts: ApiKeysFacts) -> Finding:
     """Whether the gateway takes the file, and who else reads it."""
     if facts.probe.code == 2:
-        remedy = f"correct {facts.path}: `keys:` and a list of entries with key_sha256, tenant and roles"
+        remedy = (
+            f"correct {facts.path}: `keys:` and a list of entries with key_sha256, tenant and roles, as "
+            "`sluice keys new --tenant NAME` prints them"
+        )
         return failed("API keys", probing.last_line(facts.probe.errors), remedy)
     if facts.probe.code != 0:
         return failed("API keys", f"the gateway's check {facts.probe.end}", "see the packages above")
@@ -69,7 +72,18 @@ def judge_api_keys(facts: ApiKeysFacts) -> Finding:
         detail = f"everybody on this machine may read {facts.path}"
         judged = failed if content["plain"] else warning
         return judged("API keys", detail, f"chmod 600 {facts.path}")
-    return ok("API keys", f"{content['keys']} keys of {content['tenants']} tenants")
+    counts = f"{content['keys']} keys of {content['tenants']} tenants"
+    if content["issuers"]:
+        counts += f", tokens of {content['issuers']} issuers"
+    if content["plain"]:
+        remedy = "replace each by one of `sluice keys new`, of which the file has the digest alone"
+        return warning("API keys", f"{counts}; {content['plain']} keys are in the file as they are", remedy)
+    for state, tense in (("expired", "has expired"), ("expiring", "expires within two weeks")):
+        if names := content[state]:
+            remedy = "make another with `sluice keys new`, hand it out, and remove the old one"
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            return warning("API keys", f"{counts}; {names[0]}{more} {tense}", remedy)
+    return ok("API keys", counts)
 
 
 def judge_secret(facts: SecretFacts) -> Finding:
@@ -93,10 +107,16 @@ def judge_secret(facts: SecretFacts) -> Finding:
 def _api_keys(path: Path | None) -> Finding:
     if path is None:
         return ok("API keys", "none: the gateway is open, on loopback only")
-    mode = path.stat().st_mode if path.exists() else 0
     return judge_api_keys(
-        ApiKeysFacts(path, mode, probing.python_module(_CHECK, [str(path)], seconds=_CHECK_SECONDS))
+        ApiKeysFacts(path, _mode(path), probing.python_module(_CHECK, [str(path)], seconds=_CHECK_SECONDS))
     )
+
+
+def _mode(path: Path) -> int:
+    mode = 0
+    for file in path.iterdir() if path.is_dir() else [path]:
+        mode |= file.stat().st_mode if file.is_file() else 0
+    return mode
 
 
 def _secrets(subject: Subject) -> Iterator[Finding]:

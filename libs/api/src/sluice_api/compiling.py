@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sluice_api import experiments
 from sluice_api.errors import CompileError, Problem
 from sluice_api.loading import LoadedObject
 from sluice_api.objects.adapter_experiment import AdapterExperiment
@@ -13,7 +14,7 @@ from sluice_api.objects.guardrail_policy import GuardrailPolicy
 from sluice_api.objects.knowledge_base import KnowledgeBase
 from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.objects.model_server import ModelServer
-from sluice_api.objects.pipeline import Pipeline
+from sluice_api.objects.pipeline import Pipeline, PipelineSpec
 from sluice_api.objects.tenant_shard import TenantShard
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot, canonical_json
 
@@ -36,7 +37,13 @@ def compile_objects(loaded: Sequence[LoadedObject]) -> Compilation:
     Raises:
         CompileError: references do not resolve, or names clash; with every problem found.
     """
-    problems = [*_clashes(loaded), *_dangling(loaded), *_unfit(loaded)]
+    servers, adapters = _named(loaded, ModelServer), _named(loaded, LoRAAdapter)
+    problems = [
+        *_clashes(loaded),
+        *_dangling(loaded),
+        *_unfit(loaded),
+        *experiments.unfit(loaded, servers, adapters),
+    ]
     if problems:
         raise CompileError(problems)
     snapshot = Snapshot(
@@ -49,9 +56,14 @@ def compile_objects(loaded: Sequence[LoadedObject]) -> Compilation:
             for name, policy in _named(loaded, GuardrailPolicy).items()
         },
         knowledge_bases={name: item.spec for name, item in _named(loaded, KnowledgeBase).items()},
-        model_servers={name: item.spec for name, item in _named(loaded, ModelServer).items()},
+        model_servers={name: item.spec for name, item in servers.items()},
+        experiments={
+            name: experiments.compiled(item, adapters)
+            for name, item in _named(loaded, AdapterExperiment).items()
+        },
     )
-    return Compilation(snapshot, tuple(sorted(_without_effect(loaded))))
+    warnings = [*_without_effect(loaded), *experiments.idle(loaded, servers)]
+    return Compilation(snapshot, tuple(sorted(warnings)))
 
 
 def _named(loaded: Sequence[LoadedObject], kind: type[T]) -> dict[str, T]:
@@ -75,7 +87,14 @@ def _pipeline_version(pipeline: Pipeline, loaded: Sequence[LoadedObject]) -> str
         _named(loaded, GuardrailPolicy)[spec.guardrail_policy_ref].spec,
         servers[spec.steps.generate.model_server_ref].spec,
         *([servers[rewrite.model_server_ref].spec] if rewrite is not None else ()),
+        *(adapter.spec for adapter in _adapters_behind(spec, loaded)),
+        *(servers[step.model_server_ref].spec for _, step in spec.steps.chain()),
     )
+
+
+def _adapters_behind(spec: PipelineSpec, loaded: Sequence[LoadedObject]) -> list[LoRAAdapter]:
+    splits = _named(loaded, AdapterExperiment).values()
+    return experiments.behind(spec, splits, _named(loaded, LoRAAdapter), _named(loaded, ModelServer))
 
 
 def _clashes(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
@@ -100,6 +119,8 @@ def _references(item: SluiceObject) -> Iterator[tuple[str, type[SluiceObject], s
         yield "spec.steps.generate.modelServerRef", ModelServer, item.spec.steps.generate.model_server_ref
         if item.spec.steps.rewrite is not None:
             yield _REWRITE_SERVER, ModelServer, item.spec.steps.rewrite.model_server_ref
+        for name, step in item.spec.steps.chain():
+            yield f"spec.steps.fallbacks.{name}.modelServerRef", ModelServer, step.model_server_ref
     elif isinstance(item, LoRAAdapter):
         yield "spec.modelServerRef", ModelServer, item.spec.model_server_ref
     elif isinstance(item, AdapterExperiment):
@@ -134,7 +155,7 @@ def _unfit(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
 
 def _without_effect(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
     for item in loaded:
-        if isinstance(item.object, LoRAAdapter | AdapterExperiment | TenantShard):
+        if isinstance(item.object, TenantShard):
             yield item.problem("", "has no effect without a cluster: the operator acts on it")
         elif isinstance(item.object, ModelServer) and item.object.spec.vllm is not None:
             yield item.problem(

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from pydantic import ConfigDict, Field
 
+from sluice_api.objects.adapter_experiment import AdapterExperimentSpec
 from sluice_api.objects.base import Model
 from sluice_api.objects.guardrail_policy import Action, GuardrailPolicySpec
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
@@ -29,6 +30,18 @@ class CompiledPipeline(Model):
     spec: PipelineSpec
 
 
+class CompiledExperiment(Model):
+    """An experiment whose adapters are known to be of its server."""
+
+    spec: AdapterExperimentSpec
+    models: dict[str, str]
+    """By arm, the name that the server serves it under; its base model where empty."""
+    resting: tuple[str, ...] = ()
+    """Arms whose adapter is not ready; their units go to control meanwhile."""
+    promoted: str = ""
+    """The arm that all traffic goes to; none yet when empty."""
+
+
 class Snapshot(Model):
     """Everything the services run by, keyed by object name."""
 
@@ -38,6 +51,7 @@ class Snapshot(Model):
     guardrail_policies: dict[str, CompiledPolicy] = Field(default={})
     knowledge_bases: dict[str, KnowledgeBaseSpec] = Field(default={})
     model_servers: dict[str, ModelServerSpec] = Field(default={})
+    experiments: dict[str, CompiledExperiment] = Field(default={})
 
     @cached_property
     def content(self) -> bytes:
@@ -84,9 +98,27 @@ class Snapshot(Model):
     def has_canary(self, pipeline: PipelineSpec, tenant: str) -> bool:
         """True where the prompt holds a word that must not appear: what only quotes passages has no prompt."""
         leakage = self.policy_for(pipeline, tenant).output.leakage
-        server = self.model_servers.get(pipeline.steps.generate.model_server_ref)
-        quotes = server is not None and server.extractive is not None
+        steps = pipeline.steps
+        writing = (steps.generate, *(step for _, step in steps.chain()))
+        servers = [self.model_servers.get(step.model_server_ref) for step in writing]
+        quotes = all(server is not None and server.extractive is not None for server in servers)
         return leakage.canary and leakage.action is not Action.ALLOW and not quotes
+
+    def experiment_on(self, model_server: str, model_name: str) -> tuple[str, CompiledExperiment] | None:
+        """The experiment that splits a model's traffic, and its name. No model's name is the base model's."""
+        if not self.experiments:
+            return None
+        server = self.model_servers.get(model_server)
+        name = self._split.get((model_server, model_name or (server.base_model if server else "")))
+        return None if name is None else (name, self.experiments[name])
+
+    @cached_property
+    def _split(self) -> dict[tuple[str, str], str]:
+        """Experiments by model server and model."""
+        return {
+            (experiment.spec.model_server_ref, experiment.spec.model_name): name
+            for name, experiment in self.experiments.items()
+        }
 
     @cached_property
     def _overridden(self) -> dict[tuple[str, str], str]:

@@ -1,4 +1,5 @@
-"""Which run, of which tenant, the current work belongs to; logs and outgoing calls carry both."""
+"""Which run, of which tenant, the current work belongs to, and the name of the key that asked for it; logs carry all
+three, outgoing calls run and tenant."""
 
 import contextvars
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ TENANT_KEY = "x-sluice-tenant"
 
 run_id: contextvars.ContextVar[str] = contextvars.ContextVar("run_id", default="")
 tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="")
+key: contextvars.ContextVar[str] = contextvars.ContextVar("key", default="")
 
 
 @contextmanager

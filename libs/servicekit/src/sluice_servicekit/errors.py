@@ -8,6 +8,7 @@
     ├── Conflict            the request contradicts what is there
     ├── FailedPrecondition  right request, wrong state of the system
     ├── ResourceExhausted   a limit was reached; try later
+    │   └── LimitExceeded   one of the caller's own
     ├── Unavailable         try again
     ├── DeadlineExceeded    time ran out
     ├── Cancelled           the caller went away
@@ -110,6 +111,24 @@ class ResourceExhausted(_TryLater):
     """A limit was reached."""
 
     default_reason = "RESOURCE_EXHAUSTED"
+
+
+class LimitExceeded(ResourceExhausted):
+    """A limit of the caller's own stands against it; `quota` names it: `tenant:acme/requests_per_minute`."""
+
+    default_reason = "RATE_LIMIT_EXCEEDED"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
+        quota: str = "",
+    ) -> None:
+        super().__init__(message, reason=reason, metadata=metadata, retry_after=retry_after)
+        self.quota = quota
 
 
 class Unavailable(_TryLater):

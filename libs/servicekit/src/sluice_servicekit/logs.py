@@ -1,4 +1,4 @@
-"""Logging set up once: one JSON object a line, with the run and tenant the work belongs to."""
+"""Logging set up once: one JSON object a line, with the run, tenant and key that the work belongs to."""
 
 import logging
 import sys
@@ -9,11 +9,12 @@ from sluice_servicekit import context
 
 
 class _RunContext(logging.Filter):
-    """Adds run and tenant to every record."""
+    """Adds run, tenant and the key's name to every record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.run = context.run_id.get()
         record.tenant = context.tenant.get()
+        record.key = context.key.get()
         return True
 
 
@@ -23,7 +24,7 @@ def set_up(service: str, level: str, fmt: str) -> None:
     handler.addFilter(_RunContext())
     handler.setFormatter(
         JsonFormatter(
-            "{asctime}{levelname}{name}{message}{run}{tenant}",
+            "{asctime}{levelname}{name}{message}{run}{tenant}{key}",
             style="{",
             rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
             static_fields={"service": service},

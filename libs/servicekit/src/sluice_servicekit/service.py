@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -44,10 +45,13 @@ class ServiceContext(Generic[S]):
 Build = Callable[[ServiceContext[S]], AbstractAsyncContextManager[list[Servicer]]]
 
 
-def run_service(name: str, settings_class: type[S], build: Build[S]) -> None:
+def run_service(name: str, settings_class: type[S], load: Callable[[], Build[S]]) -> None:
     """Runs a service until SIGTERM or SIGINT, then drains it. Exits 2 where its configuration is wrong.
 
     With `--settings` it prints its settings as JSON instead, see `settings_report`.
+
+    Args:
+        load: Imports what builds the service: telling the settings needs none of it, and it takes a second.
     """
     if sys.argv[1:] == ["--settings"]:
         sys.stdout.write(
@@ -59,7 +63,7 @@ def run_service(name: str, settings_class: type[S], build: Build[S]) -> None:
         logs.set_up(name, settings.log_level, settings.log_format)
         tracing.set_up(name, settings.instance, settings.traces)
         metrics.serve(settings.metrics_listen)
-        uvloop.run(_run(name, settings, build))
+        uvloop.run(_run(name, settings, load()))
     except (ValidationError, ValueError, OSError) as error:
         _fail(name, str(error))
     except ServiceError as error:
@@ -80,6 +84,8 @@ async def _run(name: str, settings: S, build: Build[S]) -> None:
         loop.add_signal_handler(signum, stop.set)
     async with serve(name, settings, build) as server:
         _LOG.info("listening on port %d", server.port)
+        gc.collect()
+        gc.freeze()  # what the process has loaded stays: later collections need not look at it again
         await stop.wait()
         _LOG.info("draining")
 

@@ -9,7 +9,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from sluice_servicekit import errors
-from sluice_servicekit.errors import InvalidArgument, ServiceError
+from sluice_servicekit.errors import InvalidArgument, LimitExceeded, ServiceError
 
 DOMAIN = "sluice.dev"
 
@@ -45,13 +45,16 @@ def http_status(error: ServiceError) -> int:
 
 
 def to_status(error: ServiceError) -> status_pb2.Status:
-    """The error as `google.rpc.Status` with ErrorInfo and, where known, BadRequest and RetryInfo."""
+    """The error as `google.rpc.Status` with ErrorInfo and, where known, BadRequest, QuotaFailure and RetryInfo."""
     details = [
         _pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
     ]
     if isinstance(error, InvalidArgument) and error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         details.append(_pack(error_details_pb2.BadRequest(field_violations=[violation])))
+    if isinstance(error, LimitExceeded):
+        exceeded = error_details_pb2.QuotaFailure.Violation(subject=error.quota, description=error.message)
+        details.append(_pack(error_details_pb2.QuotaFailure(violations=[exceeded])))
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         delay = duration_pb2.Duration()

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from opentelemetry import propagate, trace
@@ -20,6 +20,15 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from sluice_servicekit import telemetry_names as names
 
 _TRACER = trace.get_tracer("sluice")
+
+#: What a span is while nothing is exported: a run has some twenty, and OpenTelemetry's own that do nothing cost as much
+#: as a call to a service.
+_NOTHING: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
+
+
+class _State:
+    exports = False
+
 
 Attributes = Mapping[str, str | int | float | bool]
 
@@ -67,6 +76,7 @@ def set_up(service: str, instance: str, traces: str) -> None:
     else:
         raise ValueError(f"traces is {traces!r}; use off, otlp or file:<path>")
     trace.set_tracer_provider(provider)
+    _State.exports = True
 
 
 def shut_down() -> None:
@@ -76,11 +86,15 @@ def shut_down() -> None:
         provider.shutdown()
 
 
-@contextmanager
 def span(
     name: str, attributes: Attributes | None = None, *, kind: SpanKind = SpanKind.INTERNAL
-) -> Iterator[Span]:
+) -> AbstractContextManager[Span]:
     """A span around the block; an exception marks it failed and names its type, never its text."""
+    return _recorded(name, attributes, kind) if _State.exports else _NOTHING
+
+
+@contextmanager
+def _recorded(name: str, attributes: Attributes | None, kind: SpanKind) -> Iterator[Span]:
     with _TRACER.start_as_current_span(
         name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
     ) as current:

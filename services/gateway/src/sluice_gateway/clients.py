@@ -1,34 +1,17 @@
-"""The four services as the run's ports: protos here, domain there."""
+"""Retriever and reranker as the run's ports: protos here, domain there."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import cast
 
 from sluice.common.v1 import common_pb2
-from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.retriever.v1 import retriever_pb2, retriever_pb2_grpc
-from sluice_api.objects.pipeline import RewriteStep
 from sluice_gateway import conversion
-from sluice_gateway.domain.model import (
-    Finish,
-    Message,
-    Passage,
-    Principal,
-    Reranked,
-    Rewritten,
-    Usage,
-    Vectors,
-)
-from sluice_gateway.domain.ports import Prompt
+from sluice_gateway.domain.embedding import EmbeddedTexts
+from sluice_gateway.domain.model import Passage, Principal, Reranked, Vectors
 from sluice_gateway.domain.search import Found, Search
 from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.exchanging import exchange
-
-_FINISH = {
-    inference_pb2.FINISH_REASON_STOP: "stop",
-    inference_pb2.FINISH_REASON_LENGTH: "length",
-    inference_pb2.FINISH_REASON_CONTENT_FILTER: "content_filter",
-}
 
 
 class RetrieverClient:
@@ -58,6 +41,16 @@ class RetrieverClient:
         request = retriever_pb2.EmbedRequest(text=text, dense_only=True)
         return tuple((await self._stub.Embed(request)).question_vectors.dense)
 
+    async def embed_texts(
+        self, knowledge_base: str, texts: Sequence[str], *, as_documents: bool
+    ) -> EmbeddedTexts:
+        """Texts' vectors, by the knowledge base's model."""
+        request = retriever_pb2.EmbedTextsRequest(
+            knowledge_base=knowledge_base, texts=texts, as_documents=as_documents
+        )
+        response = await self._stub.EmbedTexts(request)
+        return EmbeddedTexts(response.dimension, response.vectors, tuple(response.token_counts))
+
     async def search(self, principal: Principal, search: Search) -> Found:
         """The passages that answer best."""
         response = await self.search_whole(principal, search)
@@ -70,7 +63,7 @@ class RetrieverClient:
             knowledge_base=search.knowledge_base,
             more_knowledge_bases=search.more_knowledge_bases,
             query=search.query,
-            question_vectors=_vectors(search.vectors),
+            question_vectors=conversion.vectors(search.vectors),
             top_k=search.top_k,
             parameters=retrieval_parameters.to_message(search.parameters),
             filter=cast("retriever_pb2.Filter | None", search.filter),
@@ -150,7 +143,7 @@ class RerankerClient:
     ) -> Reranked:
         """The best passages with their new scores."""
         candidates = cast("Sequence[common_pb2.Passage]", passages)
-        response = await self._rerank(principal, query, _vectors(vectors), candidates, top_k)
+        response = await self._rerank(principal, query, conversion.vectors(vectors), candidates, top_k)
         return Reranked(_reordered(candidates, response), response.scored, response.model)
 
     async def rerank_messages(
@@ -182,54 +175,6 @@ class RerankerClient:
         return await self._stub.Rerank(request)
 
 
-class GeneratorClient:
-    """`domain.ports.Generator` over gRPC."""
-
-    def __init__(self, stub: "inference_pb2_grpc.InferenceServiceAsyncStub") -> None:
-        self._stub = stub
-
-    async def generate(self, prompt: Prompt) -> AsyncGenerator[str | Finish, None]:
-        """The answer's pieces, then its end."""
-        request = inference_pb2.GenerateRequest(
-            principal=conversion.principal(prompt.principal),
-            model_server=prompt.step.model_server_ref,
-            model_name=prompt.step.model_name,
-            messages=_messages(prompt.messages),
-            passages=cast("Sequence[common_pb2.Passage]", prompt.passages),
-            question_vectors=_vectors(prompt.vectors),
-            sampling=conversion.sampling(prompt.sampling),
-            instructions=prompt.step.instructions,
-            canary=prompt.canary,
-        )
-        async for response in self._stub.Generate(request):
-            if response.WhichOneof("event") == "delta":
-                yield response.delta
-            else:
-                finish = response.finish
-                reason = _FINISH.get(finish.reason, "stop")
-                yield Finish(reason, _usage(finish.usage), finish.model, finish.unanswerable)
-
-    async def rewrite(self, principal: Principal, step: RewriteStep, turns: Sequence[Message]) -> Rewritten:
-        """The last turn as a question that stands alone."""
-        request = inference_pb2.RewriteRequest(
-            principal=conversion.principal(principal),
-            model_server=step.model_server_ref,
-            model_name=step.model_name,
-            turns=_messages(turns),
-            max_tokens=step.max_tokens,
-        )
-        response = await self._stub.Rewrite(request)
-        return Rewritten(response.query, _usage(response.usage), response.model)
-
-
-def _messages(messages: Sequence[Message]) -> list[inference_pb2.Message]:
-    return [inference_pb2.Message(role=message.role, content=message.content) for message in messages]
-
-
-def _usage(usage: inference_pb2.Usage) -> Usage:
-    return Usage(usage.prompt_tokens, usage.completion_tokens)
-
-
 def _reordered(
     passages: Sequence[common_pb2.Passage], response: reranker_pb2.RerankResponse
 ) -> list[common_pb2.Passage]:
@@ -240,7 +185,3 @@ def _reordered(
         passage.score = ranked.score
         ordered.append(passage)
     return ordered
-
-
-def _vectors(vectors: Vectors | None) -> common_pb2.QuestionVectors | None:
-    return cast("common_pb2.QuestionVectors | None", vectors)

@@ -1,20 +1,21 @@
 """Between protos and the gateway's domain. Converts only."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from sluice.common.v1 import common_pb2
 from sluice.guardrail.v1 import guardrail_pb2
-from sluice.inference.v1 import inference_pb2
 from sluice_gateway.domain.model import (
     Decision,
     Finding,
     Message,
     Principal,
     Report,
-    Sampling,
     ScreenedPassages,
+    Vectors,
     Verdict,
 )
+from sluice_gateway.domain.tools import NO_TOOLS, Tools
 
 _DECISIONS = {
     guardrail_pb2.DECISION_ALLOW: Decision.ALLOW,
@@ -37,30 +38,14 @@ def principal(who: Principal) -> common_pb2.Principal:
     return common_pb2.Principal(tenant=who.tenant, subject=who.subject, roles=who.roles, acl=who.acl)
 
 
-def sampling(how: Sampling) -> inference_pb2.Sampling:
-    """How to sample, as a message."""
-    return inference_pb2.Sampling(
-        temperature=how.temperature,
-        top_p=how.top_p,
-        max_tokens=how.max_tokens,
-        stop=how.stop,
-        seed=how.seed,
-    )
+def vectors(question: Vectors | None) -> common_pb2.QuestionVectors | None:
+    """A question's vectors, as the retriever sent them."""
+    return cast("common_pb2.QuestionVectors | None", question)
 
 
-def sampling_from(message: inference_pb2.Sampling) -> Sampling:
-    """How to sample."""
-    return Sampling(
-        temperature=message.temperature if message.HasField("temperature") else None,
-        top_p=message.top_p if message.HasField("top_p") else None,
-        max_tokens=message.max_tokens if message.HasField("max_tokens") else None,
-        stop=tuple(message.stop),
-        seed=message.seed if message.HasField("seed") else None,
-    )
-
-
-def segments(messages: Sequence[Message]) -> list[guardrail_pb2.Segment]:
-    """The texts of a request: one for each message, then the arguments of tools' calls, in order."""
+def segments(messages: Sequence[Message], tools: Tools = NO_TOOLS) -> list[guardrail_pb2.Segment]:
+    """The texts of a request: one for each message, then the arguments of tools' calls, then what the model is told of
+    the tools that it may call, all in order."""
     said = [
         guardrail_pb2.Segment(channel=_channel(message), role=message.role, text=message.content)
         for message in messages
@@ -70,7 +55,12 @@ def segments(messages: Sequence[Message]) -> list[guardrail_pb2.Segment]:
         for message in messages
         for call in message.tool_calls
     ]
-    return said + calls
+    # The caller has written them, as it has its messages.
+    described = [
+        guardrail_pb2.Segment(channel=guardrail_pb2.CHANNEL_USER, role="system", text=text)
+        for text in tools.texts
+    ]
+    return said + calls + described
 
 
 def screened_passages(

@@ -18,7 +18,9 @@ from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
 from sluice_gateway.domain.caching.answering import ANY_CACHE, Answering, CacheControl
 from sluice_gateway.domain.coalescing import Running
+from sluice_gateway.domain.embedding import EmbeddedTexts, knowledge_base_of, model_name
 from sluice_gateway.domain.executor import Executor
+from sluice_gateway.domain.limiting.limiter import Standing
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord
@@ -55,7 +57,7 @@ class Gateway:
         reranker: RerankerClient,
         snapshot: Callable[[], Snapshot],
         clock: Callable[[], float],
-        answering: Answering,
+        answering: Answering | None = None,
     ) -> None:
         self._executor = executor
         self._journal = journal
@@ -84,7 +86,11 @@ class Gateway:
         """
         try:
             require(principal, Role.READER)
-            return await self._answering.admit(read(), control)
+            request = read()
+            await self._executor.admission.prepare(request)
+            if self._answering is None:
+                return self._executor.admit(request)
+            return await self._answering.admit(request, control)
         except ServiceError as error:
             raise await self.refuse(principal, model, error) from error
 
@@ -104,13 +110,14 @@ class Gateway:
         """Names and descriptions of the pipelines."""
         require(principal, Role.READER)
         pipelines = self._snapshot().pipelines
-        return [(name, pipelines[name].spec.description) for name in sorted(pipelines)]
+        names = filter(principal.may_ask, sorted(pipelines))
+        return [(name, pipelines[name].spec.description) for name in names]
 
-    def knowledge_bases(self, principal: Principal) -> list[tuple[str, str]]:
-        """Names and descriptions of the knowledge bases."""
+    def knowledge_bases(self, principal: Principal) -> list[tuple[str, str, str]]:
+        """Names and descriptions of the knowledge bases, and what their embedding models are called."""
         require(principal, Role.READER)
         known = self._snapshot().knowledge_bases
-        return [(name, known[name].description) for name in sorted(known)]
+        return [(name, known[name].description, model_name(known[name].embedding)) for name in sorted(known)]
 
     async def search(self, principal: Principal, search: Search, *, rerank: bool) -> SearchResult:
         """Passages without an answer, reordered on request.
@@ -119,6 +126,7 @@ class Gateway:
             NotFound: there is no knowledge base of one of the names.
         """
         require(principal, Role.READER)
+        await self._executor.admission.call(principal)
         for name in (search.knowledge_base, *search.more_knowledge_bases):
             self._known(name)
         top_k = search.top_k
@@ -134,6 +142,18 @@ class Gateway:
             timings["rerank"] = (self._clock() - started) * 1000
         return SearchResult(passages, timings, found.degraded, found.explanations)
 
+    async def embed_texts(
+        self, principal: Principal, model: str, texts: Sequence[str], *, as_documents: bool
+    ) -> EmbeddedTexts:
+        """Texts' vectors, by the model of a knowledge base, which `model` is the name of or names the model of.
+
+        Raises:
+            NotFound: there is none.
+        """
+        require(principal, Role.READER)
+        knowledge_base = knowledge_base_of(model, self._snapshot().knowledge_bases)
+        return await self._retriever.embed_texts(knowledge_base, texts, as_documents=as_documents)
+
     async def guard(
         self, principal: Principal, request: guardrail_pb2.GuardRequest
     ) -> guardrail_pb2.GuardResponse:
@@ -143,6 +163,7 @@ class Gateway:
             NotFound: there is no policy of that name.
         """
         require(principal, Role.READER)
+        await self._executor.admission.call(principal)
         return await self._guard.guard(principal, request)
 
     async def ingest(
@@ -156,6 +177,7 @@ class Gateway:
         """Stores documents; one reply for each, in order, and with `progress` more of large ones. What is stored is
         screened by the policies that guard the knowledge base, and each reply says what they flag."""
         self.require_writer(principal, knowledge_base)
+        await self._executor.admission.call(principal)
         policies = self._snapshot().document_policies(knowledge_base, principal.tenant)
         stored = self._retriever.ingest(
             principal, knowledge_base, documents, progress=progress, return_chunks=bool(policies)
@@ -169,6 +191,7 @@ class Gateway:
     async def delete(self, principal: Principal, knowledge_base: str, document_ids: Sequence[str]) -> int:
         """Removes documents; gives how many of the ids there were."""
         self.require_writer(principal, knowledge_base)
+        await self._executor.admission.call(principal)
         return await self._retriever.delete(principal, knowledge_base, document_ids)
 
     async def list_documents(
@@ -186,6 +209,11 @@ class Gateway:
         """
         require(principal, Role.READER)
         record = await self._journal.run(run_id) if _is_uuid(run_id) else None
+        if record is None and _is_uuid(
+            run_id
+        ):  # of a run that has just begun, all may still wait to be written
+            await self._journal.commit()
+            record = await self._journal.run(run_id)
         if record is None or record.tenant != principal.tenant:
             raise NotFound(f"there is no run {run_id!r}", reason="RUN_NOT_FOUND")
         return record
@@ -225,6 +253,10 @@ class Gateway:
         self._known(knowledge_base)
         async for response in self._retriever.rebuild(principal, knowledge_base):
             yield response
+
+    def standing(self, principal: Principal) -> list[Standing]:
+        """How the principal's limits stand."""
+        return self._executor.admission.standing(principal)
 
     def require_writer(self, principal: Principal, knowledge_base: str) -> None:
         """Raises where the principal may not change the knowledge base, or there is none of that name."""

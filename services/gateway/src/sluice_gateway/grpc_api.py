@@ -12,16 +12,19 @@ from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
-from sluice_gateway import conversion, grpc_once
+from sluice_gateway import conversion, experiment_conversion, generation, grpc_once
 from sluice_gateway.domain.access import Access
+from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
 from sluice_gateway.domain.caching.answering import CacheControl
 from sluice_gateway.domain.coalescing import Running
-from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest
+from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
 from sluice_gateway.domain.outcome import ADMIT, CacheDecision, CacheUse, Flag, RunFailedError, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
 from sluice_gateway.domain.search import Search
+from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
 from sluice_gateway.idempotency.idempotency import Idempotency
+from sluice_servicekit import context as log_context
 from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.errors import InvalidArgument, ServiceError
 
@@ -40,9 +43,17 @@ _MAX_PAGE = 1000
 class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     """The gateway over gRPC."""
 
-    def __init__(self, gateway: Gateway, access: Callable[[], Access], idempotency: Idempotency) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        access: Callable[[], Access],
+        experiments: Experiments,
+        idempotency: Idempotency | None = None,
+    ) -> None:
+        """Without `idempotency` no notice is taken of `request_id`."""
         self._gateway = gateway
         self._access = access
+        self._experiments = experiments
         self._idempotency = idempotency
 
     async def Answer(self, request: gateway_pb2.AnswerRequest, context: Any) -> gateway_pb2.AnswerResponse:
@@ -77,7 +88,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
                     async for event in events:
                         if isinstance(event, RunResult):
                             yield gateway_pb2.AnswerStreamResponse(answer=_answer(event))
-                        else:
+                        elif isinstance(event, str):  # nothing else is asked for over gRPC
                             yield gateway_pb2.AnswerStreamResponse(delta=event)
             except RunFailedError as failed:
                 raise _named(failed) from failed
@@ -172,9 +183,40 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             runs=[_run(record) for record in records], next_page_token=following
         )
 
+    async def SubmitFeedback(
+        self, request: gateway_pb2.SubmitFeedbackRequest, context: Any
+    ) -> gateway_pb2.SubmitFeedbackResponse:
+        """Takes feedback."""
+        principal = self._principal(context)
+        opinion = experiment_conversion.opinion(request)
+        record = await self._gateway.run(principal, request.run_id)
+        taken = await self._experiments.feedback.give(principal, record, opinion)
+        return gateway_pb2.SubmitFeedbackResponse(
+            experiment=taken.experiment, arm=taken.arm, comment_kept=taken.comment_kept
+        )
+
+    async def GetExperiment(
+        self, request: gateway_pb2.GetExperimentRequest, context: Any
+    ) -> gateway_pb2.GetExperimentResponse:
+        """Reads an experiment."""
+        found = self._experiments.one(self._principal(context), request.name)
+        return experiment_conversion.experiment(request.name, found)
+
+    async def GetOutcomes(
+        self, request: gateway_pb2.GetOutcomesRequest, context: Any
+    ) -> gateway_pb2.GetOutcomesResponse:
+        """Reads what an experiment has shown."""
+        since = max(0.0, float(request.since.ToSeconds())) if request.HasField("since") else 0.0
+        report = await self._experiments.report(self._principal(context), request.name, since)
+        return experiment_conversion.outcomes(report)
+
     def _principal(self, context: Any) -> Principal:
         metadata = _metadata(context)
-        return self._access().principal(metadata.get("authorization"), metadata.get("x-sluice-tenant"))
+        who = self._access().principal(
+            metadata.get("authorization"), metadata.get("x-sluice-tenant"), metadata.get(PRIORITY_HEADER)
+        )
+        log_context.key.set(who.key)
+        return who
 
     async def _run(
         self, principal: Principal, request: gateway_pb2.AnswerRequest, context: Any, *, stream: bool
@@ -196,11 +238,14 @@ def _run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, st
     return RunRequest(
         pipeline=request.model,
         principal=principal,
-        messages=tuple(Message(message.role, message.content) for message in request.messages),
-        sampling=conversion.sampling_from(request.sampling),
+        messages=tuple(map(generation.message_from, request.messages)),
+        sampling=generation.sampling_from(request.sampling),
         filter=FilterExpression(request.filter) if request.HasField("filter") else None,
         retrieval=retrieval_parameters.from_message(request.retrieval, "retrieval"),
         stream=stream,
+        user=request.user,
+        session=request.session,
+        arm=request.arm,
     )
 
 
@@ -246,6 +291,8 @@ def _answer(result: RunResult) -> gateway_pb2.AnswerResponse:
         ),
         verdict=None if result.verdict is None else conversion.verdict_message(result.verdict),
         flags=[_flag(flag) for flag in result.flags],
+        experiment=result.experiment,
+        arm=result.arm,
         cache=None if result.cache is None else _cache(result.cache),
     )
 

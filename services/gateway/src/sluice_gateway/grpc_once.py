@@ -36,7 +36,7 @@ def named(principal: Principal, request: gateway_pb2.AnswerRequest, operation: s
 
 
 async def once(
-    idempotency: Idempotency,
+    idempotency: Idempotency | None,
     asked: Keyed | None,
     payloads: Payloads,
     context: Any,
@@ -49,7 +49,7 @@ async def once(
         kind: Of the messages.
         answer: Makes them.
     """
-    begun = None if asked is None else await idempotency.begin(asked)
+    begun = None if asked is None or idempotency is None else await idempotency.begin(asked)
     if isinstance(begun, Recorded):
         await context.send_initial_metadata(_REPLAYED)
         if not begun.status:

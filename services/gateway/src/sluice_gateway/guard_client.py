@@ -17,6 +17,7 @@ from sluice_gateway.domain.model import (
     ScreenedPassages,
     TreatedSegment,
 )
+from sluice_gateway.domain.tools import NO_TOOLS, AnswerForm, Tools
 from sluice_servicekit.exchanging import exchange
 
 
@@ -27,13 +28,18 @@ class GuardClient:
         self._stub = stub
 
     async def check_input(
-        self, policy: str, principal: Principal, run_id: str, messages: Sequence[Message]
+        self,
+        policy: str,
+        principal: Principal,
+        run_id: str,
+        messages: Sequence[Message],
+        tools: Tools = NO_TOOLS,
     ) -> ScreenedInput:
         """The input gate's verdict."""
         request = guardrail_pb2.CheckInputRequest(
             policy=policy,
             principal=conversion.principal(principal),
-            segments=conversion.segments(messages),
+            segments=conversion.segments(messages, tools),
             run_id=run_id,
         )
         response = await self._stub.CheckInput(request)
@@ -101,4 +107,13 @@ def _output_request(context: AnswerContext) -> guardrail_pb2.CheckOutputRequest:
         vault=context.vault,
         canaries=context.canaries,
         passages_screened=True,
+        form=_form(context),
+        tool_results=context.tool_results,
     )
+
+
+def _form(context: AnswerContext) -> "guardrail_pb2.OutputForm.ValueType":
+    if context.arguments:
+        return guardrail_pb2.OUTPUT_FORM_ARGUMENTS
+    is_prose = context.form is AnswerForm.PROSE
+    return guardrail_pb2.OUTPUT_FORM_PROSE if is_prose else guardrail_pb2.OUTPUT_FORM_JSON

@@ -17,7 +17,7 @@ from sluice_guardrail.domain.model import (
 )
 from sluice_guardrail.domain.shapes import Shape
 from sluice_guardrail.domain.streaming import Progress
-from sluice_guardrail.domain.texts import Answer, Text
+from sluice_guardrail.domain.texts import Answer, Form, Text
 from sluice_guardrail.domain.vault import Binding
 from sluice_lexical import datamarks
 from sluice_servicekit.errors import InvalidArgument
@@ -26,6 +26,10 @@ _CHANNELS = {
     guardrail_pb2.CHANNEL_USER: Channel.USER,
     guardrail_pb2.CHANNEL_DOCUMENT: Channel.DOCUMENT,
     guardrail_pb2.CHANNEL_TOOL: Channel.TOOL,
+}
+_FORMS = {
+    guardrail_pb2.OUTPUT_FORM_JSON: Form.JSON,
+    guardrail_pb2.OUTPUT_FORM_ARGUMENTS: Form.ARGUMENTS,
 }
 _DECISIONS = {
     Decision.ALLOW: guardrail_pb2.DECISION_ALLOW,
@@ -88,8 +92,15 @@ def shape(request: guardrail_pb2.CheckOutputStreamRequest) -> Shape:
 def answer(request: guardrail_pb2.CheckOutputRequest) -> Answer:
     """The answer of a request. Its passages are compared by their words, whether or not they were marked as data."""
     read = tuple(datamarks.unmarked(passage.read) for passage in documents(request.passages))
-    canaries = tuple(request.canaries)
-    return Answer(request.question, request.text, read, canaries, request.passages_screened)
+    return Answer(
+        request.question,
+        request.text,
+        read,
+        tuple(request.canaries),
+        request.passages_screened,
+        _FORMS.get(request.form, Form.PROSE),
+        tuple(datamarks.unmarked(result) for result in request.tool_results),
+    )
 
 
 def documents(messages: Iterable[common_pb2.Passage]) -> tuple[Passage, ...]:

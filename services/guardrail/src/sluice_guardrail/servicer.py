@@ -147,7 +147,7 @@ class GuardrailServicer(guardrail_pb2_grpc.GuardrailServiceServicer):
         begin = partial(
             OutputStream, screener, answer.question, answer.passages, kept, caller, answer.canaries
         )
-        begun = partial(begin, passages_screened=answer.passages_screened)
+        begun = partial(begin, passages_screened=answer.passages_screened, tool_results=answer.tool_results)
         return screener, await self._in_thread(screener, begun)
 
     async def _feed(

@@ -21,7 +21,7 @@ from sluice_retriever.domain.model import (
 )
 from sluice_retriever.domain.parameters import as_json
 from sluice_retriever.filter_conversion import filter_
-from sluice_retriever.questions import Answer, Search
+from sluice_retriever.questions import Answer, EncodedTexts, Search
 from sluice_retriever.rebuilding import Progress
 from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.errors import InvalidArgument
@@ -108,6 +108,16 @@ def question_vectors_message(vectors: QuestionVectors) -> common_pb2.QuestionVec
         token_dimension=vectors.tokens.shape[1],
         token_ids=vectors.token_ids.tolist(),
         sentence=() if vectors.sentence is vectors.dense else vectors.sentence.tolist(),
+    )
+
+
+def encoded_texts(encoded: EncodedTexts) -> retriever_pb2.EmbedTextsResponse:
+    """Texts' vectors as a message."""
+    return retriever_pb2.EmbedTextsResponse(
+        model_digest=encoded.model_digest,
+        dimension=encoded.vectors.shape[1],
+        vectors=encoded.vectors.astype("<f4", copy=False).tobytes(),
+        token_counts=encoded.token_counts,
     )
 
 

@@ -18,7 +18,7 @@ from sluice_retriever.domain.explanation import Explanation
 from sluice_retriever.domain.filter_words import written
 from sluice_retriever.domain.matching import require_ids, token_match
 from sluice_retriever.domain.merging import merge
-from sluice_retriever.domain.model import DENSE_DIMENSION, Leg, Passage, QuestionVectors, Reader
+from sluice_retriever.domain.model import DENSE_DIMENSION, Floats, Leg, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import resolve
 from sluice_retriever.encoding.encoders import KnowledgeBaseEncoder
 from sluice_retriever.store import exact_tokens
@@ -40,6 +40,9 @@ _WIDER = 4
 
 #: A longer query is a document; its words would scan most of the sparse index.
 _MAX_QUERY_CHARACTERS = 32_768
+
+#: Texts that are encoded in one call, and numbers of their vectors: what fits into a message with room to spare.
+_MOST_TEXTS, _MOST_NUMBERS = 2048, 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class EncodedTexts:
+    """The dense vectors of texts."""
+
+    model_digest: str
+    vectors: Floats
+    """Shape (texts, dimension)."""
+    token_counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
     """What one knowledge base gave."""
 
@@ -101,6 +114,26 @@ class Questions:
             raise InvalidArgument("the text is empty", field="text")
         encoder = self._knowledge_bases.home(knowledge_base).encoder if knowledge_base else self._builtin
         return await _encode(encoder, text, dense_only=dense_only)
+
+    async def embed_texts(
+        self, texts: Sequence[str], knowledge_base: str, *, as_documents: bool
+    ) -> EncodedTexts:
+        """The dense vectors of texts by a knowledge base's model, apart from any run.
+
+        Raises:
+            InvalidArgument: there are none or too many of them, or one is blank.
+            NotFound: there is no such knowledge base.
+        """
+        encoder = self._knowledge_bases.home(knowledge_base).encoder
+        most = min(_MOST_TEXTS, _MOST_NUMBERS // encoder.dense_dimension)
+        if not 1 <= len(texts) <= most:
+            raise InvalidArgument(f"send 1 to {most} texts, not {len(texts)}", field="texts")
+        for index, text in enumerate(texts):
+            if not text.strip():
+                raise InvalidArgument("the text is empty", field=f"texts[{index}]")
+        with tracing.span(names.SPAN_EMBED, {names.OPERATION: names.SPAN_EMBED}):
+            vectors, tokens = await encoder.texts(texts, as_documents=as_documents)
+        return EncodedTexts(encoder.model_digest, vectors, tuple(tokens))
 
     async def search(self, search: Search) -> Answer:
         """The staged query, on all knowledge bases at the same time, and the best of what they gave.

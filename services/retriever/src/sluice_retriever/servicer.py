@@ -44,6 +44,15 @@ class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
         )
         return retriever_pb2.EmbedResponse(question_vectors=conversion.question_vectors_message(vectors))
 
+    async def EmbedTexts(
+        self, request: retriever_pb2.EmbedTextsRequest, context: Any
+    ) -> retriever_pb2.EmbedTextsResponse:
+        """Encodes texts."""
+        encoded = await self._questions.embed_texts(
+            list(request.texts), request.knowledge_base, as_documents=request.as_documents
+        )
+        return conversion.encoded_texts(encoded)
+
     async def Search(
         self, request: retriever_pb2.SearchRequest, context: Any
     ) -> retriever_pb2.SearchResponse:

@@ -9,11 +9,13 @@ from sluice_api.objects.base import Duration, Model, Name, SluiceObject
 
 
 class Unit(StrEnum):
-    """What sticks to its arm."""
+    """What sticks to its arm. A run whose unit is not known is assigned by itself, as with `request`."""
 
     TENANT = "tenant"
     USER = "user"
+    """The request's `safety_identifier` or `user`, else the subject of the API key."""
     SESSION = "session"
+    """The request's `metadata.session_id`, else its header `x-sluice-session`."""
     REQUEST = "request"
 
 
@@ -43,19 +45,62 @@ class Aggregation(StrEnum):
     RATE = "rate"
 
 
+class Metric(StrEnum):
+    """What of an arm's runs is measured."""
+
+    ERROR_RATE = "errorRate"
+    """The share of runs that failed."""
+    BLOCK_RATE = "blockRate"
+    """The share of runs that a gate blocked."""
+    DEGRADED_RATE = "degradedRate"
+    """The share of runs that were answered without a step that may be missing."""
+    GROUNDEDNESS = "groundedness"
+    """Of the answers, 0 to 1, by the output gate."""
+    LATENCY = "latency"
+    """Seconds from admission to the end of an answered run."""
+    TOKENS = "tokens"
+    """Tokens that the model wrote for an answered run."""
+    FEEDBACK = "feedback"
+    """Ratings, 0 to 1."""
+
+    @property
+    def more_is_better(self) -> bool:
+        """True where a higher value is a gain."""
+        return self in (Metric.GROUNDEDNESS, Metric.FEEDBACK)
+
+    @property
+    def is_rate(self) -> bool:
+        """True where it counts runs."""
+        return self in (Metric.ERROR_RATE, Metric.BLOCK_RATE, Metric.DEGRADED_RATE)
+
+    @property
+    def aggregations(self) -> tuple[Aggregation, ...]:
+        """How its samples may become one number."""
+        if self.is_rate:
+            return (Aggregation.RATE, Aggregation.MEAN)
+        return (Aggregation.MEAN, Aggregation.P95) if self is Metric.LATENCY else (Aggregation.MEAN,)
+
+
 class GuardMetric(Model):
     """A bound that ends the experiment when a treatment breaks it."""
 
-    metric: Annotated[str, Field(min_length=1, max_length=63)]
+    metric: Metric
     aggregation: Aggregation = Aggregation.MEAN
     max: float | None = None
+    """The most that a treatment may have; not of groundedness and feedback, of which more is better."""
     min_delta: float | None = None
-    """The least a treatment must gain over control; negative values allow a loss."""
+    """The least a treatment must gain over control; negative values allow a loss. A gain is less of errors, blocks,
+    seconds and tokens, and more of groundedness and feedback."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         if self.max is None and self.min_delta is None:
             raise ValueError("one of max, minDelta must be set")
+        if self.max is not None and self.metric.more_is_better:
+            raise ValueError(f"max cannot bound {self.metric}, of which more is better; set minDelta")
+        if self.aggregation not in self.metric.aggregations:
+            known = " or ".join(self.metric.aggregations)
+            raise ValueError(f"the aggregation of {self.metric} must be {known}, not {self.aggregation}")
         return self
 
 
@@ -80,10 +125,13 @@ class AdapterExperimentSpec(Model):
     model_name: Annotated[str, Field(min_length=1, max_length=128)]
     """The alias whose traffic is split."""
     unit: Unit = Unit.USER
+    """What sticks to its arm; a run that does not say which it is of is dealt by itself."""
     salt: Annotated[str, Field(max_length=63)] = ""
+    """Another salt deals all units anew; the experiment's name when empty."""
     arms: Annotated[tuple[Arm, ...], Field(min_length=2, max_length=8)]
     guard_metrics: Annotated[tuple[GuardMetric, ...], Field(max_length=16)] = ()
     min_samples_per_arm: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    """Runs below which a treatment cannot have won. It can have lost before, where that is sure."""
     max_duration: Duration = 7 * 86400.0
     on_success: OnSuccess = OnSuccess.HOLD
     on_breach: OnBreach = OnBreach.ROLLBACK

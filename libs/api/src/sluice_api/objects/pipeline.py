@@ -1,9 +1,9 @@
 """`Pipeline` (`pl`): the run, as data. Its name is the `model` that OpenAI clients send."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from sluice_api.objects.answer_cache import AnswerCache
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
@@ -12,12 +12,41 @@ from sluice_api.objects.rounds import Rounds
 
 
 class OnFail(StrEnum):
-    """What a run does when a step has failed for good."""
+    """What a run does when a step has failed for good. `generate` may also say `catch:` and the name of a fallback."""
 
     ABORT = "abort"
     """The run fails."""
     DEGRADE = "degrade"
     """The run goes on without the step's result and ends `degraded`."""
+    CATCH_GENERATE = "catch:generate"
+    """The run goes on at `generate`, without passages, and ends `degraded`."""
+
+
+_CATCH = "catch:"
+
+#: The name of a fallback, and so the end of its step's name in a run.
+FallbackName = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")]
+
+
+def _either(*possible: OnFail, why: str) -> BeforeValidator:
+    """Refuses what makes no sense for a step, and says why."""
+
+    def check(value: object) -> object:
+        if value not in possible:
+            raise ValueError(f"must be {' or '.join(possible)}, not {value!r}: {why}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _abort_or_fallback(value: object) -> object:
+    if value == OnFail.ABORT or (
+        isinstance(value, str) and len(value) > len(_CATCH) and value.startswith(_CATCH)
+    ):
+        return value
+    raise ValueError(
+        f"must be abort or catch:NAME, not {value!r}: only a fallback of `steps.fallbacks` can answer instead"
+    )
 
 
 class RetryReason(StrEnum):
@@ -36,6 +65,10 @@ class StepPolicy(Model):
 
     timeout: Duration = 2.0
     """The most one attempt may take."""
+    deadline: Duration | None = None
+    """The most all attempts may take together, waits included; what the run has left when absent."""
+    needs: Duration = 0.005
+    """The least time an attempt can do anything with: none is begun when the run or the step has less left."""
     retries: Annotated[int, Field(ge=0, le=10)] = 6
     """Further attempts after the first. With the default backoff six of them outlast a service's restart."""
     backoff: Duration = 0.1
@@ -44,22 +77,28 @@ class StepPolicy(Model):
     """The longest wait between two attempts."""
     retry_on: tuple[RetryReason, ...] = (RetryReason.UNAVAILABLE,)
     """Failures that are retried; all others are final at once."""
-    on_fail: OnFail = OnFail.ABORT
+    on_fail: str = OnFail.ABORT
     """What the run does when the step has failed for good."""
 
 
 class GuardStep(StepPolicy):
     """A gate. A gate never degrades: what was not screened does not pass."""
 
-    on_fail: Literal[OnFail.ABORT] = OnFail.ABORT
+    on_fail: Annotated[
+        Literal[OnFail.ABORT], _either(OnFail.ABORT, why="what no gate has screened does not pass")
+    ] = OnFail.ABORT
 
 
 class RewriteStep(StepPolicy):
     """Has an engine rewrite a question that leans on earlier turns; rules alone do it where this is absent."""
 
     timeout: Duration = 3.0
+    needs: Duration = 0.05
     retries: Annotated[int, Field(ge=0, le=10)] = 1
-    on_fail: OnFail = OnFail.DEGRADE
+    on_fail: Annotated[
+        Literal[OnFail.ABORT, OnFail.DEGRADE],
+        _either(OnFail.ABORT, OnFail.DEGRADE, why="degrade goes on at retrieve, with the rules' query"),
+    ] = OnFail.DEGRADE
     """`degrade`: the rules' query is used."""
     model_server_ref: Name
     """The `ModelServer` that rewrites; not an extractive one."""
@@ -69,10 +108,23 @@ class RewriteStep(StepPolicy):
     """The most tokens of the rewritten question."""
 
 
-class RetrieveStep(StepPolicy):
-    """Parameters of the staged query. Without passages there is nothing to answer from: it never degrades."""
+#: When a second attempt is started beside one that is still out.
+HedgeAfter = Annotated[Duration, Field(gt=0.0)] | None
 
-    on_fail: Literal[OnFail.ABORT] = OnFail.ABORT
+
+class RetrieveStep(StepPolicy):
+    """Parameters of the staged query. In rounds after the first its failure only ends the rounds."""
+
+    hedge_after: HedgeAfter = None
+    """Starts a second attempt when one is still out after this time; the first good one wins. Off when absent."""
+    on_fail: Annotated[
+        Literal[OnFail.ABORT, OnFail.CATCH_GENERATE],
+        _either(
+            OnFail.ABORT,
+            OnFail.CATCH_GENERATE,
+            why="without passages there is nothing to rank or screen; catch:generate answers without them",
+        ),
+    ] = OnFail.ABORT
     top_k: Annotated[int, Field(ge=1, le=1000)] = 50
     """Candidates handed to the reranker."""
     parameters: Retrieval = Retrieval()
@@ -84,20 +136,48 @@ class RerankStep(StepPolicy):
 
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     """Passages handed to generation."""
-    on_fail: OnFail = OnFail.DEGRADE
+    hedge_after: HedgeAfter = None
+    """Starts a second attempt when one is still out after this time; the first good one wins. Off when absent."""
+    on_fail: Annotated[
+        Literal[OnFail.ABORT, OnFail.DEGRADE],
+        _either(
+            OnFail.ABORT,
+            OnFail.DEGRADE,
+            why="degrade goes on at guardPassages, with the retriever's order; no catch may pass by a gate",
+        ),
+    ] = OnFail.DEGRADE
 
 
-class GenerateStep(StepPolicy):
-    """Parameters of generation."""
+class Generation(StepPolicy):
+    """Who writes an answer, and how it is tried."""
 
-    on_fail: Literal[OnFail.ABORT] = OnFail.ABORT
+    on_fail: Annotated[str, BeforeValidator(_abort_or_fallback)] = OnFail.ABORT
+    """`catch:NAME` goes on with that one of `fallbacks`, up to the first piece of text, and the run ends `degraded`."""
     timeout: Duration = 30.0
+    needs: Duration = 0.05
     model_server_ref: Name
     """The `ModelServer` that writes the answer."""
     model_name: Annotated[str, Field(max_length=256)] = ""
     """A model or adapter on that server; its base model when empty."""
     instructions: Annotated[str, Field(max_length=8192)] = ""
     """What the system prompt says before the passages; the engine's default when empty."""
+
+    @property
+    def fallback(self) -> str:
+        """The name of the fallback that goes on; empty where there is none."""
+        return self.on_fail.removeprefix(_CATCH) if self.on_fail.startswith(_CATCH) else ""
+
+
+class FallbackStep(Generation):
+    """Another way to write the answer: the step `generate.NAME` of a run."""
+
+    instructions: Annotated[str, Field(max_length=8192)] = ""
+    """What the system prompt says before the passages; those of `generate` when empty."""
+
+
+class GenerateStep(Generation):
+    """Parameters of generation."""
+
     sources: bool = True
     """Appends a list of the cited documents to the answer, so that every OpenAI client shows them."""
 
@@ -112,6 +192,35 @@ class Steps(Model):
     guard_passages: GuardStep = GuardStep()
     generate: GenerateStep
     guard_output: GuardStep = GuardStep()
+    fallbacks: Annotated[dict[FallbackName, FallbackStep], Field(default={}, max_length=5)]
+    """What `catch:NAME` of `generate`, or of another fallback, goes on with."""
+
+    @model_validator(mode="after")
+    def _check_fallbacks(self) -> Self:
+        """Every fallback is reached, once, and none leads back."""
+        reached: list[str] = []
+        step: Generation = self.generate
+        while name := step.fallback:
+            of = f"fallbacks.{reached[-1]}" if reached else "generate"
+            if name not in self.fallbacks:
+                known = ", ".join(sorted(self.fallbacks)) or "none"
+                raise ValueError(f"{of}.onFail names no fallback of that name: {name!r}; there is: {known}")
+            if name in reached:
+                raise ValueError(f"{of}.onFail leads back to the fallback {name!r}")
+            reached.append(name)
+            step = self.fallbacks[name]
+        if unreached := sorted(self.fallbacks.keys() - set(reached)):
+            raise ValueError(f"fallbacks.{unreached[0]} is never used: no onFail says catch:{unreached[0]}")
+        return self
+
+    def chain(self) -> tuple[tuple[str, FallbackStep], ...]:
+        """The fallbacks in the order in which they are tried, by name."""
+        found: list[tuple[str, FallbackStep]] = []
+        step: Generation = self.generate
+        while name := step.fallback:
+            step = self.fallbacks[name]
+            found.append((name, step))
+        return tuple(found)
 
 
 class Audit(StrEnum):

@@ -12,7 +12,9 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Protocol
 
+from sluice_gateway.domain.experimenting.assigning import Assignment
 from sluice_gateway.domain.outcome import CacheDecision, CacheUse, RunFailedError, RunResult
+from sluice_gateway.domain.pieces import Delta
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState, StepState
 from sluice_servicekit import deadlines
@@ -26,7 +28,7 @@ COALESCE = "coalesce"
 #: Characters of pieces that are held for those that read slowly. An answer has far fewer.
 MOST_HELD = 1 << 20
 
-Event = str | RunResult
+Event = str | Delta | RunResult
 
 
 class Running(Protocol):
@@ -36,6 +38,8 @@ class Running(Protocol):
     def run_id(self) -> str: ...
     @property
     def cache(self) -> CacheUse | None: ...
+    @property
+    def assignment(self) -> Assignment | None: ...
     def events(self) -> AsyncGenerator[Event, None]: ...
     async def result(self) -> RunResult: ...
 
@@ -119,11 +123,11 @@ class Shared:
 
     def _take(self, event: Event) -> None:
         self._events.append(event)
-        self._held += len(event) if isinstance(event, str) else 0
-        while self._held > self._most_held and isinstance(first := self._events[0], str):
+        self._held += _weight(event)
+        while self._held > self._most_held and not isinstance(first := self._events[0], RunResult):
             del self._events[0]
             self._dropped += 1
-            self._held -= len(first)
+            self._held -= _weight(first)
             self._ended()  # who comes now would not get the start
         self._tell()
 
@@ -138,6 +142,7 @@ class Leader:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self.run_id = shared.run.run_id
+        self.assignment = shared.run.assignment
 
     @property
     def cache(self) -> CacheUse | None:
@@ -172,6 +177,7 @@ class Follower:
         self._tell = tell
         self._ended = False
         self.run_id = recorder.run_id
+        self.assignment = shared.run.assignment
         self.cache: CacheUse | None = CacheUse(CacheDecision.COALESCED, run_id=shared.run.run_id)
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -256,6 +262,15 @@ class Coalescer:
         mine.join()
         self._in_flight[key] = mine
         return Leader(mine)
+
+
+def _weight(event: Event) -> int:
+    """Characters, about."""
+    if isinstance(event, str):
+        return len(event)
+    if isinstance(event, Delta):
+        return len(event.text) + sum(len(call.arguments) for call in event.tool_calls) + len(event.logprobs)
+    return 0
 
 
 async def _last(events: AsyncGenerator[Event, None]) -> RunResult:

@@ -1,16 +1,18 @@
 """The Express executor: which questions may start, and what a run needs to do so."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-
-from prometheus_client import Gauge
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import CompiledPipeline, Snapshot
+from sluice_gateway.domain.abilities import require_able
+from sluice_gateway.domain.admission.admission import Admission
+from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.caching.looking import RunCache
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.coalescing import Follower, Shared
+from sluice_gateway.domain.experimenting.assigning import resolve_arm, served_by
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.observing import EndedRun, RunObserver
 from sluice_gateway.domain.outcome import ADMIT, RUNS, CacheDecision, RunFailedError
@@ -19,10 +21,8 @@ from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState, StepState
 from sluice_gateway.domain.running import Guarding, Run
 from sluice_gateway.journal.port import Journal
-from sluice_servicekit import telemetry_names as names
+from sluice_servicekit import deadlines
 from sluice_servicekit.errors import InvalidArgument, NotFound, ResourceExhausted, ServiceError
-
-_IN_FLIGHT = Gauge(names.RUNS_IN_FLIGHT, "Runs that are going on")
 
 
 class Executor:
@@ -34,6 +34,8 @@ class Executor:
         new_canary: Gives a word that nobody can guess and that no text holds.
         max_in_flight: Runs at the same time; more are refused at once.
         observers: Are told of every end of a run that was admitted.
+        budgets: Of retries and hedges, for all runs together.
+        admission: Decides which runs may start; one of `max_in_flight` runs where absent.
     """
 
     def __init__(
@@ -46,42 +48,53 @@ class Executor:
         new_canary: Callable[[], str],
         max_in_flight: int,
         observers: Sequence[RunObserver] = (),
+        budgets: Budgets | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._services = services
         self._journal = journal
         self._clock = clock
         self._snapshot = snapshot
-        self._new_run_id = new_run_id
+        self.new_run_id = new_run_id
         self._new_canary = new_canary
-        self._max_in_flight = max_in_flight
-        self._observers = observers
-        self._in_flight = 0
+        self._budgets = budgets or Budgets()
+        self.admission = admission or Admission(max_in_flight)
+        self._observers = (*observers, self.admission)
 
-    def admit(self, request: RunRequest, cache: RunCache | None = None) -> Run:
+    def admit(self, request: RunRequest, cache: RunCache | None = None, run_id: str = "") -> Run:
         """A run that may start.
+
+        Args:
+            run_id: One that was made before, by `new_run_id`.
 
         Raises:
             Unavailable: no snapshot has arrived yet.
             NotFound: there is no such pipeline (`MODEL_NOT_FOUND`).
-            InvalidArgument: no user message asks anything.
-            ResourceExhausted: too many runs are going on.
+            InvalidArgument: no user message asks anything, it pins an arm that there is not, or something is asked for
+                that the pipeline's engine cannot do.
+            PermissionDenied: it pins an arm, and its principal is no admin.
+            ResourceExhausted: too many runs are going on, or a limit of the caller's stands against it.
+            DeadlineExceeded: it could not finish in time.
         """
         snapshot = self._snapshot()
         pipeline = snapshot.pipelines.get(request.pipeline)
-        if pipeline is None:
-            known = ", ".join(sorted(snapshot.pipelines)) or "none"
+        if pipeline is None or not request.principal.may_ask(request.pipeline):
+            known = ", ".join(filter(request.principal.may_ask, sorted(snapshot.pipelines))) or "none"
             raise NotFound(
                 f"there is no model {request.pipeline!r}; there is: {known}", reason="MODEL_NOT_FOUND"
             )
         if not request.question.strip():
             raise InvalidArgument("the messages hold no question from the user", field="messages")
-        if self._in_flight >= self._max_in_flight:
-            raise ResourceExhausted("too many runs are going on", reason="TOO_MANY_RUNS", retry_after=1.0)
+        require_able(snapshot, pipeline.spec, request)
+        run_id = run_id or self.new_run_id()
+        assignment = resolve_arm(snapshot, pipeline.spec, request, run_id)
+        if assignment is not None:
+            pipeline = pipeline.model_copy(update={"spec": served_by(pipeline.spec, assignment)})
         tenant = request.principal.tenant
         recorder = Recorder(
             self._journal,
             self._clock,
-            self._new_run_id(),
+            run_id,
             tenant,
             request.pipeline,
             pipeline.spec.audit,
@@ -91,16 +104,26 @@ class Executor:
             retrieval_waits=snapshot.retrieval_waits(pipeline.spec, tenant),
             canary=self._new_canary() if snapshot.has_canary(pipeline.spec, tenant) else "",
         )
+        place = self.admission.admit(request, recorder.run_id, deadlines.cap(pipeline.spec.timeout))
         return Run(
-            self._counting(), self._services, recorder, pipeline, guarding, request, self._observers, cache
+            place,
+            self._services,
+            recorder,
+            pipeline,
+            guarding,
+            request,
+            self._observers,
+            assignment,
+            self._budgets,
+            cache,
         )
 
-    def follow(self, request: RunRequest, pipeline: CompiledPipeline, shared: Shared) -> Follower:
+    def follow(
+        self, request: RunRequest, pipeline: CompiledPipeline, shared: Shared, run_id: str
+    ) -> Follower:
         """A run that another one answers: it calls nothing, and counts for no more than a row in the journal."""
         tenant, started = request.principal.tenant, time.perf_counter()
-        recorder = Recorder(
-            self._journal, self._clock, self._new_run_id(), tenant, request.pipeline, pipeline.spec.audit
-        )
+        recorder = Recorder(self._journal, self._clock, run_id, tenant, request.pipeline, pipeline.spec.audit)
 
         def tell(state: RunState, reason: str) -> None:
             RUNS.labels(request.pipeline, state).inc()
@@ -126,9 +149,9 @@ class Executor:
         with suppress(ServiceError):
             named = pipeline if pipeline in self._snapshot().pipelines else ""
         recorder = Recorder(
-            self._journal, self._clock, self._new_run_id(), principal.tenant, named, Audit.BEST_EFFORT
+            self._journal, self._clock, self.new_run_id(), principal.tenant, named, Audit.BEST_EFFORT
         )
-        recorder.run_started("", {})
+        recorder.run_started("", {"key": principal.key} if principal.key else {})
         recorder.step_started(ADMIT, 1)
         recorder.step_ended(ADMIT, 1, StepState.FAILED, reason=error.reason)
         recorder.run_ended(RunState.FAILED, f"{ADMIT}: {error.reason}")
@@ -137,14 +160,3 @@ class Executor:
             with suppress(ServiceError):
                 await self._journal.commit()
         return RunFailedError(recorder.run_id, ADMIT, error)
-
-    @contextmanager
-    def _counting(self) -> Iterator[None]:
-        """Counts a run while it goes on."""
-        self._in_flight += 1
-        _IN_FLIGHT.inc()
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            _IN_FLIGHT.dec()

@@ -14,15 +14,19 @@ from sluice_gateway.domain.model import (
     ScreenedInput,
     ScreenedOutput,
     ScreenedPassages,
+    Verdict,
 )
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Guard
 from sluice_gateway.domain.recording import passages_verdict_detail, verdict_detail
 from sluice_gateway.domain.stepping import Done, Stepper
+from sluice_gateway.domain.tools import NO_TOOLS, Tools
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
 
 Screened = TypeVar("Screened", ScreenedInput, ScreenedPassages, ScreenedOutput)
+
+_STRICTNESS = list(Decision)
 
 INPUT, PASSAGES, OUTPUT = "guard_input", "guard_passages", "guard_output"
 
@@ -37,11 +41,13 @@ class Gates:
     principal: Principal
     run_id: str
 
-    async def input(self, messages: Sequence[Message]) -> ScreenedInput:
+    async def input(self, messages: Sequence[Message], tools: Tools = NO_TOOLS) -> ScreenedInput:
         """What the caller sends."""
 
         async def work() -> Done[ScreenedInput]:
-            screened = await self.guard.check_input(self._policy, self.principal, self.run_id, messages)
+            screened = await self.guard.check_input(
+                self._policy, self.principal, self.run_id, messages, tools
+            )
             return _done(screened)
 
         screened = await self._step(INPUT, self.spec.steps.guard_input, work)
@@ -80,6 +86,19 @@ class Gates:
             raise BlockedError(OUTPUT, screened.verdict)
         return screened
 
+    async def outputs(self, parts: Sequence[tuple[AnswerContext, str]]) -> Sequence[ScreenedOutput]:
+        """What the model has written where it is more than one text: several answers, arguments of calls. One step, and
+        no part ends the run: whoever asks decides. The journal holds the verdict on the part that is the worst."""
+
+        async def work() -> Done[Sequence[ScreenedOutput]]:
+            screened = [await self.guard.check_output(context, text) for context, text in parts]
+            worst = strictest([each.verdict for each in screened])
+            detail = {**verdict_detail(worst), "texts": len(screened)}
+            return Done(screened, str(worst.decision), worst.reason, detail)
+
+        with tracing.span(names.SPAN_GUARD, {names.POLICY: self._policy}):
+            return await self.stepper.run(OUTPUT, self.spec.steps.guard_output, work)
+
     @property
     def _policy(self) -> str:
         return self.spec.guardrail_policy_ref
@@ -92,6 +111,11 @@ class Gates:
                 return await work()
 
         return await self.stepper.run(name, step, traced)
+
+
+def strictest(verdicts: Sequence[Verdict]) -> Verdict:
+    """The one that speaks for all, the first of equals."""
+    return max(verdicts, key=lambda verdict: _STRICTNESS.index(verdict.decision))
 
 
 def _done(screened: Screened) -> Done[Screened]:

@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import NewType, Protocol
 
 from sluice_api.objects.retrieval import Retrieval
+from sluice_gateway.domain.admission.priority import Priority
+from sluice_gateway.domain.pieces import Choice, Delta, Logprob
+from sluice_gateway.domain.tools import NO_TOOLS, PROSE, AnswerForm, AnswerFormat, ToolCall, Tools
 
 Vectors = NewType("Vectors", object)
 """A question's vectors, opaque here."""
@@ -50,15 +54,15 @@ class Principal:
     subject: str = ""
     roles: tuple[str, ...] = ()
     acl: tuple[str, ...] = ()
+    key: str = ""
+    """The name of the key, or of the issuer of the token, that it came with."""
+    models: tuple[str, ...] | None = None
+    """Models that it may ask, `*` within a name for any; None where all."""
+    priority: Priority = Priority.INTERACTIVE
 
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call that the model asked for in an earlier turn."""
-
-    name: str
-    arguments: str
-    """JSON, as the model wrote it."""
+    def may_ask(self, model: str) -> bool:
+        """True where it may ask a model."""
+        return self.models is None or any(fnmatchcase(model, allowed) for allowed in self.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Message:
     role: str
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    """Of a `tool`: the call that it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,14 @@ class Sampling:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """Token and what is added to its logit."""
+    n: int = 1
+    """Answers."""
+    top_logprobs: int | None = None
+    """Alternatives of each token's log probability; None asks for no log probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +107,28 @@ class RunRequest:
     retrieval: Retrieval = field(default=Retrieval())
     """Overrides the pipeline's."""
     stream: bool = False
+    user: str = ""
+    """Who asks through the principal, as the caller knows them; only ever hashed."""
+    session: str = ""
+    """The conversation that it is part of; only ever hashed."""
+    arm: str = ""
+    """Pins an experiment's arm, for admins only; such a run counts in no statistics."""
+    priority: Priority = Priority.INTERACTIVE
+    """As the request says itself; the principal's holds where that is less urgent."""
+    tools: Tools = field(default=NO_TOOLS)
+    answer_format: AnswerFormat = field(default=PROSE)
 
     @property
     def question(self) -> str:
         """The last user message; empty where there is none."""
         return next((message.content for message in reversed(self.messages) if message.role == "user"), "")
+
+    @property
+    def tool_results(self) -> tuple[str, ...]:
+        """What tools have given in the conversation."""
+        return tuple(
+            message.content for message in self.messages if message.role == "tool" and message.content
+        )
 
 
 class Decision(StrEnum):
@@ -213,6 +244,11 @@ class AnswerContext:
     """As the model has read them; they have been screened."""
     vault: bytes = b""
     canaries: tuple[str, ...] = ()
+    form: AnswerForm = AnswerForm.PROSE
+    arguments: bool = False
+    """The text is not the answer but the arguments of a tool's call."""
+    tool_results: tuple[str, ...] = ()
+    """What the answer may rest on besides the passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,17 +257,33 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    """Of all answers."""
+    estimated: bool = False
+    """The engine has not counted them itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of a generated answer."""
+    """The end of a generated answer, or of all that were asked for."""
 
     reason: str
-    """`stop`, `length` or `content_filter`, as OpenAI names them."""
+    """`stop`, `length`, `content_filter` or `tool_calls`, as OpenAI names them."""
     usage: Usage = field(default=Usage())
     model: str = ""
     unanswerable: bool = False
+    degraded: str = ""
+    """Why a fallback has written it; empty where `generate` has."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Of the first answer, whole; empty where it calls none."""
+    logprobs: tuple[Logprob, ...] = ()
+    """Of the first answer."""
+    others: tuple[Choice, ...] = ()
+    """The answers behind the first."""
+    system_fingerprint: str = ""
+
+
+#: What an engine says while it answers. Text of the first answer comes as `str`; `Usage` is what was used up to there.
+Writing = str | Delta | Usage | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +291,15 @@ class Rewritten:
     """A question as an engine has rewritten it; empty where it wrote nothing usable."""
 
     query: str
+    usage: Usage = field(default=Usage())
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reworded:
+    """What an engine would look for where a question alone found too little; empty where it wrote nothing usable."""
+
+    queries: tuple[str, ...]
     usage: Usage = field(default=Usage())
     model: str = ""
 

@@ -7,7 +7,9 @@ from prometheus_client import Counter
 
 from sluice_gateway.domain.answer import Citation
 from sluice_gateway.domain.model import Decision, Finding, Usage, Verdict
+from sluice_gateway.domain.pieces import Logprob
 from sluice_gateway.domain.run import RunState
+from sluice_gateway.domain.tools import ToolCall
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import ServiceError
 
@@ -81,6 +83,18 @@ class CacheUse:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerChoice:
+    """One of the answers that a caller gets."""
+
+    text: str
+    finish_reason: str
+    citations: tuple[Citation, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
+    """Of the tokens that the text begins with; empty where they were not asked for, or the gate has changed it."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """An answer, or a gate's refusal."""
 
@@ -99,6 +113,25 @@ class RunResult:
     """What either gate flagged, the input gate's first."""
     cache: CacheUse | None = None
     """None where the pipeline has no cache."""
+    experiment: str = ""
+    arm: str = ""
+    """The experiment's arm that wrote it; empty where there is none."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[Logprob, ...] = ()
+    others: tuple[AnswerChoice, ...] = ()
+    """The answers behind the first."""
+    system_fingerprint: str = ""
+    """The engine's configuration, as it names it."""
+    fault: str = ""
+    """What is wrong with the answer's form; empty where it is as it was asked for."""
+    refused: bool = False
+    """The text is no answer in the form that was asked for but says why there is none."""
+
+    @property
+    def choices(self) -> tuple[AnswerChoice, ...]:
+        """All answers."""
+        first = AnswerChoice(self.text, self.finish_reason, self.citations, self.tool_calls, self.logprobs)
+        return (first, *self.others)
 
 
 class RunFailedError(Exception):

@@ -1,35 +1,42 @@
 """What a run needs of the services, in its own words. Deadlines travel in `sluice_servicekit.deadlines`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from sluice_api.objects.pipeline import GenerateStep, RewriteStep
+from sluice_api.objects.pipeline import Generation, RewriteStep
 from sluice_gateway.domain.model import (
     AnswerContext,
-    Finish,
     Message,
     Passage,
     Principal,
     Released,
     Reranked,
+    Reworded,
     Rewritten,
     Sampling,
     ScreenedInput,
     ScreenedOutput,
     ScreenedPassages,
     Vectors,
+    Writing,
 )
 from sluice_gateway.domain.search import Found, Search
+from sluice_gateway.domain.tools import NO_TOOLS, PROSE, AnswerFormat, Tools
 
 
 class Guard(Protocol):
     """The gates."""
 
     async def check_input(
-        self, policy: str, principal: Principal, run_id: str, messages: Sequence[Message]
+        self,
+        policy: str,
+        principal: Principal,
+        run_id: str,
+        messages: Sequence[Message],
+        tools: Tools = NO_TOOLS,
     ) -> ScreenedInput:
-        """The input gate's verdict on all messages and calls of tools."""
+        """The input gate's verdict on all messages, calls of tools and descriptions of tools."""
 
     async def check_passages(
         self, policy: str, principal: Principal, passages: Sequence[Passage]
@@ -74,23 +81,29 @@ class Prompt:
     """What an answer is made from."""
 
     principal: Principal
-    step: GenerateStep
+    step: Generation
     messages: Sequence[Message]
     passages: Sequence[Passage]
-    vectors: Vectors
+    vectors: Vectors | None
     sampling: Sampling
     canary: str = ""
     """A random word that the prompt holds and the answer must not."""
+    tools: Tools = field(default=NO_TOOLS)
+    answer_format: AnswerFormat = field(default=PROSE)
 
 
 class Generator(Protocol):
     """What writes answers."""
 
-    def generate(self, prompt: Prompt) -> AsyncGenerator[str | Finish, None]:
-        """The answer's pieces, then its end."""
+    def generate(self, prompt: Prompt) -> AsyncGenerator[Writing, None]:
+        """The answers' pieces, then the end."""
 
     async def rewrite(self, principal: Principal, step: RewriteStep, turns: Sequence[Message]) -> Rewritten:
         """The last turn as a question that stands alone."""
+
+    async def reword(self, principal: Principal, step: RewriteStep, question: str, most: int) -> Reworded:
+        """Up to `most` questions to look for, where the question alone did not find enough: its parts, or other words
+        for it."""
 
 
 @dataclass(frozen=True, slots=True)

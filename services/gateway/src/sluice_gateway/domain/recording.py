@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sluice_api.objects.pipeline import Audit
 from sluice_gateway.domain.clock import Clock
-from sluice_gateway.domain.model import Passage, Report, ScreenedPassages, Verdict
+from sluice_gateway.domain.model import Passage, Report, ScreenedPassages, Usage, Verdict
 from sluice_gateway.domain.run import Event, EventKind, RunState, StepState
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit.errors import ServiceError
@@ -33,10 +33,16 @@ class Recorder:
             EventKind.RUN_STARTED, state=RunState.RUNNING, detail=detail, input_hash=digest(question)
         )
 
-    def run_ended(self, state: RunState, reason: str = "", text: str = "") -> None:
+    def run_ended(
+        self, state: RunState, reason: str = "", text: str = "", detail: Detail | None = None
+    ) -> None:
         """Records the end."""
         self._append(
-            EventKind.RUN_ENDED, state=state, reason=reason, output_hash=digest(text) if text else ""
+            EventKind.RUN_ENDED,
+            state=state,
+            reason=reason,
+            detail=detail or {},
+            output_hash=digest(text) if text else "",
         )
 
     def step_started(self, step: str, attempt: int) -> None:
@@ -108,6 +114,14 @@ class Recorder:
 def digest(text: str) -> str:
     """SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def usage_detail(usage: Usage) -> Detail:
+    """Tokens that a run has used; nothing where it used none."""
+    if not usage.prompt_tokens and not usage.completion_tokens:
+        return {}
+    counted = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+    return {"usage": {**counted, "estimated": True} if usage.estimated else counted}
 
 
 def verdict_detail(verdict: Verdict) -> Detail:

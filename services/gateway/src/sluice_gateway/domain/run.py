@@ -36,6 +36,8 @@ class EventKind(StrEnum):
     STEP_STARTED = "step_started"
     STEP_ENDED = "step_ended"
     RUN_ENDED = "run_ended"
+    FEEDBACK = "feedback"
+    """A rating, during the run or long after it; changes nothing of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class RunRecord:
     started: float
     ended: float | None
     steps: tuple[StepRecord, ...]
+    detail: str = ""
+    """Of its end, in compact JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,13 @@ def fold(events: Iterable[Event]) -> RunRecord:
             record = RunRecord(
                 event.run_id, event.tenant, event.pipeline, RunState.RUNNING, "", event.at, None, ()
             )
-        if event.kind is EventKind.RUN_ENDED:
-            record = replace(record, state=RunState(event.state), reason=event.reason, ended=event.at)
+        if (
+            event.kind is EventKind.RUN_STARTED
+        ):  # not always first: feedback may come by another replica's clock
+            record = replace(record, pipeline=event.pipeline, started=event.at)
+        elif event.kind is EventKind.RUN_ENDED:
+            ended = replace(record, state=RunState(event.state), reason=event.reason, ended=event.at)
+            record = replace(ended, detail=event.detail)
         elif event.kind in (EventKind.STEP_STARTED, EventKind.STEP_ENDED):
             steps[event.step] = _step(event, steps.get(event.step))
     if record is None:

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sluice_gateway.domain.model import Message, ToolCall, TreatedSegment
+from sluice_gateway.domain.model import Message, RunRequest, TreatedSegment
+from sluice_gateway.domain.tools import ToolCall
+
+
+def screened_request(request: RunRequest, treated: Sequence[TreatedSegment]) -> RunRequest:
+    """The request with what the gate has put in the place of some of its texts."""
+    messages = screened(request.messages, treated)
+    before = len(messages) + sum(len(message.tool_calls) for message in messages)
+    described = {each.segment - before: each.text for each in treated if each.segment >= before}
+    return replace(request, messages=messages, tools=request.tools.treated(described))
 
 
 def screened(messages: Sequence[Message], treated: Sequence[TreatedSegment]) -> tuple[Message, ...]:

@@ -5,18 +5,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sluice_api.objects.pipeline import OnFail, PipelineSpec, RewriteStep, StepPolicy
+from sluice_api.objects.pipeline import Generation, OnFail, PipelineSpec, RewriteStep, StepPolicy
 from sluice_api.objects.retrieval import override
 from sluice_gateway.domain.asking import Asked, asked, unusable
+from sluice_gateway.domain.fallbacks import is_caught, written
 from sluice_gateway.domain.gating import Gates
 from sluice_gateway.domain.model import Finish, Passage, RunRequest, ScreenedInput, Vectors
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import digest, passages_detail
 from sluice_gateway.domain.run import StepState
-from sluice_gateway.domain.screened import screened
+from sluice_gateway.domain.screened import screened_request
 from sluice_gateway.domain.search import Found, Search
 from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
+from sluice_gateway.domain.written import Written
 
 T = TypeVar("T")
 
@@ -29,10 +31,12 @@ class Retrieved:
     request: RunRequest
     """As the input gate lets it go on."""
     query: str
-    vectors: Vectors
+    vectors: Vectors | None
+    """None where retrieval has failed and the run goes on without passages."""
     passages: Sequence[Passage]
     degraded: str = ""
-    """Why there is less than there should be: the query is only the rules', or a leg of the search was left out."""
+    """Why there is less than there should be: the query is only the rules', a leg of the search was left out, or there
+    is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ class Steps:
                 self.stepper.on_cancel = (StepState.SKIPPED, "BLOCKED")
                 raise
             if asked(request.messages).query == query:
-                vectors, found = await retrieving
-                return Retrieved(result, request, query, vectors, found.passages, _left_out(found))
+                vectors, passages, degraded = await retrieving
+                return Retrieved(result, request, query, vectors, passages, degraded)
         finally:
             if not retrieving.done():
                 retrieving.cancel()
@@ -83,9 +87,8 @@ class Steps:
         return await self._retrieved(result, request)
 
     async def _screen(self) -> tuple[ScreenedInput, RunRequest]:
-        result = await self.gates.input(self.request.messages)
-        messages = screened(self.request.messages, result.treated)
-        return result, replace(self.request, messages=messages)
+        result = await self.gates.input(self.request.messages, self.request.tools)
+        return result, screened_request(self.request, result.treated)
 
     async def screen(self) -> tuple[ScreenedInput, RunRequest]:
         """The input gate alone, and the request as it lets it go on; raises as `screen_and_retrieve`."""
@@ -99,8 +102,8 @@ class Steps:
         question = asked(request.messages)
         rewrite = self.spec.steps.rewrite if question.leans else None
         query, degraded = await self._rewrite(rewrite, question) if rewrite else (question.query, "")
-        vectors, found = await self._retrieve(query)
-        return Retrieved(result, request, query, vectors, found.passages, reasons(degraded, _left_out(found)))
+        vectors, passages, short = await self._retrieve(query)
+        return Retrieved(result, request, query, vectors, passages, reasons(degraded, short))
 
     async def _rewrite(self, step: RewriteStep, question: Asked) -> tuple[str, str]:
         """What to look for, and why the run is degraded where that is only the rules' query."""
@@ -120,30 +123,44 @@ class Steps:
             }
             return Done(query, reason=fault, detail=detail)
 
-        return await self._or_else(by_rules, "rewrite", step, work)
+        return await self.or_else(by_rules, "rewrite", step, work)
 
-    async def _retrieve(self, query: str) -> tuple[Vectors, Found]:
+    async def _retrieve(self, query: str) -> tuple[Vectors | None, Sequence[Passage], str]:
+        """What was found, and why that is less than it should be; nothing where the failure is caught."""
         step = self.spec.steps.retrieve
-        retriever = self.services.retriever
 
         async def work() -> Done[tuple[Vectors, Found]]:
-            vectors = await retriever.embed(query, self.spec.knowledge_base_ref)
-            search = Search(
-                knowledge_base=self.spec.knowledge_base_ref,
-                more_knowledge_bases=self.spec.more_knowledge_base_refs,
-                query=query,
-                vectors=vectors,
-                top_k=step.top_k,
-                parameters=override(step.parameters, self.request.retrieval),
-                filter=self.request.filter,
-            )
-            found = await retriever.search(self.request.principal, search)
+            vectors, found = await self.find(query)
             return Done((vectors, found), reason=found.reason, detail=passages_detail(found.passages))
 
-        return await self.stepper.run("retrieve", step, work)
+        try:
+            vectors, found = await self.stepper.run("retrieve", step, work)
+        except StepFailedError as failed:
+            if step.on_fail is not OnFail.CATCH_GENERATE or not is_caught(failed.error):
+                raise
+            return None, (), f"{failed.step}: {failed.error.reason}"
+        return vectors, found.passages, left_out("retrieve", found)
+
+    async def find(self, query: str) -> tuple[Vectors, Found]:
+        """A question's vectors, and the passages that they and its words find."""
+        step, retriever = self.spec.steps.retrieve, self.services.retriever
+        vectors = await retriever.embed(query, self.spec.knowledge_base_ref)
+        search = Search(
+            knowledge_base=self.spec.knowledge_base_ref,
+            more_knowledge_bases=self.spec.more_knowledge_base_refs,
+            query=query,
+            vectors=vectors,
+            top_k=step.top_k,
+            parameters=override(step.parameters, self.request.retrieval),
+            filter=self.request.filter,
+        )
+        return vectors, await retriever.search(self.request.principal, search)
 
     async def rerank(self, retrieved: Retrieved) -> tuple[Sequence[Passage], str]:
-        """The best passages, and why the run is degraded where they are only the retriever's."""
+        """The best passages, and why the run is degraded where they are only the retriever's. Nothing is called where
+        retrieval has failed."""
+        if retrieved.vectors is None:
+            return (), ""
         step = self.spec.steps.rerank
 
         async def work() -> Done[Sequence[Passage]]:
@@ -153,9 +170,9 @@ class Steps:
             detail = {**passages_detail(ranked.passages), "scored": ranked.scored, "model": ranked.model}
             return Done(ranked.passages, detail=detail)
 
-        return await self._or_else(retrieved.passages[: step.top_k], "rerank", step, work)
+        return await self.or_else(retrieved.passages[: step.top_k], "rerank", step, work)
 
-    async def _or_else(
+    async def or_else(
         self, otherwise: T, name: str, policy: StepPolicy, work: Callable[[], Awaitable[Done[T]]]
     ) -> tuple[T, str]:
         """The step's result; what there is otherwise, and why, where it may fail and does."""
@@ -167,23 +184,26 @@ class Steps:
             return otherwise, f"{failed.step}: {failed.error.reason}"
 
     async def generate(self, prompt: Prompt) -> tuple[str, Finish]:
-        """The whole answer."""
+        """The first answer's text, and the end with all else that was written, by `generate` or by the fallback that
+        goes on for it."""
 
-        async def work() -> Done[tuple[str, Finish]]:
-            pieces: list[str] = []
-            finish = Finish("stop")
-            async for event in self.services.generator.generate(prompt):
-                if isinstance(event, Finish):
-                    finish = event
-                else:
-                    pieces.append(event)
-            return Done(("".join(pieces), finish), detail=_generation_detail(finish))
+        async def work(step: Generation) -> Done[tuple[str, Finish]]:
+            pieces = Written()
+            async for event in self.services.generator.generate(replace(prompt, step=step)):
+                pieces.take(event)
+            finish = pieces.finish
+            return Done((pieces.text, finish), detail=_generation_detail(finish))
 
-        return await self.stepper.run("generate", self.spec.steps.generate, work)
+        by = await written(
+            self.spec.steps, lambda name, step: self.stepper.run(name, step, lambda: work(step))
+        )
+        text, finish = by.result
+        return text, replace(finish, degraded=by.degraded)
 
 
-def _left_out(found: Found) -> str:
-    return f"retrieve: {found.reason}" if found.degraded else ""
+def left_out(step: str, found: Found) -> str:
+    """Why a run is degraded whose search was not whole; empty where it was."""
+    return f"{step}: {found.reason}" if found.degraded else ""
 
 
 def reasons(*given: str) -> str:

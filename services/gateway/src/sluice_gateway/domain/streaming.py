@@ -1,18 +1,35 @@
 """Answers that leave while they are written: sentence by sentence after screening, or at once."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from sluice_api.objects.pipeline import PipelineSpec
-from sluice_gateway.domain.gating import OUTPUT, Gates
-from sluice_gateway.domain.model import AnswerContext, Finish, Released, Verdict
+from sluice_api.objects.guardrail_policy import StreamingMode
+from sluice_api.objects.pipeline import Generation, PipelineSpec
+from sluice_gateway.domain import fallbacks
+from sluice_gateway.domain.choices import recorded, screened_calls
+from sluice_gateway.domain.gating import OUTPUT, Gates, strictest
+from sluice_gateway.domain.model import (
+    AnswerContext,
+    Decision,
+    Finish,
+    Released,
+    RunRequest,
+    Usage,
+    Verdict,
+    Writing,
+)
+from sluice_gateway.domain.pieces import Choice, Delta
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import verdict_detail
+from sluice_gateway.domain.releasing import Spelling
+from sluice_gateway.domain.results import written_choices
 from sluice_gateway.domain.run import StepState
 from sluice_gateway.domain.stepping import Done, StepFailedError, Stepper
 from sluice_gateway.domain.tasks import in_background
+from sluice_gateway.domain.written import Written
 from sluice_servicekit import deadlines
 from sluice_servicekit.errors import DeadlineExceeded, Internal, ServiceError
 
@@ -22,36 +39,45 @@ class Screened:
     """A streamed answer at its end."""
 
     text: str
-    """What has left."""
+    """What has left of the first answer."""
     finish: Finish
     verdict: Verdict
+    left: tuple[Choice, ...]
+    """What has left of each."""
 
 
-@dataclass(slots=True)
-class _Written:
-    """What has been written so far."""
-
-    pieces: list[str] = field(default_factory=list)
-    finish: Finish | None = None
+def mode(policy: StreamingMode, request: RunRequest) -> StreamingMode:
+    """When the answer to a request leaves. What has to be whole to be worth anything is withheld where it is screened:
+    JSON, and several answers at once."""
+    if not request.stream:
+        return StreamingMode.WITHHOLD
+    whole = request.answer_format.is_json or request.sampling.n > 1
+    return StreamingMode.WITHHOLD if whole and policy is StreamingMode.WINDOW else policy
 
 
 async def windowed(
     stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, context: AnswerContext
-) -> AsyncGenerator[str | Screened, None]:
-    """Releases what the output gate has screened; its steps `generate` and `guard_output` run together."""
-    written = _Written()
+) -> AsyncGenerator[str | Delta | Screened, None]:
+    """Releases what the output gate has screened; its steps `generate` and `guard_output` run together. Calls of tools
+    leave whole, behind the text."""
+    written = Written()
     released: list[str] = []
+    spelling = Spelling()
     stepper.recorder.step_started(OUTPUT, 1)
     last: Released | None = None
     try:
         # In the background, since the guard's call reads the deltas from a task of its own.
         async with in_background(_deltas(stepper, services, spec, prompt, written)) as deltas:
-            screening = services.guard.check_output_stream(context, deltas)
+            screening = services.guard.check_output_stream(context, _texts(deltas, spelling))
             async with aclosing(screening):
                 async for last in screening:
                     if last.text:
                         released.append(last.text)
-                        yield last.text
+                        for piece in spelling.leave(last.text):
+                            yield piece
+        finish, on_calls = written.finish, None
+        if last is not None and last.verdict.decision is not Decision.BLOCK:
+            finish, on_calls = await screened_calls(services.guard, context, finish)
     except ServiceError as error:
         stepper.recorder.step_ended(OUTPUT, 1, StepState.FAILED, reason=error.reason)
         raise StepFailedError(OUTPUT, error) from error
@@ -65,7 +91,7 @@ async def windowed(
         silent = Internal("the output gate ended without a verdict", reason="NO_VERDICT")
         stepper.recorder.step_ended(OUTPUT, 1, StepState.FAILED, reason=silent.reason)
         raise StepFailedError(OUTPUT, silent)
-    verdict = last.verdict
+    verdict = last.verdict if on_calls is None else strictest([last.verdict, on_calls])
     stepper.recorder.step_ended(
         OUTPUT,
         1,
@@ -74,7 +100,19 @@ async def windowed(
         reason=verdict.reason,
         detail=verdict_detail(verdict),
     )
-    yield Screened("".join(released), written.finish or Finish("stop"), verdict)
+    text = "".join(released)
+    yield Screened(text, finish, verdict, (Choice(text),))
+
+
+async def _texts(deltas: AsyncIterator[str | Delta], spelling: Spelling) -> AsyncIterator[str]:
+    """What the output gate reads while it is written."""
+    async for delta in deltas:
+        if isinstance(delta, str):
+            yield delta
+            continue
+        spelling.hear(delta)
+        if delta.text:
+            yield delta.text
 
 
 async def detected(
@@ -84,48 +122,58 @@ async def detected(
     prompt: Prompt,
     context: AnswerContext,
     gates: Gates,
-) -> AsyncGenerator[str | Screened, None]:
+) -> AsyncGenerator[str | Delta | Screened, None]:
     """Releases at once; the output gate's verdict on the whole is only recorded."""
-    written = _Written()
+    written = Written()
     async with aclosing(_deltas(stepper, services, spec, prompt, written)) as deltas:
         async for delta in deltas:
             yield delta
-    text = "".join(written.pieces)
-    screened = await gates.output(context, text, acts=False)
-    yield Screened(text, written.finish or Finish("stop"), screened.verdict)
+    text, finish = written.text, written.finish
+    verdict = await recorded(gates, context, text, finish)
+    yield Screened(text, finish, verdict, written_choices(text, finish))
 
 
 async def _deltas(
-    stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, written: _Written
-) -> AsyncGenerator[str, None]:
-    """The answer's pieces as the step `generate`: retried up to the first piece, never after it."""
-    step = spec.steps.generate
+    stepper: Stepper, services: Services, spec: PipelineSpec, prompt: Prompt, written: Written
+) -> AsyncGenerator[str | Delta, None]:
+    """The answer's pieces as the step `generate`: retried, and gone on with by a fallback, up to the first piece, never
+    after it."""
+    started = time.monotonic()
 
-    async def first() -> Done[tuple[AsyncGenerator[str | Finish, None], str | Finish]]:
-        events = services.generator.generate(prompt)
+    async def first(step: Generation) -> Done[tuple[AsyncGenerator[Writing, None], Writing]]:
+        events = services.generator.generate(replace(prompt, step=step))
         return Done((events, await anext(events)), detail={"first": True})
 
-    events, event = await stepper.run_unkept("generate", step, first)
-    stepper.recorder.step_started("generate", 1)
+    by = await fallbacks.written(
+        spec.steps, lambda name, step: stepper.run_unkept(name, step, lambda: first(step))
+    )
+    name, step, (events, event) = by.name, by.step, by.result
+    stepper.recorder.step_started(name, 1)
+    left = deadlines.cap(step.timeout)
+    if step.deadline is not None:
+        left = min(left or 0.0, max(0.0, step.deadline - (time.monotonic() - started)))
+    ends = None if left is None else asyncio.get_running_loop().time() + left
     try:
-        async with asyncio.timeout(deadlines.cap(step.timeout)):
-            while True:
-                if isinstance(event, Finish):
-                    written.finish = event
-                    break
-                written.pieces.append(event)
-                yield event
-                event = await anext(events)
+        # Closed at once where nobody reads on, so that the engine stops.
+        async with aclosing(events):
+            while not isinstance(event, Finish):
+                written.take(event)
+                if not isinstance(event, Usage):
+                    yield event
+                # Around the wait alone: a timeout around a `yield` would cancel whoever reads.
+                async with asyncio.timeout_at(ends):
+                    event = await anext(events)
+            written.take(replace(event, degraded=by.degraded))
     except TimeoutError as error:
-        late = DeadlineExceeded(f"generate did not end within {step.timeout:g} s")
-        stepper.recorder.step_ended("generate", 1, StepState.FAILED, reason=late.reason)
-        raise StepFailedError("generate", late) from error
+        late = DeadlineExceeded(f"{name} did not end within {left or 0.0:.3g} s")
+        stepper.recorder.step_ended(name, 1, StepState.FAILED, reason=late.reason)
+        raise StepFailedError(name, late) from error
     except ServiceError as error:
-        stepper.recorder.step_ended("generate", 1, StepState.FAILED, reason=error.reason)
-        raise StepFailedError("generate", error) from error
+        stepper.recorder.step_ended(name, 1, StepState.FAILED, reason=error.reason)
+        raise StepFailedError(name, error) from error
     except (asyncio.CancelledError, GeneratorExit):
-        stepper.recorder.step_ended("generate", 1, StepState.CANCELLED)
+        stepper.recorder.step_ended(name, 1, StepState.CANCELLED)
         raise
     finish = written.finish
     detail = {"model": finish.model, "finish_reason": finish.reason, "unanswerable": finish.unanswerable}
-    stepper.recorder.step_ended("generate", 1, StepState.SUCCEEDED, detail=detail)
+    stepper.recorder.step_ended(name, 1, StepState.SUCCEEDED, detail=detail)

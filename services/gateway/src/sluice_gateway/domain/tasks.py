@@ -5,9 +5,9 @@ item. One that binds either must therefore be read by a single task from beginni
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anyio import create_memory_object_stream
 from anyio.streams.memory import MemoryObjectSendStream
@@ -50,3 +50,14 @@ async def _make(items: AsyncGenerator[T, None], send: MemoryObjectSendStream[T])
     async with send, aclosing(items):
         async for item in items:
             await send.send(item)
+
+
+async def together(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each gives, in order. Where one fails, so does all of it, and the others are cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()  # does nothing once it has ended
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,32 +1,94 @@
 """Results in OpenAI's words: completions, chunks, citations as annotations. Pure."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sluice_gateway.domain.answer import Citation
 from sluice_gateway.domain.model import Decision, Verdict
-from sluice_gateway.domain.outcome import Flag, RunResult
+from sluice_gateway.domain.outcome import AnswerChoice, Flag, RunResult
+from sluice_gateway.domain.pieces import Logprob
 from sluice_gateway.domain.run import RunState
+from sluice_gateway.domain.tools import ToolCall
 
 Json = dict[str, Any]
 
 
-def completion(result: RunResult, model: str, created: int) -> Json:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a request wants its answer."""
+
+    model: str
+    created: int
+    choices: int = 1
+    logprobs: bool = False
+    functions: bool = False
+    """Calls in the form that OpenAI had before there were tools."""
+
+
+def completion(result: RunResult, shape: Shape) -> Json:
     """A whole `chat.completion`."""
-    message: Json = {"role": "assistant", "content": result.text, "refusal": None}
-    if result.citations:
-        message["annotations"] = annotations(result.citations)
     return {
         "id": completion_id(result.run_id),
         "object": "chat.completion",
-        "created": created,
-        "model": model,
+        "created": shape.created,
+        "model": shape.model,
         "choices": [
-            {"index": 0, "message": message, "logprobs": None, "finish_reason": result.finish_reason}
+            {
+                "index": index,
+                "message": _message(choice, shape, refused=result.refused),
+                "logprobs": logprobs(choice.logprobs) if shape.logprobs else None,
+                "finish_reason": finish_reason(choice.finish_reason, shape),
+            }
+            for index, choice in enumerate(result.choices)
         ],
         "usage": usage(result),
+        "system_fingerprint": result.system_fingerprint or None,
         "sluice": extension(result),
     }
+
+
+def finish_reason(reason: str, shape: Shape) -> str:
+    """Why an answer ended, in the words of the form that was asked for."""
+    return "function_call" if shape.functions and reason == "tool_calls" else reason
+
+
+def _message(choice: AnswerChoice, shape: Shape, *, refused: bool) -> Json:
+    message: Json = {"role": "assistant", "content": choice.text, "refusal": None}
+    if refused:
+        message["content"], message["refusal"] = None, choice.text
+    if choice.citations:
+        message["annotations"] = annotations(choice.citations)
+    if not choice.tool_calls:
+        return message
+    message["content"] = choice.text or None
+    if shape.functions:
+        message["function_call"] = _function(choice.tool_calls[0])
+    else:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": _function(call)} for call in choice.tool_calls
+        ]
+    return message
+
+
+def _function(call: ToolCall) -> Json:
+    return {"name": call.name, "arguments": call.arguments}
+
+
+def logprobs(tokens: Sequence[Logprob]) -> Json | None:
+    """Log probabilities of tokens; null where there are none."""
+    if not tokens:
+        return None
+    content = [
+        {**_logprob(token), "top_logprobs": [_logprob(other) for other in token.top]} for token in tokens
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _logprob(token: Logprob) -> Json:
+    raw = None if token.raw is None else list(token.raw)
+    return {"token": token.token, "logprob": token.value, "bytes": raw}
 
 
 def completion_id(run_id: str) -> str:
@@ -83,6 +145,10 @@ def extension(result: RunResult) -> Json:
     }
     if result.cache is not None:
         content["cache"] = {"decision": result.cache.word, **result.cache.detail()}
+    if result.arm:
+        content["experiment"], content["arm"] = result.experiment, result.arm
+    if result.fault:
+        content["fault"] = result.fault
     verdict = result.verdict
     if verdict is not None and (result.state is RunState.BLOCKED or verdict.decision is not Decision.ALLOW):
         content["verdict"] = _verdict(verdict)

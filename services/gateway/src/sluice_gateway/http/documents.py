@@ -1,7 +1,6 @@
 """Documents between JSON and the retriever's messages. Converts only."""
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -130,7 +129,7 @@ def document_of(entry: object, now: float) -> retriever_pb2.Document | retriever
         content = base64.b64decode(body.content, validate=True)
     except ValidationError as error:
         return _refused(entry, _first(error))
-    except binascii.Error:
+    except ValueError:  # also where it is no ASCII
         return _refused(entry, "content: not base64")
     if max(len(content), len(body.text)) > MAX_CONTENT_BYTES:
         return _refused(entry, f"larger than {MAX_CONTENT_BYTES >> 20} MiB; split the document")

@@ -1,11 +1,12 @@
 """Errors in OpenAI's shape, everywhere under `/v1`: `{"error": {"message", "type", "param", "code"}}`."""
 
 import math
+from typing import ClassVar
 
 from fastapi.responses import JSONResponse
 
 from sluice_gateway.domain.outcome import ADMIT
-from sluice_servicekit.errors import InvalidArgument, ServiceError
+from sluice_servicekit.errors import InvalidArgument, LimitExceeded, ServiceError
 from sluice_servicekit.status_mapping import http_status
 
 _TYPES = {
@@ -17,10 +18,31 @@ _TYPES = {
 }
 
 
-class BodyTooLarge(InvalidArgument):
-    """The body is larger than the gateway takes; 413, which gRPC does not know."""
+class HttpFault(InvalidArgument):
+    """A request that is wrong in a way that gRPC has no status for."""
+
+    status: ClassVar[int] = 400
+
+
+class BodyTooLarge(HttpFault):
+    """The body is larger than the gateway takes."""
 
     default_reason = "BODY_TOO_LARGE"
+    status = 413
+
+
+class UnsupportedMediaType(HttpFault):
+    """The body is not of a type that is read here."""
+
+    default_reason = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+
+class MethodNotAllowed(HttpFault):
+    """The URL is known, and does not do that."""
+
+    default_reason = "METHOD_NOT_ALLOWED"
+    status = 405
 
 
 def error_body(error: ServiceError, *, step: str = "") -> dict[str, object]:
@@ -47,9 +69,13 @@ def error_response(error: ServiceError, *, step: str = "") -> JSONResponse:
         headers["retry-after"] = str(max(1, math.ceil(retry_after)))
     status = _status(error)
     if status == 401:
-        headers["www-authenticate"] = "Bearer"
+        headers["www-authenticate"] = (
+            'Bearer error="invalid_token"' if error.reason == "INVALID_TOKEN" else "Bearer"
+        )
+    if isinstance(error, LimitExceeded) and (retry_after is None or error.reason == "INSUFFICIENT_QUOTA"):
+        headers["x-should-retry"] = "false"  # OpenAI's clients would wait and ask again
     return JSONResponse(error_body(error, step=step), status, headers)
 
 
 def _status(error: ServiceError) -> int:
-    return 413 if isinstance(error, BodyTooLarge) else http_status(error)
+    return error.status if isinstance(error, HttpFault) else http_status(error)

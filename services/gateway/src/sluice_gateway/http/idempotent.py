@@ -50,13 +50,14 @@ async def idempotent(
         InvalidArgument: the key is malformed.
     """
     keys = request.headers.getlist(KEY_HEADER)
-    if not keys:
+    idempotency = of(request).idempotency
+    if not keys or idempotency is None:
         return await work()
     if len(keys) > 1:
         raise InvalidArgument("send one Idempotency-Key", reason="INVALID_IDEMPOTENCY_KEY", field=KEY_HEADER)
     asked = keyed(principal, keys[0], request.url.path, canonical_json(body), field="Idempotency-Key")
     try:
-        begun = await unless_gone(request, of(request).idempotency.begin(asked))
+        begun = await unless_gone(request, idempotency.begin(asked))
     except Conflict as error:
         response = error_response(error)
         if error.reason != "IDEMPOTENCY_KEY_IN_USE":

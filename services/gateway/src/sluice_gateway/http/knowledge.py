@@ -15,9 +15,11 @@ from sluice_gateway.domain.model import Principal
 from sluice_gateway.gateway import Gateway
 from sluice_gateway.http import sse
 from sluice_gateway.http.bodies import RequestModel, read, read_bytes
-from sluice_gateway.http.documents import Ingestion, document_of, listed, outcome, uploaded
+from sluice_gateway.http.described import described, parameter
+from sluice_gateway.http.documents import DocumentBody, Ingestion, document_of, listed, outcome, uploaded
 from sluice_gateway.http.errors import error_body
 from sluice_gateway.http.numbers import whole_number
+from sluice_gateway.http.replies.knowledge import DocumentOutcome, DocumentPage, IngestEvent, Totals
 from sluice_gateway.http.state import of, principal
 from sluice_servicekit.errors import InvalidArgument, NotFound, ServiceError
 
@@ -30,13 +32,47 @@ _MAX_PAGE = 1000
 Results = AsyncGenerator[gateway_pb2.IngestResponse, None]
 
 
+#: A file as a request's body; of any type.
+_FILE = described(
+    "knowledge",
+    DocumentOutcome,
+    errors=(404, 409, 413, 429),
+    parameters=(
+        parameter("title", "Its title.", type="string"),
+        parameter("acl", "Who may read it: names parted by commas.", type="string"),
+        parameter("expire_time", "When it is removed, in RFC 3339.", type="string"),
+        parameter("ttl", "The same from now, such as `30d`.", type="string"),
+    ),
+)
+_FILE["openapi_extra"]["requestBody"] = {
+    "required": True,
+    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+}
+
+
 class Documents(RequestModel):
     """Documents; each is checked on its own, so that a bad one does not fail the rest."""
 
     documents: Annotated[list[Any], Field(min_length=1, max_length=10_000)]
 
 
-@router.post(_DOCUMENTS)
+class DocumentsForm(RequestModel):
+    """Documents as they should be; one that is not is named in `failed`, and the rest is stored."""
+
+    documents: Annotated[list[DocumentBody], Field(min_length=1, max_length=10_000)]
+
+
+@router.post(
+    _DOCUMENTS,
+    **described(
+        "knowledge",
+        Totals,
+        body=DocumentsForm,
+        events=IngestEvent,
+        errors=(404, 409, 429),
+        example={"documents": [{"id": "notes/1", "title": "Notes", "text": "The vault opens at nine."}]},
+    ),
+)
 async def ingest(request: Request, knowledge_base: str) -> Response:
     """Stores documents; those of an id that is known are replaced. As server-sent events where the caller accepts
     them: one for each document as it is stored, and the totals at the end."""
@@ -56,7 +92,7 @@ async def ingest(request: Request, knowledge_base: str) -> Response:
     return JSONResponse(ingestion.totals())
 
 
-@router.put(_DOCUMENT)
+@router.put(_DOCUMENT, **_FILE)
 async def replace(request: Request, knowledge_base: str, document_id: str) -> JSONResponse:
     """Stores the body, a file as it is, under an id; what was there before is replaced."""
     state = of(request)
@@ -72,7 +108,19 @@ async def replace(request: Request, knowledge_base: str, document_id: str) -> JS
     return JSONResponse(outcome(result))
 
 
-@router.get(_DOCUMENTS)
+@router.get(
+    _DOCUMENTS,
+    **described(
+        "knowledge",
+        DocumentPage,
+        errors=(404,),
+        parameters=(
+            parameter("prefix", "Only ids that start so.", type="string"),
+            parameter("after", "Those after this id.", type="string"),
+            parameter("limit", "Documents in one page.", type="integer", minimum=1, maximum=_MAX_PAGE),
+        ),
+    ),
+)
 async def list_documents(request: Request, knowledge_base: str) -> dict[str, Any]:
     """The tenant's documents by id; `next` is the `after` of the following page."""
     parameters = request.query_params
@@ -89,7 +137,7 @@ async def list_documents(request: Request, knowledge_base: str) -> dict[str, Any
     }
 
 
-@router.delete(_DOCUMENT)
+@router.delete(_DOCUMENT, **described("knowledge", None, status=204, errors=(404, 409, 429)))
 async def delete(request: Request, knowledge_base: str, document_id: str) -> Response:
     """Removes a document."""
     if not await of(request).gateway.delete(principal(request), knowledge_base, [document_id]):

@@ -5,12 +5,14 @@ from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
 
 from sluice.retriever.v1 import retriever_pb2
 from sluice_gateway.http import sse
+from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_body
+from sluice_gateway.http.replies.knowledge import Rebuilding
 from sluice_gateway.http.state import of, principal
+from sluice_gateway.http.streams import EventStream
 from sluice_servicekit.errors import ServiceError
 
 router = APIRouter()
@@ -18,18 +20,20 @@ router = APIRouter()
 Progress = AsyncGenerator[retriever_pb2.RebuildResponse, None]
 
 
-@router.post("/v1/knowledge/{knowledge_base}/rebuild")
-async def rebuild(request: Request, knowledge_base: str) -> StreamingResponse:
+@router.post(
+    "/v1/knowledge/{knowledge_base}/rebuild",
+    response_class=EventStream,
+    **described("knowledge", None, events=Rebuilding, errors=(404, 409, 429)),
+)
+async def rebuild(request: Request, knowledge_base: str) -> EventStream:
     """Builds a knowledge base anew with the settings that its object now has, then swaps. Events tell how far it is;
     the last one, of type `done`, that it is in force. Whoever asks again after a break goes on where it was."""
     state = of(request)
     progress = state.gateway.rebuild(principal(request), knowledge_base)
     # Before the status leaves: who may not do it gets a plain error.
     first = await anext(progress)
-    return StreamingResponse(
-        sse.with_heartbeat(_frames(first, progress), state.settings.heartbeat_seconds),
-        media_type="text/event-stream",
-        headers=sse.HEADERS,
+    return EventStream(
+        sse.with_heartbeat(_frames(first, progress), state.settings.heartbeat_seconds), headers=sse.HEADERS
     )
 
 

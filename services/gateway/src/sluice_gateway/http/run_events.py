@@ -9,14 +9,16 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
 
 from sluice_gateway.domain.model import Principal
 from sluice_gateway.domain.run import ENDED, ChangesOf, Event, RunChange, RunState
 from sluice_gateway.http import sse
+from sluice_gateway.http.described import described, parameter
 from sluice_gateway.http.numbers import whole_number
+from sluice_gateway.http.replies.runs import RunEvent, RunReply
 from sluice_gateway.http.runs import Json, run_body, time_body
 from sluice_gateway.http.state import of, principal
+from sluice_gateway.http.streams import EventStream
 from sluice_servicekit.errors import InvalidArgument, ServiceError
 
 router = APIRouter()
@@ -27,8 +29,40 @@ _MAX_LAST = 1000
 _LAST_EVENT = "last-event-id"
 
 
-@router.get("/v1/runs/events")
-async def follow_runs(request: Request) -> StreamingResponse:
+_LAST_EVENT_ID = parameter(
+    "Last-Event-ID",
+    "Goes on after this event.",
+    where="header",
+    type="integer",
+    minimum=0,
+    maximum=2**63 - 1,
+)
+
+
+@router.get(
+    "/v1/runs/events",
+    response_class=EventStream,
+    **described(
+        "runs",
+        None,
+        events=RunReply,
+        errors=(429,),
+        parameters=(
+            parameter(
+                "state",
+                "How runs ended; `running` for those that start.",
+                type="array",
+                items={"type": "string", "enum": [str(state) for state in RunState]},
+            ),
+            parameter("model", "The pipeline.", type="string"),
+            parameter(
+                "last", "So many of those before now first.", type="integer", minimum=0, maximum=_MAX_LAST
+            ),
+            _LAST_EVENT_ID,
+        ),
+    ),
+)
+async def follow_runs(request: Request) -> EventStream:
     """The caller's runs as they end, and as they start where `state=running` is asked for."""
     who = principal(request)
     query = request.query_params
@@ -38,8 +72,12 @@ async def follow_runs(request: Request) -> StreamingResponse:
     return await _streamed(request, who, of(request).gateway.run_changes(who, which, after, last), _change)
 
 
-@router.get("/v1/runs/{run_id}/events")
-async def follow_run(request: Request, run_id: str) -> StreamingResponse:
+@router.get(
+    "/v1/runs/{run_id}/events",
+    response_class=EventStream,
+    **described("runs", None, events=RunEvent, errors=(404, 429), parameters=(_LAST_EVENT_ID,)),
+)
+async def follow_run(request: Request, run_id: str) -> EventStream:
     """What has happened in a run and what happens until its end."""
     who = principal(request)
     events = await of(request).gateway.run_events(who, run_id, _last_event(request) or 0)
@@ -48,14 +86,12 @@ async def follow_run(request: Request, run_id: str) -> StreamingResponse:
 
 async def _streamed(
     request: Request, who: Principal, events: AsyncGenerator[T, None], frame_of: Callable[[T], bytes]
-) -> StreamingResponse:
+) -> EventStream:
     """Holds the status until there is something to send: who may not follow gets a plain error."""
     first = await anext(events, None)
     frames = _frames(request, who, first, events, frame_of)
-    return StreamingResponse(
-        sse.with_heartbeat(frames, of(request).settings.heartbeat_seconds),
-        media_type="text/event-stream",
-        headers=sse.HEADERS,
+    return EventStream(
+        sse.with_heartbeat(frames, of(request).settings.heartbeat_seconds), headers=sse.HEADERS
     )
 
 

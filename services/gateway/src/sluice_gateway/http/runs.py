@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from sluice_gateway.domain.run import RunRecord, StepRecord
+from sluice_gateway.http.described import described, parameter
 from sluice_gateway.http.numbers import whole_number
+from sluice_gateway.http.replies.runs import RunPage, RunWithSteps
 from sluice_gateway.http.state import of, principal
 
 router = APIRouter()
@@ -17,7 +19,19 @@ Json = dict[str, Any]
 _MAX_LIMIT = 1000
 
 
-@router.get("/v1/runs")
+@router.get(
+    "/v1/runs",
+    **described(
+        "runs",
+        RunPage,
+        parameters=(
+            parameter(
+                "limit", "Runs in one page.", type="integer", minimum=1, maximum=_MAX_LIMIT, default=50
+            ),
+            parameter("before", "Those older than this run.", type="string"),
+        ),
+    ),
+)
 async def list_runs(request: Request) -> Json:
     """The newest runs; `next` is the `before` of the following page."""
     limit = whole_number(request.query_params.get("limit", "50"), "limit", 1, _MAX_LIMIT)
@@ -29,11 +43,12 @@ async def list_runs(request: Request) -> Json:
     }
 
 
-@router.get("/v1/runs/{run_id}")
+@router.get("/v1/runs/{run_id}", **described("runs", RunWithSteps, errors=(404,)))
 async def get_run(request: Request, run_id: str) -> Json:
     """One run with its steps."""
     record = await of(request).gateway.run(principal(request), run_id)
-    return {**run_body(record), "steps": [_step(step) for step in record.steps]}
+    usage = json.loads(record.detail or "{}").get("usage")
+    return {**run_body(record), "usage": usage, "steps": [_step(step) for step in record.steps]}
 
 
 def run_body(record: RunRecord) -> Json:

@@ -15,6 +15,8 @@ from sluice_gateway.domain.model import FilterExpression
 from sluice_gateway.domain.search import Search
 from sluice_gateway.filter_conversion import filter_message
 from sluice_gateway.http.bodies import RequestModel, read
+from sluice_gateway.http.described import described
+from sluice_gateway.http.replies.knowledge import SearchReply
 from sluice_gateway.http.state import of, principal
 
 router = APIRouter()
@@ -58,7 +60,16 @@ class SearchBody(RequestModel):
         )
 
 
-@router.post("/v1/search")
+@router.post(
+    "/v1/search",
+    **described(
+        "search",
+        SearchReply,
+        body=SearchBody,
+        errors=(404, 429, 504),
+        example={"query": "How does the journal detect an edited row?", "top_k": 3},
+    ),
+)
 async def search(request: Request) -> JSONResponse:
     """Passages by score, with the milliseconds of each stage, and how they were found where that is asked for."""
     state = of(request)

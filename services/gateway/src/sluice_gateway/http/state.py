@@ -1,19 +1,26 @@
 """What every route can reach, typed in one place."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import Request
 
 from sluice_gateway.domain.access import Access
-from sluice_gateway.domain.model import Principal
+from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
+from sluice_gateway.domain.coalescing import Running
+from sluice_gateway.domain.model import Principal, RunRequest
+from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
+from sluice_gateway.http.rate_limits import PRINCIPAL
 from sluice_gateway.idempotency.idempotency import Idempotency
 from sluice_gateway.settings import GatewaySettings
+from sluice_servicekit import context
 
 RUN_HEADER = "x-sluice-run-id"
 CACHE_HEADER = "x-sluice-cache"
 TENANT_HEADER = "x-sluice-tenant"
+SESSION_HEADER = "x-sluice-session"
+ARM_HEADER = "x-sluice-arm"
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,9 @@ class HttpState:
     access: Callable[[], Access]
     not_ready: Callable[[], Awaitable[list[str]]]
     """Names what is not ready, with the reason."""
-    idempotency: Idempotency
+    experiments: Experiments
+    idempotency: Idempotency | None = None
+    """None takes no notice of keys."""
 
 
 def of(request: Request) -> HttpState:
@@ -36,8 +45,29 @@ def of(request: Request) -> HttpState:
 
 def principal(request: Request) -> Principal:
     """Who asks; see `Access.principal`."""
-    return (
+    headers = request.headers
+    who = (
         of(request)
         .access()
-        .principal(request.headers.get("authorization"), request.headers.get(TENANT_HEADER))
+        .principal(headers.get("authorization"), headers.get(TENANT_HEADER), headers.get(PRIORITY_HEADER))
     )
+    setattr(request.state, PRINCIPAL, who)
+    context.key.set(who.key)
+    return who
+
+
+def addressed(request: Request, asked: RunRequest) -> RunRequest:
+    """The question with what headers say of its session and of the arm it is to go to."""
+    session = asked.session or request.headers.get(SESSION_HEADER, "")
+    return replace(asked, session=session, arm=request.headers.get(ARM_HEADER, ""))
+
+
+def run_headers(run: Running) -> dict[str, str]:
+    """What every answer's headers say of its run."""
+    assigned = run.assignment
+    used = run.cache
+    return {
+        RUN_HEADER: run.run_id,
+        **({ARM_HEADER: assigned.arm} if assigned else {}),
+        **({CACHE_HEADER: used.word} if used else {}),
+    }

@@ -1,12 +1,13 @@
 """Signed checkpoints outside the database: how far each writer's chain went, so that a cut tail shows."""
 
-import hashlib
-import hmac
-import json
+import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluice_gateway.journal import signing
 from sluice_gateway.journal.chain import Head
+from sluice_gateway.journal.signing import ForgedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +20,44 @@ class Checkpoint:
     """Unix seconds."""
 
 
-class ForgedCheckpointError(ValueError):
-    """A checkpoint whose signature does not match, or that cannot be read."""
-
-
-def write(folder: Path, key: bytes, checkpoint: Checkpoint) -> None:
-    """Replaces the writer's checkpoint at once and whole."""
+def encoded(key: bytes, checkpoint: Checkpoint) -> str:
+    """The checkpoint as a signed text."""
     content = {
         "writer": checkpoint.writer,
         "seq": checkpoint.head.seq,
         "hash": checkpoint.head.hash,
         "at": checkpoint.at,
     }
-    partial = folder / f".{checkpoint.writer}.partial"
-    partial.write_text(json.dumps({**content, "signature": _signature(key, content)}))
+    return signing.signed(key, content)
+
+
+def decoded(key: bytes, text: str) -> Checkpoint:
+    """The checkpoint of a signed text.
+
+    Raises:
+        ForgedError: it is not genuine.
+    """
+    content = signing.opened(key, text)
+    try:
+        return Checkpoint(content["writer"], Head(content["seq"], content["hash"]), content["at"])
+    except (KeyError, TypeError) as error:
+        raise ForgedError("it is no checkpoint") from error
+
+
+def write(folder: Path, key: bytes, checkpoint: Checkpoint) -> None:
+    """Replaces the writer's checkpoint at once and whole."""
+    # Replicas that share the folder keep each other's, too.
+    partial = folder / f".{checkpoint.writer}.{os.getpid()}-{threading.get_ident()}.partial"
+    partial.write_text(encoded(key, checkpoint))
     partial.replace(folder / f"{checkpoint.writer}.json")
+
+
+def read(folder: Path, key: bytes, writer: str) -> Checkpoint | None:
+    """The writer's checkpoint; None where there is none that is genuine."""
+    try:
+        return decoded(key, (folder / f"{writer}.json").read_text())
+    except (OSError, ForgedError, UnicodeDecodeError):
+        return None
 
 
 def read_all(folder: Path, key: bytes) -> tuple[dict[str, Checkpoint], list[str]]:
@@ -42,27 +66,22 @@ def read_all(folder: Path, key: bytes) -> tuple[dict[str, Checkpoint], list[str]
     forged: list[str] = []
     for file in sorted(folder.glob("*.json")):
         try:
-            checkpoint = _read(file, key)
-        except ForgedCheckpointError:
+            checkpoint = decoded(key, file.read_text())
+        except (ForgedError, UnicodeDecodeError):
             forged.append(file.name)
-        else:
+            continue
+        if file.stem == checkpoint.writer:
             found[checkpoint.writer] = checkpoint
+        else:
+            forged.append(file.name)
     return found, forged
 
 
-def _read(file: Path, key: bytes) -> Checkpoint:
-    try:
-        content = json.loads(file.read_text())
-        signature = content.pop("signature")
-        checkpoint = Checkpoint(content["writer"], Head(content["seq"], content["hash"]), content["at"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ForgedCheckpointError(file.name) from error
-    genuine = isinstance(signature, str) and hmac.compare_digest(signature, _signature(key, content))
-    if not genuine or file.stem != checkpoint.writer:
-        raise ForgedCheckpointError(file.name)
-    return checkpoint
-
-
-def _signature(key: bytes, content: dict[str, object]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hmac.digest(key, canonical.encode(), hashlib.sha256).hex()
+def furthest(*several: dict[str, Checkpoint]) -> dict[str, Checkpoint]:
+    """Of each writer the checkpoint that went furthest."""
+    found: dict[str, Checkpoint] = {}
+    for checkpoints in several:
+        for writer, checkpoint in checkpoints.items():
+            if writer not in found or found[writer].head.seq < checkpoint.head.seq:
+                found[writer] = checkpoint
+    return found

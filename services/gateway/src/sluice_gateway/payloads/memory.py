@@ -1,7 +1,9 @@
 """Payloads that live as long as the process."""
 
+from collections.abc import Sequence
+
 from sluice_api.objects.pipeline import Payloads
-from sluice_gateway.payloads.port import PayloadNotRetained
+from sluice_gateway.payloads.port import RETENTION, Payload, not_retained, reference
 
 
 class MemoryPayloads:
@@ -10,19 +12,33 @@ class MemoryPayloads:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], dict[str, bytes]] = {}
 
-    async def keep(self, tenant: str, run_id: str, name: str, content: bytes, mode: Payloads) -> str:
+    async def keep(
+        self,
+        tenant: str,
+        run_id: str,
+        name: str,
+        content: bytes,
+        mode: Payloads,
+        *,
+        retention: float = RETENTION,
+    ) -> str:
         """Keeps a payload; see `PayloadStore.keep`."""
-        if mode is Payloads.NONE:
-            return ""
-        self._kept.setdefault((tenant, run_id), {})[name] = content
-        return f"{run_id}/{name}"
+        return (await self.keep_many([Payload(tenant, run_id, name, content, mode, retention)]))[0]
+
+    async def keep_many(self, payloads: Sequence[Payload]) -> list[str]:
+        """Keeps several at once; see `PayloadStore.keep_many`."""
+        references = [reference(payload) for payload in payloads]
+        for payload in payloads:
+            if payload.mode is not Payloads.NONE:
+                self._kept.setdefault((payload.tenant, payload.run_id), {})[payload.name] = payload.content
+        return references
 
     async def read(self, tenant: str, run_id: str, name: str) -> bytes:
         """A payload as it was kept; see `PayloadStore.read`."""
         try:
             return self._kept[tenant, run_id][name]
         except KeyError:
-            raise PayloadNotRetained(f"the run {run_id} has no payload {name!r} that can be read") from None
+            raise not_retained(run_id, name) from None
 
     async def names(self, tenant: str, run_id: str) -> list[str]:
         """The names of what can still be read of a run."""

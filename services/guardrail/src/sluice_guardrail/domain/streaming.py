@@ -48,13 +48,15 @@ class OutputStream:
         canaries: tuple[str, ...] = (),
         *,
         passages_screened: bool = False,
+        tool_results: tuple[str, ...] = (),
     ) -> None:
-        """`kept`: what the input gate has redacted and is to be put back. `canaries`: as in `Answer`."""
+        """`kept`: what the input gate has redacted and is to be put back. The rest is as in `Answer`."""
         self._screener = screener
         self._caller = caller
         self._question = question
         self._passages = passages
         self._canaries = canaries
+        self._tool_results = tool_results
         self._leaving = Leaving(kept, passages)
         # Shadow mode withholds nothing.
         shadow = screener.spec.mode is Mode.SHADOW
@@ -148,7 +150,7 @@ class OutputStream:
         self._ends.cut(count)
 
     def _answer(self, text: str) -> Answer:
-        return Answer(self._question, text, self._passages, self._canaries)
+        return Answer(self._question, text, self._passages, self._canaries, tool_results=self._tool_results)
 
 
 def _moved(found: Iterable[Judged], by: int) -> Iterable[Judged]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 
 from sluice_guardrail.domain.model import Channel, Segment
 from sluice_guardrail.domain.normalising.decoder import Budget
 from sluice_guardrail.domain.normalising.view import Reading, View
 from sluice_guardrail.domain.normalising.views import FOLDED, views
+from sluice_guardrail.domain.structured import as_prose
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ class Text:
         return found, budget.exhausted
 
 
+class Form(StrEnum):
+    """What an answer is written in."""
+
+    PROSE = "prose"
+    JSON = "json"
+    ARGUMENTS = "arguments"
+    """Of a tool's call."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """An answer and what it was made from."""
@@ -57,6 +68,21 @@ class Answer:
     """Random words of the run's prompt, which must not appear."""
     passages_screened: bool = False
     """They were screened before the model read them, and are not screened again."""
+    form: Form = Form.PROSE
+    tool_results: tuple[str, ...] = ()
+    """What the answer may rest on besides; no mark cites it."""
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """All that the answer may rest on, the passages first."""
+        return (*self.passages, *self.tool_results)
+
+    @cached_property
+    def prose(self) -> str:
+        """What it claims and cites, at the places where it stands in the text; the arguments of a call do neither."""
+        if self.form is Form.ARGUMENTS:
+            return ""
+        return as_prose(self.text) if self.form is Form.JSON else self.text
 
     @cached_property
     def written(self) -> Text:

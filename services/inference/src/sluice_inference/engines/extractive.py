@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from sluice_inference.domain import extractive
-from sluice_inference.domain.model import Finish, FinishReason, Rewriting, Rewritten, Task
+from sluice_inference.domain.model import Delta, Finish, FinishReason, Rewriting, Rewritten, Task
 from sluice_lexical import unanswerable
 from sluice_lexical.words import count
-from sluice_servicekit.errors import FailedPrecondition
+from sluice_servicekit.errors import FailedPrecondition, InvalidArgument
 
 MODEL = "extractive"
 
@@ -18,8 +18,13 @@ class ExtractiveEngine:
     def __init__(self, max_sentences: int) -> None:
         self._max_sentences = max_sentences
 
-    async def generate(self, task: Task) -> AsyncGenerator[str | Finish, None]:
-        """Streams sentence by sentence."""
+    async def generate(self, task: Task) -> AsyncGenerator[Delta | Finish, None]:
+        """Streams sentence by sentence.
+
+        Raises:
+            InvalidArgument: something is asked for that only a model does (`UNSUPPORTED_VALUE`).
+        """
+        _refuse_what_a_model_does(task)
         quotes = await asyncio.to_thread(extractive.choose, task.question, task.passages, self._max_sentences)
         pieces = [f"{_ended(quote.text)} [{quote.number}]" for quote in quotes]
         pieces = pieces or [unanswerable.sentence(task.question)]
@@ -35,9 +40,9 @@ class ExtractiveEngine:
             cut = _first_stop(text + spaced, task.sampling.stop)
             if cut is not None:
                 if rest := (text + spaced)[len(text) : cut]:
-                    yield rest
+                    yield Delta(rest)
                 break
-            yield spaced
+            yield Delta(spaced)
             text += spaced
             written += length
         yield Finish(reason, MODEL, read, written, unanswerable=not quotes)
@@ -48,6 +53,19 @@ class ExtractiveEngine:
 
     async def close(self) -> None:
         """Holds nothing."""
+
+
+def _refuse_what_a_model_does(task: Task) -> None:
+    wanted = {
+        "tools": task.tools.callable,
+        "answer_format": task.answer_format.is_json,
+        "sampling.n": task.sampling.n > 1,
+        "sampling.top_logprobs": task.sampling.top_logprobs is not None,
+    }
+    for field, asked in wanted.items():
+        if asked:
+            message = f"the extractive engine only quotes: {field} needs a model"
+            raise InvalidArgument(message, reason="UNSUPPORTED_VALUE", field=field)
 
 
 def _ended(sentence: str) -> str:

@@ -11,16 +11,9 @@ import aiohttp
 from prometheus_client import Counter
 
 from sluice_inference.domain import prompting, rewriting
-from sluice_inference.domain.model import (
-    Finish,
-    FinishReason,
-    Message,
-    Rewriting,
-    Rewritten,
-    Sampling,
-    Task,
-)
-from sluice_inference.engines import sse
+from sluice_inference.domain.model import Delta, Finish, FinishReason, Rewriting, Rewritten, Sampling, Task
+from sluice_inference.engines import chat_body, sse
+from sluice_inference.engines.chat_events import Reply
 from sluice_lexical import unanswerable
 from sluice_servicekit import deadlines, upstream
 from sluice_servicekit import telemetry_names as names
@@ -39,11 +32,11 @@ _FAILURES = Counter(names.UPSTREAM_FAILURES, "Calls to upstream servers that fai
 #: The only path that is ever asked for: a server's admin paths stay out of reach.
 _PATH = "/chat/completions"
 
-_REASONS = {
-    "stop": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
-    "content_filter": FinishReason.CONTENT_FILTER,
-}
+#: Characters of a token, about, where the server has not told how many tokens it has read.
+_CHARACTERS = 4
+
+#: How the `system_fingerprint` of vLLM begins.
+_VLLM = "vllm-"
 
 
 class OpenAiCompatibleEngine:
@@ -65,37 +58,53 @@ class OpenAiCompatibleEngine:
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._connect_timeout = connect_timeout
         self._session: aiohttp.ClientSession | None = None
+        #: By a server's URL, once it has answered: whether it is vLLM, which tells usage with each chunk if asked to.
+        self._tells_usage: dict[str, bool] = {}
 
-    async def generate(self, task: Task) -> AsyncGenerator[str | Finish, None]:
-        """The server's answer as it is written; without passages the server is not asked."""
-        if not task.passages:
-            yield unanswerable.sentence(task.question)
+    async def generate(self, task: Task) -> AsyncGenerator[Delta | Finish, None]:
+        """The server's answers as they are written; the server is not asked where there is nothing to answer from."""
+        if not task.passages and not task.uses_tools:
+            yield Delta(unanswerable.sentence(task.question))
             yield Finish(FinishReason.STOP, task.model_name or self._model, unanswerable=True)
             return
         pieces: list[str] = []
-        body = self._body(prompting.prompt(task), task.sampling, task.model_name)
+        body = chat_body.body(
+            task.model_name or self._model,
+            prompting.prompt(task),
+            task.sampling,
+            task.tools,
+            task.answer_format,
+        )
         async with aclosing(self._asked(body)) as events:
             async for event in events:
                 if isinstance(event, Finish):
                     yield replace(event, unanswerable=unanswerable.says_so("".join(pieces)))
                 else:
-                    pieces.append(event)
+                    if event.text and not event.choice:
+                        pieces.append(event.text)
                     yield event
 
     async def rewrite(self, task: Rewriting) -> Rewritten:
-        """The server's first line, as likely as it can be."""
+        """The server's first line, or lines, as likely as they can be."""
         sampling = Sampling(temperature=0.0, max_tokens=task.max_tokens)
-        body = self._body(rewriting.prompt(task.turns), sampling, task.model_name)
+        messages = rewriting.prompt(task.turns, task.search_queries)
+        body = chat_body.body(task.model_name or self._model, messages, sampling)
         pieces: list[str] = []
         async with aclosing(self._asked(body)) as events:
             async for event in events:
                 if isinstance(event, Finish):
-                    query = rewriting.one_line("".join(pieces))
-                    return Rewritten(query, event.model, event.prompt_tokens, event.completion_tokens)
-                pieces.append(event)
+                    reply, most = "".join(pieces), task.search_queries
+                    return Rewritten(
+                        "" if most else rewriting.one_line(reply),
+                        event.model,
+                        event.prompt_tokens,
+                        event.completion_tokens,
+                        rewriting.several_lines(reply, most),
+                    )
+                pieces.append(event.text)
         raise Unavailable("the model server's answer broke off", reason="UPSTREAM_TRUNCATED")
 
-    async def _asked(self, body: dict[str, Any]) -> AsyncGenerator[str | Finish, None]:
+    async def _asked(self, body: chat_body.Json) -> AsyncGenerator[Delta | Finish, None]:
         first = next(self._turn)
         for attempt in range(len(self._urls)):
             url = self._urls[(first + attempt) % len(self._urls)]
@@ -103,7 +112,7 @@ class OpenAiCompatibleEngine:
             try:
                 async with aclosing(self._stream(url, body)) as events:
                     async for event in events:
-                        begun = True
+                        begun = begun or isinstance(event, Finish) or not event.is_silent
                         yield event
             except Unavailable as error:
                 _FAILURES.labels(error.reason).inc()
@@ -120,8 +129,10 @@ class OpenAiCompatibleEngine:
         if self._session is not None:
             await self._session.close()
 
-    async def _stream(self, url: str, body: dict[str, Any]) -> AsyncGenerator[str | Finish, None]:
+    async def _stream(self, url: str, body: chat_body.Json) -> AsyncGenerator[Delta | Finish, None]:
         timeout = aiohttp.ClientTimeout(total=deadlines.remaining(), sock_connect=self._connect_timeout)
+        if self._tells_usage.get(url):
+            body = {**body, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
         try:
             async with self._connected().post(
                 url + _PATH,
@@ -132,7 +143,9 @@ class OpenAiCompatibleEngine:
             ) as response:
                 if response.status != 200:
                     raise _upstream_error(response.status, await response.text(), response.headers)
-                async for event in _events(response.content):
+                async for event in _events(response.content, body):
+                    if isinstance(event, Finish):
+                        self._tells_usage[url] = event.system_fingerprint.startswith(_VLLM)
                     yield event
         except TimeoutError as error:
             if deadlines.remaining() == 0:
@@ -147,43 +160,28 @@ class OpenAiCompatibleEngine:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         return self._session
 
-    def _body(self, messages: Sequence[Message], sampling: Sampling, model_name: str) -> dict[str, Any]:
-        optional = {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-            "stop": list(sampling.stop) or None,
-            "seed": sampling.seed,
-        }
-        return {
-            "model": model_name or self._model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            **{name: value for name, value in optional.items() if value is not None},
-        }
 
-
-async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[str | Finish, None]:
-    reason: FinishReason | None = None
-    model = ""
-    usage: dict[str, Any] = {}
+async def _events(
+    content: aiohttp.StreamReader, body: chat_body.Json
+) -> AsyncGenerator[Delta | Finish, None]:
+    reply = Reply(body.get("n", 1), _estimate(body))
     async for text in sse.data(content):
         if text.strip() == "[DONE]":
             break
         chunk = _parsed(text)
         if "error" in chunk:
             raise Unavailable(f"the model server failed: {upstream.message(chunk)}", reason="UPSTREAM_FAILED")
-        model = chunk.get("model") or model
-        usage = chunk.get("usage") or usage
-        for choice in chunk.get("choices") or ():
-            if piece := (choice.get("delta") or {}).get("content"):
-                yield piece
-            if finish := choice.get("finish_reason"):
-                reason = _REASONS.get(finish, FinishReason.STOP)
-    if reason is None:
+        for delta in reply.take(chunk):
+            yield delta
+    if reply.finish is None:
         raise Unavailable("the model server's answer broke off", reason="UPSTREAM_TRUNCATED")
-    yield Finish(reason, model, int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))
+    yield reply.finish
+
+
+def _estimate(body: chat_body.Json) -> int:
+    """About how many tokens the prompt has."""
+    characters = sum(len(message["content"] or "") for message in body["messages"])
+    return -(-characters // _CHARACTERS)
 
 
 def _parsed(text: str) -> dict[str, Any]:

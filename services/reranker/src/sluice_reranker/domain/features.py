@@ -1,6 +1,6 @@
 """What speaks for a candidate, each as a number from 0 to 1."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,6 +30,22 @@ class _Words:
 
     text: list[str]
     title: frozenset[str]
+    sentences: list[frozenset[str]]
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> "_Words":
+        """Reads each stretch of the text once: the sentences, and what stands between them."""
+        text: list[str] = []
+        sentences: list[frozenset[str]] = []
+        at = 0
+        for sentence in candidate.sentences[:_MOST_SENTENCES]:
+            text += terms(candidate.text[at : sentence.start])
+            words = terms(candidate.text[sentence.start : sentence.end])
+            text += words
+            sentences.append(frozenset(words))
+            at = max(at, sentence.end)
+        text += terms(candidate.text[at:])
+        return cls(text, frozenset(terms(candidate.title)), sentences)
 
 
 class Features:
@@ -38,9 +54,7 @@ class Features:
 
     def __init__(self, question: str, candidates: Sequence[Candidate]) -> None:
         self._candidates = candidates
-        self._words = [
-            _Words(terms(candidate.text), frozenset(terms(candidate.title))) for candidate in candidates
-        ]
+        self._words = [_Words.of(candidate) for candidate in candidates]
         asked = terms(question)
         self._wanted = rarity(asked, [frozenset(words.text) | words.title for words in self._words])
         self._pairs = frozenset(pairwise(asked))
@@ -58,7 +72,7 @@ class Features:
             _clamp(_leg(candidate, "tokens")),
             _clamp(max(similarities, default=_leg(candidate, "dense"))),
             coverage(self._wanted, frozenset(words.text) | words.title),
-            _sentence_coverage(candidate, self._wanted),
+            max((coverage(self._wanted, held) for held in words.sentences), default=0.0),
             self._proximity(words.text),
             coverage(self._wanted, words.title),
         )
@@ -69,17 +83,6 @@ class Features:
             return 0.0
         held = set(pairwise(words))
         return sum((one, two) in held or (two, one) in held for one, two in self._pairs) / len(self._pairs)
-
-
-def _sentence_coverage(candidate: Candidate, wanted: Mapping[str, float]) -> float:
-    sentences = candidate.sentences[:_MOST_SENTENCES]
-    return max(
-        (
-            coverage(wanted, frozenset(terms(candidate.text[sentence.start : sentence.end])))
-            for sentence in sentences
-        ),
-        default=0.0,
-    )
 
 
 def _leg(candidate: Candidate, name: str) -> float:

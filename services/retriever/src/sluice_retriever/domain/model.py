@@ -6,6 +6,8 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from sluice_retriever.domain.pickling import by_position
+
 Floats = npt.NDArray[np.float32]
 TokenIds = npt.NDArray[np.uint32]
 
@@ -43,6 +45,7 @@ class Document:
     """Why it cannot be stored, where that is known before anything of it is looked at."""
 
 
+@by_position
 @dataclass(frozen=True, slots=True)
 class Span:
     """Half-open range of code points."""
@@ -112,6 +115,7 @@ class Leg(StrEnum):
     """The keyword store's, which is a process or a server of its own."""
 
 
+@by_position
 @dataclass(frozen=True, slots=True)
 class LegScore:
     """How one leg placed a candidate."""
@@ -123,6 +127,7 @@ class LegScore:
     """Higher is better; not comparable between legs."""
 
 
+@by_position
 @dataclass(frozen=True, slots=True)
 class SentenceScore:
     """A sentence and its cosine similarity to the question."""
@@ -131,6 +136,7 @@ class SentenceScore:
     similarity: float
 
 
+@by_position
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk as found."""

@@ -20,6 +20,9 @@ class DenseModel(Protocol):
     async def question(self, text: str) -> Floats:
         """A question's vector, shape (dimension,)."""
 
+    async def questions(self, texts: Sequence[str]) -> Floats:
+        """Many questions' vectors, shape (texts, dimension), without haste."""
+
     async def chunks(self, texts: Sequence[str]) -> Floats:
         """Chunks' vectors, shape (texts, dimension)."""
 

@@ -81,6 +81,24 @@ class Encoder:
         vectors = dict(itertools.chain.from_iterable(encoded))
         return [vectors[index] for index in range(len(chunks))]
 
+    def sentences(self, texts: Sequence[str]) -> tuple[Floats, list[int]]:
+        """The texts' vectors, shape (texts, 384), and their tokens, those beyond the model's limit too."""
+        encodings = self._tokenizer.encode_batch([text[:MAX_QUESTION_CHARACTERS] for text in texts])
+
+        def encode(batch: Sequence[int]) -> list[tuple[int, Floats]]:
+            states = self._model.states([encodings[index] for index in batch])
+            return [(index, rows.mean(axis=0)) for index, rows in zip(batch, states, strict=True)]
+
+        encoded = self._threads.map(encode, batches([len(each.ids) for each in encodings], BATCH_TOKENS))
+        vectors = dict(itertools.chain.from_iterable(encoded))
+        rows: Floats = normalised(np.stack([vectors[index] for index in range(len(texts))]))
+        return rows, [_token_count(encoding) for encoding in encodings]
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, those beyond the model's limit too."""
+        encodings = self._tokenizer.encode_batch([text[:MAX_QUESTION_CHARACTERS] for text in texts])
+        return [_token_count(encoding) for encoding in encodings]
+
     def token_states(self, texts: Sequence[str]) -> list[Floats]:
         """Unprojected, normalised token vectors; for training the projection."""
         return [
@@ -105,3 +123,7 @@ class Encoder:
 
 def _token_ids(encoding: Encoding) -> TokenIds:
     return np.array(encoding.ids[1:-1], np.uint32)
+
+
+def _token_count(encoding: Encoding) -> int:
+    return sum(len(part.ids) - 2 for part in (encoding, *encoding.overflowing))  # without [CLS] and [SEP]

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from sluice_api.objects.knowledge_base import Embedding
-from sluice_retriever.domain.model import DENSE_DIMENSION, Chunk, ChunkVectors, QuestionVectors
+from sluice_retriever.domain.model import DENSE_DIMENSION, Chunk, ChunkVectors, Floats, QuestionVectors
 from sluice_retriever.encoding.dense import DenseModel
 from sluice_retriever.encoding.encoder import Encoder, encoded_text
 from sluice_retriever.encoding.endpoint import Endpoint
@@ -57,6 +57,20 @@ class KnowledgeBaseEncoder:
             return await builtin
         vectors, dense = await asyncio.gather(builtin, self._dense.question(text))
         return replace(vectors, model_digest=self.model_digest, dense=dense)
+
+    async def texts(self, texts: Sequence[str], *, as_documents: bool) -> tuple[Floats, list[int]]:
+        """The dense vectors of texts, shape (texts, dimension), and each text's tokens by the built-in model.
+
+        Raises:
+            ServiceError: the knowledge base's model fails, or cannot be reached.
+        """
+        loop = asyncio.get_running_loop()
+        if self._dense is None:
+            return await loop.run_in_executor(self._ingestion_threads, self._builtin.sentences, texts)
+        counts = loop.run_in_executor(self._ingestion_threads, self._builtin.token_counts, texts)
+        encode = self._dense.chunks if as_documents else self._dense.questions
+        vectors, tokens = await asyncio.gather(encode(texts), counts)
+        return vectors, tokens
 
     async def chunks(self, chunks: Sequence[tuple[str, Chunk]]) -> list[ChunkVectors]:
         """The vectors of chunks, each with the context line that is encoded before its text.

@@ -80,13 +80,30 @@ class Endpoint:
         vector: Floats = (await self._encoded([asked], _QUESTION_ATTEMPTS))[0]
         return vector
 
+    async def questions(self, texts: Sequence[str]) -> Floats:
+        """Many questions' vectors.
+
+        Raises:
+            ServiceError: the endpoint fails, or cannot be reached.
+        """
+        return await self._batched(
+            [self._spec.query_prefix + text[:MAX_QUESTION_CHARACTERS] for text in texts]
+        )
+
     async def chunks(self, texts: Sequence[str]) -> Floats:
         """Chunks' vectors.
 
         Raises:
             ServiceError: the endpoint fails, or cannot be reached.
         """
-        asked = [self._spec.document_prefix + text for text in texts]
+        return await self._batched([self._spec.document_prefix + text for text in texts])
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _batched(self, asked: Sequence[str]) -> Floats:
         size = self._spec.batch
         batches = [
             asyncio.create_task(self._in_turn(asked[start : start + size]))
@@ -97,11 +114,6 @@ class Endpoint:
         finally:
             for batch in batches:
                 batch.cancel()
-
-    async def aclose(self) -> None:
-        """Closes the connections."""
-        if self._session is not None:
-            await self._session.close()
 
     async def _in_turn(self, texts: Sequence[str]) -> Floats:
         async with self._slots:

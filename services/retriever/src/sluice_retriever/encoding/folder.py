@@ -78,6 +78,11 @@ class FolderModel:
         vector: Floats = vectors[0]
         return vector
 
+    async def questions(self, texts: Sequence[str]) -> Floats:
+        """Many questions' vectors."""
+        asked = [self._spec.query_prefix + text[:MAX_QUESTION_CHARACTERS] for text in texts]
+        return await asyncio.get_running_loop().run_in_executor(self._ingestion_threads, self._encode, asked)
+
     async def chunks(self, texts: Sequence[str]) -> Floats:
         """Chunks' vectors."""
         asked = [self._spec.document_prefix + text for text in texts]

@@ -132,6 +132,34 @@ STEP_STATE_CANCELLED: StepState.ValueType  # 5
 """Ended by the caller."""
 Global___StepState: _TypeAlias = StepState  # noqa: Y015
 
+class _ExperimentSuggestion:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExperimentSuggestionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExperimentSuggestion.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPERIMENT_SUGGESTION_UNSPECIFIED: _ExperimentSuggestion.ValueType  # 0
+    """Not set; never sent by a server."""
+    EXPERIMENT_SUGGESTION_CONTINUE: _ExperimentSuggestion.ValueType  # 1
+    """Neither: samples are few, or bounds lie within the intervals."""
+    EXPERIMENT_SUGGESTION_BREACH: _ExperimentSuggestion.ValueType  # 2
+    """A treatment has broken a bound."""
+    EXPERIMENT_SUGGESTION_SUCCESS: _ExperimentSuggestion.ValueType  # 3
+    """A treatment meets all bounds."""
+
+class ExperimentSuggestion(_ExperimentSuggestion, metaclass=_ExperimentSuggestionEnumTypeWrapper):
+    """What guard metrics say together."""
+
+EXPERIMENT_SUGGESTION_UNSPECIFIED: ExperimentSuggestion.ValueType  # 0
+"""Not set; never sent by a server."""
+EXPERIMENT_SUGGESTION_CONTINUE: ExperimentSuggestion.ValueType  # 1
+"""Neither: samples are few, or bounds lie within the intervals."""
+EXPERIMENT_SUGGESTION_BREACH: ExperimentSuggestion.ValueType  # 2
+"""A treatment has broken a bound."""
+EXPERIMENT_SUGGESTION_SUCCESS: ExperimentSuggestion.ValueType  # 3
+"""A treatment meets all bounds."""
+Global___ExperimentSuggestion: _TypeAlias = ExperimentSuggestion  # noqa: Y015
+
 @_typing.final
 class AnswerRequest(_message.Message):
     """Asks for an answer."""
@@ -144,12 +172,21 @@ class AnswerRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     RETRIEVAL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The pipeline's name."""
     request_id: _builtins.str
     """Names the request (AIP-155), 1 to 255 visible ASCII characters: the same request again gets the first one's answer,
     another one of the same name is ABORTED. A UUID is a good one. Empty: every request runs.
     """
+    user: _builtins.str
+    """Who asks through the caller, as the caller knows them; the caller itself when empty."""
+    session: _builtins.str
+    """The conversation that it is part of."""
+    arm: _builtins.str
+    """Pins an experiment's arm; for admins. Such a run counts in no statistics."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_inference_pb2.Message]:
         """The conversation; the last user message is the question."""
@@ -175,10 +212,13 @@ class AnswerRequest(_message.Message):
         filter: _retriever_pb2.Filter | None = ...,
         retrieval: _retriever_pb2.RetrievalParameters | None = ...,
         request_id: _builtins.str = ...,
+        user: _builtins.str = ...,
+        session: _builtins.str = ...,
+        arm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "retrieval", b"retrieval", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "messages", b"messages", "model", b"model", "request_id", b"request_id", "retrieval", b"retrieval", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "filter", b"filter", "messages", b"messages", "model", b"model", "request_id", b"request_id", "retrieval", b"retrieval", "sampling", b"sampling", "session", b"session", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -237,6 +277,8 @@ class AnswerResponse(_message.Message):
     FLAGS_FIELD_NUMBER: _builtins.int
     UNANSWERABLE_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run that made it."""
     state: Global___RunState.ValueType
@@ -245,6 +287,10 @@ class AnswerResponse(_message.Message):
     """The answer; a plain refusal where a gate blocked it."""
     unanswerable: _builtins.bool
     """True where the text says that the documents do not hold the answer."""
+    experiment: _builtins.str
+    """The experiment that splits the model's traffic, if one does."""
+    arm: _builtins.str
+    """The experiment's arm that wrote the answer."""
     @_builtins.property
     def citations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Citation]:
         """The sources the text cites."""
@@ -277,10 +323,12 @@ class AnswerResponse(_message.Message):
         flags: _abc.Iterable[Global___Flag] | None = ...,
         unanswerable: _builtins.bool = ...,
         cache: Global___CacheUse | None = ...,
+        experiment: _builtins.str = ...,
+        arm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "citations", b"citations", "flags", b"flags", "run_id", b"run_id", "state", b"state", "text", b"text", "unanswerable", b"unanswerable", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "cache", b"cache", "citations", b"citations", "experiment", b"experiment", "flags", b"flags", "run_id", b"run_id", "state", b"state", "text", b"text", "unanswerable", b"unanswerable", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -801,13 +849,16 @@ class Step(_message.Message):
     name: _builtins.str
     """`guard_input`, `rewrite`, `retrieve`, `rerank`, `generate` or `guard_output`; `cache` or `coalesce` where answers are
     given again or shared.
+    `guard_input`, `rewrite`, `retrieve`, `rerank`, `evidence`, `guard_passages`, `generate` or `guard_output`; `admit`
+    for a question that could not start. A later round's steps end in its number (`retrieve.2`), a fallback's in its
+    name (`generate.small`).
     """
     state: Global___StepState.ValueType
     """How it stands."""
     attempt: _builtins.int
     """The last attempt, from 1."""
     decision: _builtins.str
-    """A gate's decision; empty for other steps."""
+    """A gate's decision; `enough` or `thin` for `evidence`; empty for other steps."""
     reason: _builtins.str
     """Why it failed, was skipped or decided so."""
     @_builtins.property
@@ -1058,3 +1109,557 @@ class GuardResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GuardResponse: _TypeAlias = GuardResponse  # noqa: Y015
+
+@_typing.final
+class SubmitFeedbackRequest(_message.Message):
+    """An opinion on a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Which run."""
+    rating: _builtins.float
+    """0 (bad) to 1 (good)."""
+    comment: _builtins.str
+    """Kept sealed where the pipeline keeps payloads, else not at all; 4096 characters at most."""
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Up to 8 words of `a-z 0-9 _ . -`."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        rating: _builtins.float = ...,
+        comment: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "labels", b"labels", "rating", b"rating", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitFeedbackRequest: _TypeAlias = SubmitFeedbackRequest  # noqa: Y015
+
+@_typing.final
+class SubmitFeedbackResponse(_message.Message):
+    """What became of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    COMMENT_KEPT_FIELD_NUMBER: _builtins.int
+    experiment: _builtins.str
+    """The run's experiment, if it had one."""
+    arm: _builtins.str
+    """The arm that the run was assigned to."""
+    comment_kept: _builtins.bool
+    """True where the comment is kept."""
+    def __init__(
+        self,
+        *,
+        experiment: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        comment_kept: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "comment_kept", b"comment_kept", "experiment", b"experiment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitFeedbackResponse: _TypeAlias = SubmitFeedbackResponse  # noqa: Y015
+
+@_typing.final
+class GetExperimentRequest(_message.Message):
+    """Asks for an experiment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The AdapterExperiment's name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExperimentRequest: _TypeAlias = GetExperimentRequest  # noqa: Y015
+
+@_typing.final
+class GetExperimentResponse(_message.Message):
+    """An experiment as the gateway runs it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MODEL_SERVER_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    ARMS_FIELD_NUMBER: _builtins.int
+    PROMOTED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The AdapterExperiment's name."""
+    model_server: _builtins.str
+    """The ModelServer's name."""
+    model_name: _builtins.str
+    """The model whose traffic is split."""
+    unit: _builtins.str
+    """`tenant`, `user`, `session` or `request`."""
+    promoted: _builtins.str
+    """The arm that all traffic goes to; empty where there is no verdict."""
+    @_builtins.property
+    def arms(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExperimentArm]:
+        """The arms, in the object's order."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        model_server: _builtins.str = ...,
+        model_name: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        arms: _abc.Iterable[Global___ExperimentArm] | None = ...,
+        promoted: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "model_name", b"model_name", "model_server", b"model_server", "name", b"name", "promoted", b"promoted", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExperimentResponse: _TypeAlias = GetExperimentResponse  # noqa: Y015
+
+@_typing.final
+class ExperimentArm(_message.Message):
+    """An arm of an experiment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    RESTING_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The arm's name."""
+    role: _builtins.str
+    """`Control` or `Treatment`."""
+    weight: _builtins.int
+    """Percent of the units."""
+    model_name: _builtins.str
+    """The model or adapter that writes the answers; the server's base model when empty."""
+    resting: _builtins.bool
+    """True where the adapter is not ready and control has the arm's units."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        role: _builtins.str = ...,
+        weight: _builtins.int = ...,
+        model_name: _builtins.str = ...,
+        resting: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_name", b"model_name", "name", b"name", "resting", b"resting", "role", b"role", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExperimentArm: _TypeAlias = ExperimentArm  # noqa: Y015
+
+@_typing.final
+class GetOutcomesRequest(_message.Message):
+    """Asks for outcomes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The AdapterExperiment's name."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """From when on, rounded down to the hour; all when absent."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOutcomesRequest: _TypeAlias = GetOutcomesRequest  # noqa: Y015
+
+@_typing.final
+class GetOutcomesResponse(_message.Message):
+    """What has become of the runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARMS_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
+    GUARD_METRICS_FIELD_NUMBER: _builtins.int
+    SUGGESTION_FIELD_NUMBER: _builtins.int
+    SUGGESTED_ARM_FIELD_NUMBER: _builtins.int
+    suggestion: Global___ExperimentSuggestion.ValueType
+    """What the bounds say together. A suggestion: the reader decides."""
+    suggested_arm: _builtins.str
+    """The treatment that it is about; empty for CONTINUE."""
+    @_builtins.property
+    def arms(self) -> _containers.RepeatedCompositeFieldContainer[Global___ArmOutcomes]:
+        """One for each arm, in the object's order."""
+
+    @_builtins.property
+    def comparisons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ArmComparison]:
+        """Each treatment beside control."""
+
+    @_builtins.property
+    def guard_metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardMetricCheck]:
+        """Every bound of every guard metric."""
+
+    def __init__(
+        self,
+        *,
+        arms: _abc.Iterable[Global___ArmOutcomes] | None = ...,
+        comparisons: _abc.Iterable[Global___ArmComparison] | None = ...,
+        guard_metrics: _abc.Iterable[Global___GuardMetricCheck] | None = ...,
+        suggestion: Global___ExperimentSuggestion.ValueType = ...,
+        suggested_arm: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "comparisons", b"comparisons", "guard_metrics", b"guard_metrics", "suggested_arm", b"suggested_arm", "suggestion", b"suggestion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOutcomesResponse: _TypeAlias = GetOutcomesResponse  # noqa: Y015
+
+@_typing.final
+class ArmOutcomes(_message.Message):
+    """What has become of an arm's runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ErrorsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class BlocksEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ARM_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    CANCELLED_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    BLOCKS_FIELD_NUMBER: _builtins.int
+    GROUNDEDNESS_FIELD_NUMBER: _builtins.int
+    GROUNDEDNESS_HISTOGRAM_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    SECONDS_P50_FIELD_NUMBER: _builtins.int
+    SECONDS_P95_FIELD_NUMBER: _builtins.int
+    SECONDS_P99_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    FEEDBACK_FIELD_NUMBER: _builtins.int
+    FEEDBACK_UP_FIELD_NUMBER: _builtins.int
+    FEEDBACK_DOWN_FIELD_NUMBER: _builtins.int
+    arm: _builtins.str
+    """The arm's name."""
+    requests: _builtins.int
+    """Runs that have ended, however they did."""
+    answered: _builtins.int
+    """Runs that ended with an answer and with every step."""
+    degraded: _builtins.int
+    """Runs that ended with an answer, without a step that may be missing."""
+    cancelled: _builtins.int
+    """Runs that their callers left."""
+    seconds_p50: _builtins.float
+    """The median of those seconds, within 1 %."""
+    seconds_p95: _builtins.float
+    """Their 95th percentile."""
+    seconds_p99: _builtins.float
+    """Their 99th percentile."""
+    feedback_up: _builtins.int
+    """Ratings above 0.5."""
+    feedback_down: _builtins.int
+    """Ratings below 0.5."""
+    @_builtins.property
+    def errors(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Failed runs by the error's reason."""
+
+    @_builtins.property
+    def blocks(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Blocked runs by the gate's step."""
+
+    @_builtins.property
+    def groundedness(self) -> Global___SampleMoments:
+        """How far the passages carry the answers, 0 to 1."""
+
+    @_builtins.property
+    def groundedness_histogram(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Answers by groundedness, in ten bins of equal width."""
+
+    @_builtins.property
+    def seconds(self) -> Global___SampleMoments:
+        """Seconds of runs that ended with an answer."""
+
+    @_builtins.property
+    def prompt_tokens(self) -> Global___SampleMoments:
+        """Tokens that the model read for an answer."""
+
+    @_builtins.property
+    def completion_tokens(self) -> Global___SampleMoments:
+        """Tokens that it wrote."""
+
+    @_builtins.property
+    def feedback(self) -> Global___SampleMoments:
+        """Ratings, 0 to 1."""
+
+    def __init__(
+        self,
+        *,
+        arm: _builtins.str = ...,
+        requests: _builtins.int = ...,
+        answered: _builtins.int = ...,
+        degraded: _builtins.int = ...,
+        cancelled: _builtins.int = ...,
+        errors: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        blocks: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        groundedness: Global___SampleMoments | None = ...,
+        groundedness_histogram: _abc.Iterable[_builtins.int] | None = ...,
+        seconds: Global___SampleMoments | None = ...,
+        seconds_p50: _builtins.float = ...,
+        seconds_p95: _builtins.float = ...,
+        seconds_p99: _builtins.float = ...,
+        prompt_tokens: Global___SampleMoments | None = ...,
+        completion_tokens: Global___SampleMoments | None = ...,
+        feedback: Global___SampleMoments | None = ...,
+        feedback_up: _builtins.int = ...,
+        feedback_down: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "feedback", b"feedback", "groundedness", b"groundedness", "prompt_tokens", b"prompt_tokens", "seconds", b"seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "arm", b"arm", "blocks", b"blocks", "cancelled", b"cancelled", "completion_tokens", b"completion_tokens", "degraded", b"degraded", "errors", b"errors", "feedback", b"feedback", "feedback_down", b"feedback_down", "feedback_up", b"feedback_up", "groundedness", b"groundedness", "groundedness_histogram", b"groundedness_histogram", "prompt_tokens", b"prompt_tokens", "requests", b"requests", "seconds", b"seconds", "seconds_p50", b"seconds_p50", "seconds_p95", b"seconds_p95", "seconds_p99", b"seconds_p99"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArmOutcomes: _TypeAlias = ArmOutcomes  # noqa: Y015
+
+@_typing.final
+class SampleMoments(_message.Message):
+    """Of numbers: how many, and how they lie."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    MEAN_FIELD_NUMBER: _builtins.int
+    VARIANCE_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many."""
+    mean: _builtins.float
+    """Their mean; 0 where there are none."""
+    variance: _builtins.float
+    """The sample's variance; 0 where there are fewer than two."""
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        mean: _builtins.float = ...,
+        variance: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "mean", b"mean", "variance", b"variance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SampleMoments: _TypeAlias = SampleMoments  # noqa: Y015
+
+@_typing.final
+class IntervalEstimate(_message.Message):
+    """A number, and between what it lies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """The number."""
+    lower: _builtins.float
+    """The least that it may be; minus infinity where the samples do not bound it."""
+    upper: _builtins.float
+    """The most that it may be; infinity where the samples do not bound it."""
+    samples: _builtins.int
+    """How many runs it is of."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.float = ...,
+        lower: _builtins.float = ...,
+        upper: _builtins.float = ...,
+        samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lower", b"lower", "samples", b"samples", "upper", b"upper", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IntervalEstimate: _TypeAlias = IntervalEstimate  # noqa: Y015
+
+@_typing.final
+class ArmComparison(_message.Message):
+    """A treatment beside control, by one metric."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARM_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    AGGREGATION_FIELD_NUMBER: _builtins.int
+    CONTROL_FIELD_NUMBER: _builtins.int
+    TREATMENT_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    ALWAYS_VALID_FIELD_NUMBER: _builtins.int
+    arm: _builtins.str
+    """The treatment's name."""
+    metric: _builtins.str
+    """As in `guardMetrics[].metric`."""
+    aggregation: _builtins.str
+    """`mean`, `p95` or `rate`."""
+    @_builtins.property
+    def control(self) -> Global___IntervalEstimate:
+        """Of control."""
+
+    @_builtins.property
+    def treatment(self) -> Global___IntervalEstimate:
+        """Of the treatment."""
+
+    @_builtins.property
+    def difference(self) -> Global___IntervalEstimate:
+        """Treatment less control, with 95 % for a single look."""
+
+    @_builtins.property
+    def always_valid(self) -> Global___IntervalEstimate:
+        """The same with 95 % at all looks together."""
+
+    def __init__(
+        self,
+        *,
+        arm: _builtins.str = ...,
+        metric: _builtins.str = ...,
+        aggregation: _builtins.str = ...,
+        control: Global___IntervalEstimate | None = ...,
+        treatment: Global___IntervalEstimate | None = ...,
+        difference: Global___IntervalEstimate | None = ...,
+        always_valid: Global___IntervalEstimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["always_valid", b"always_valid", "control", b"control", "difference", b"difference", "treatment", b"treatment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "always_valid", b"always_valid", "arm", b"arm", "control", b"control", "difference", b"difference", "metric", b"metric", "treatment", b"treatment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArmComparison: _TypeAlias = ArmComparison  # noqa: Y015
+
+@_typing.final
+class GuardMetricCheck(_message.Message):
+    """How one bound of a guard metric stands for one treatment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARM_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    AGGREGATION_FIELD_NUMBER: _builtins.int
+    BOUND_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    arm: _builtins.str
+    """The treatment's name."""
+    metric: _builtins.str
+    """As in `guardMetrics[].metric`."""
+    aggregation: _builtins.str
+    """`mean`, `p95` or `rate`."""
+    bound: _builtins.str
+    """`max` or `minDelta`."""
+    limit: _builtins.float
+    """The bound's number."""
+    standing: _builtins.str
+    """`too_few`, `open`, `met` or `broken`."""
+    @_builtins.property
+    def estimate(self) -> Global___IntervalEstimate:
+        """What is held against it: the treatment's number, or its gain over control. Absent where there is no sample."""
+
+    def __init__(
+        self,
+        *,
+        arm: _builtins.str = ...,
+        metric: _builtins.str = ...,
+        aggregation: _builtins.str = ...,
+        bound: _builtins.str = ...,
+        limit: _builtins.float = ...,
+        standing: _builtins.str = ...,
+        estimate: Global___IntervalEstimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "arm", b"arm", "bound", b"bound", "estimate", b"estimate", "limit", b"limit", "metric", b"metric", "standing", b"standing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardMetricCheck: _TypeAlias = GuardMetricCheck  # noqa: Y015

@@ -80,6 +80,21 @@ class GatewayServiceStub:
                 request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListRunsRequest.SerializeToString,
                 response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListRunsResponse.FromString,
                 _registered_method=True)
+        self.SubmitFeedback = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/SubmitFeedback',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.SubmitFeedbackRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.SubmitFeedbackResponse.FromString,
+                _registered_method=True)
+        self.GetExperiment = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/GetExperiment',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetExperimentRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetExperimentResponse.FromString,
+                _registered_method=True)
+        self.GetOutcomes = channel.unary_unary(
+                '/sluice.gateway.v1.GatewayService/GetOutcomes',
+                request_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesRequest.SerializeToString,
+                response_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesResponse.FromString,
+                _registered_method=True)
 
 
 class GatewayServiceServicer:
@@ -149,6 +164,27 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitFeedback(self, request, context):
+        """Takes feedback on one of the caller's runs; the last one of each subject counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetExperiment(self, request, context):
+        """Reads an experiment as it is in force; for admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOutcomes(self, request, context):
+        """Reads what has become of the runs of an experiment's arms, over all replicas and tenants; for admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -196,6 +232,21 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.ListRuns,
                     request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListRunsRequest.FromString,
                     response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListRunsResponse.SerializeToString,
+            ),
+            'SubmitFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitFeedback,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.SubmitFeedbackRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.SubmitFeedbackResponse.SerializeToString,
+            ),
+            'GetExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExperiment,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetExperimentRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetExperimentResponse.SerializeToString,
+            ),
+            'GetOutcomes': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOutcomes,
+                    request_deserializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesRequest.FromString,
+                    response_serializer=sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -442,6 +493,87 @@ class GatewayService:
             '/sluice.gateway.v1.GatewayService/ListRuns',
             sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListRunsRequest.SerializeToString,
             sluice_dot_gateway_dot_v1_dot_gateway__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/SubmitFeedback',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.SubmitFeedbackRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.SubmitFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/GetExperiment',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetExperimentRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOutcomes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.gateway.v1.GatewayService/GetOutcomes',
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesRequest.SerializeToString,
+            sluice_dot_gateway_dot_v1_dot_gateway__pb2.GetOutcomesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,12 @@ class GatewayServiceStub:
     """Reads a run from the journal."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ListRunsRequest, _gateway_pb2.ListRunsResponse]
     """Lists the caller's runs, newest first."""
+    SubmitFeedback: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.SubmitFeedbackRequest, _gateway_pb2.SubmitFeedbackResponse]
+    """Takes feedback on one of the caller's runs; the last one of each subject counts."""
+    GetExperiment: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetExperimentRequest, _gateway_pb2.GetExperimentResponse]
+    """Reads an experiment as it is in force; for admins."""
+    GetOutcomes: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetOutcomesRequest, _gateway_pb2.GetOutcomesResponse]
+    """Reads what has become of the runs of an experiment's arms, over all replicas and tenants; for admins."""
 
 @_typing.type_check_only
 class GatewayServiceAsyncStub(GatewayServiceStub):
@@ -75,6 +81,12 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     """Reads a run from the journal."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ListRunsRequest, _gateway_pb2.ListRunsResponse]  # type: ignore[assignment]
     """Lists the caller's runs, newest first."""
+    SubmitFeedback: _aio.UnaryUnaryMultiCallable[_gateway_pb2.SubmitFeedbackRequest, _gateway_pb2.SubmitFeedbackResponse]  # type: ignore[assignment]
+    """Takes feedback on one of the caller's runs; the last one of each subject counts."""
+    GetExperiment: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetExperimentRequest, _gateway_pb2.GetExperimentResponse]  # type: ignore[assignment]
+    """Reads an experiment as it is in force; for admins."""
+    GetOutcomes: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetOutcomesRequest, _gateway_pb2.GetOutcomesResponse]  # type: ignore[assignment]
+    """Reads what has become of the runs of an experiment's arms, over all replicas and tenants; for admins."""
 
 class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions through the three gates. Callers authenticate by `authorization: Bearer …` metadata."""
@@ -150,5 +162,29 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.ListRunsResponse, _abc.Awaitable[_gateway_pb2.ListRunsResponse]]:
         """Lists the caller's runs, newest first."""
+
+    @_abc_1.abstractmethod
+    def SubmitFeedback(
+        self,
+        request: _gateway_pb2.SubmitFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.SubmitFeedbackResponse, _abc.Awaitable[_gateway_pb2.SubmitFeedbackResponse]]:
+        """Takes feedback on one of the caller's runs; the last one of each subject counts."""
+
+    @_abc_1.abstractmethod
+    def GetExperiment(
+        self,
+        request: _gateway_pb2.GetExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.GetExperimentResponse, _abc.Awaitable[_gateway_pb2.GetExperimentResponse]]:
+        """Reads an experiment as it is in force; for admins."""
+
+    @_abc_1.abstractmethod
+    def GetOutcomes(
+        self,
+        request: _gateway_pb2.GetOutcomesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.GetOutcomesResponse, _abc.Awaitable[_gateway_pb2.GetOutcomesResponse]]:
+        """Reads what has become of the runs of an experiment's arms, over all replicas and tenants; for admins."""
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -140,6 +140,34 @@ MODE_SHADOW: Mode.ValueType  # 2
 """It decides and only records."""
 Global___Mode: _TypeAlias = Mode  # noqa: Y015
 
+class _OutputForm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OutputFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OutputForm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OUTPUT_FORM_UNSPECIFIED: _OutputForm.ValueType  # 0
+    """Not set: prose."""
+    OUTPUT_FORM_PROSE: _OutputForm.ValueType  # 1
+    """Sentences, with `[n]` citation marks."""
+    OUTPUT_FORM_JSON: _OutputForm.ValueType  # 2
+    """One JSON value: what its strings say is held to the passages, its names and brackets are not."""
+    OUTPUT_FORM_ARGUMENTS: _OutputForm.ValueType  # 3
+    """The arguments of a tool's call: neither cited nor held to the passages."""
+
+class OutputForm(_OutputForm, metaclass=_OutputFormEnumTypeWrapper):
+    """What an answer is written in."""
+
+OUTPUT_FORM_UNSPECIFIED: OutputForm.ValueType  # 0
+"""Not set: prose."""
+OUTPUT_FORM_PROSE: OutputForm.ValueType  # 1
+"""Sentences, with `[n]` citation marks."""
+OUTPUT_FORM_JSON: OutputForm.ValueType  # 2
+"""One JSON value: what its strings say is held to the passages, its names and brackets are not."""
+OUTPUT_FORM_ARGUMENTS: OutputForm.ValueType  # 3
+"""The arguments of a tool's call: neither cited nor held to the passages."""
+Global___OutputForm: _TypeAlias = OutputForm  # noqa: Y015
+
 @_typing.final
 class DetectorReport(_message.Message):
     """What one detector has seen and decided, whether or not it found anything."""
@@ -655,6 +683,8 @@ class CheckOutputRequest(_message.Message):
     VAULT_FIELD_NUMBER: _builtins.int
     CANARIES_FIELD_NUMBER: _builtins.int
     PASSAGES_SCREENED_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    TOOL_RESULTS_FIELD_NUMBER: _builtins.int
     policy: _builtins.str
     """The GuardrailPolicy to apply."""
     question: _builtins.str
@@ -667,6 +697,8 @@ class CheckOutputRequest(_message.Message):
     """What the input gate has redacted, as it gave it."""
     passages_screened: _builtins.bool
     """True where `CheckPassages` has decided on the passages: they are compared with the answer, not screened again."""
+    form: Global___OutputForm.ValueType
+    """What `text` is written in."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asked the question."""
@@ -678,6 +710,10 @@ class CheckOutputRequest(_message.Message):
     @_builtins.property
     def canaries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Random words of this run's prompt that must not appear."""
+
+    @_builtins.property
+    def tool_results(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What tools gave in this conversation: the answer may rest on it, and no mark cites it."""
 
     def __init__(
         self,
@@ -691,10 +727,12 @@ class CheckOutputRequest(_message.Message):
         vault: _builtins.bytes = ...,
         canaries: _abc.Iterable[_builtins.str] | None = ...,
         passages_screened: _builtins.bool = ...,
+        form: Global___OutputForm.ValueType = ...,
+        tool_results: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canaries", b"canaries", "passages", b"passages", "passages_screened", b"passages_screened", "policy", b"policy", "principal", b"principal", "question", b"question", "run_id", b"run_id", "text", b"text", "vault", b"vault"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canaries", b"canaries", "form", b"form", "passages", b"passages", "passages_screened", b"passages_screened", "policy", b"policy", "principal", b"principal", "question", b"question", "run_id", b"run_id", "text", b"text", "tool_results", b"tool_results", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,31 +25,53 @@ _sym_db = _symbol_database.Default()
 from sluice.common.v1 import common_pb2 as sluice_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/inference/v1/inference.proto\x12\x13sluice.inference.v1\x1a\x1dsluice/common/v1/common.proto\"(\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xa4\x01\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nmax_tokens\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x0c\n\x04stop\x18\x04 \x03(\t\x12\x11\n\x04seed\x18\x05 \x01(\x03H\x03\x88\x01\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\r\n\x0b_max_tokensB\x07\n\x05_seed\"\xdc\x02\n\x0fGenerateRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x14\n\x0cmodel_server\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12.\n\x08messages\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12+\n\x08passages\x18\x05 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12;\n\x10question_vectors\x18\x06 \x01(\x0b\x32!.sluice.common.v1.QuestionVectors\x12/\n\x08sampling\x18\x07 \x01(\x0b\x32\x1d.sluice.inference.v1.Sampling\x12\x14\n\x0cinstructions\x18\x08 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\t \x01(\t\"9\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\"\x8b\x01\n\x06\x46inish\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.sluice.inference.v1.FinishReason\x12)\n\x05usage\x18\x02 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0cunanswerable\x18\x04 \x01(\x08\"[\n\x10GenerateResponse\x12\x0f\n\x05\x64\x65lta\x18\x01 \x01(\tH\x00\x12-\n\x06\x66inish\x18\x02 \x01(\x0b\x32\x1b.sluice.inference.v1.FinishH\x00\x42\x07\n\x05\x65vent\"\xab\x01\n\x0eRewriteRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x14\n\x0cmodel_server\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12+\n\x05turns\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12\x12\n\nmax_tokens\x18\x05 \x01(\r\"Z\n\x0fRewriteResponse\x12\r\n\x05query\x18\x01 \x01(\t\x12)\n\x05usage\x18\x02 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12\r\n\x05model\x18\x03 \x01(\t*\x81\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x32\xc3\x01\n\x10InferenceService\x12Y\n\x08Generate\x12$.sluice.inference.v1.GenerateRequest\x1a%.sluice.inference.v1.GenerateResponse0\x01\x12T\n\x07Rewrite\x12#.sluice.inference.v1.RewriteRequest\x1a$.sluice.inference.v1.RewriteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sluice/inference/v1/inference.proto\x12\x13sluice.inference.v1\x1a\x1dsluice/common/v1/common.proto\"7\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"q\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x31\n\ntool_calls\x18\x03 \x03(\x0b\x32\x1d.sluice.inference.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\"b\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"\x98\x01\n\x05Tools\x12,\n\tfunctions\x18\x01 \x03(\x0b\x32\x19.sluice.inference.v1.Tool\x12/\n\x06\x63hoice\x18\x02 \x01(\x0e\x32\x1f.sluice.inference.v1.ToolChoice\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x15\n\x08parallel\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_parallel\"\x80\x01\n\x0c\x41nswerFormat\x12-\n\x04\x66orm\x18\x01 \x01(\x0e\x32\x1f.sluice.inference.v1.AnswerForm\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0bschema_json\x18\x03 \x01(\t\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_strict\"\xb9\x03\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nmax_tokens\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x0c\n\x04stop\x18\x04 \x03(\t\x12\x11\n\x04seed\x18\x05 \x01(\x03H\x03\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x06 \x01(\x01H\x04\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x07 \x01(\x01H\x05\x88\x01\x01\x12@\n\nlogit_bias\x18\x08 \x03(\x0b\x32,.sluice.inference.v1.Sampling.LogitBiasEntry\x12\t\n\x01n\x18\t \x01(\r\x12\x19\n\x0ctop_logprobs\x18\n \x01(\rH\x06\x88\x01\x01\x1a\x30\n\x0eLogitBiasEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\r\n\x0b_max_tokensB\x07\n\x05_seedB\x14\n\x12_frequency_penaltyB\x13\n\x11_presence_penaltyB\x0f\n\r_top_logprobs\"\xc1\x03\n\x0fGenerateRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x14\n\x0cmodel_server\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12.\n\x08messages\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12+\n\x08passages\x18\x05 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12;\n\x10question_vectors\x18\x06 \x01(\x0b\x32!.sluice.common.v1.QuestionVectors\x12/\n\x08sampling\x18\x07 \x01(\x0b\x32\x1d.sluice.inference.v1.Sampling\x12\x14\n\x0cinstructions\x18\x08 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\t \x01(\t\x12)\n\x05tools\x18\n \x01(\x0b\x32\x1a.sluice.inference.v1.Tools\x12\x38\n\ranswer_format\x18\x0b \x01(\x0b\x32!.sluice.inference.v1.AnswerFormat\"L\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\x12\x11\n\testimated\x18\x03 \x01(\x08\"K\n\rToolCallDelta\x12\r\n\x05index\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\targuments\x18\x04 \x01(\t\"p\n\x07Logprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x12\n\x05\x62ytes\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x12)\n\x03top\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.LogprobB\x08\n\x06_bytes\"\xc7\x01\n\x05\x44\x65lta\x12\x0e\n\x06\x63hoice\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x36\n\ntool_calls\x18\x03 \x03(\x0b\x32\".sluice.inference.v1.ToolCallDelta\x12.\n\x08logprobs\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.Logprob\x12\x38\n\rfinish_reason\x18\x05 \x01(\x0e\x32!.sluice.inference.v1.FinishReason\"\xa7\x01\n\x06\x46inish\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.sluice.inference.v1.FinishReason\x12)\n\x05usage\x18\x02 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0cunanswerable\x18\x04 \x01(\x08\x12\x1a\n\x12system_fingerprint\x18\x05 \x01(\t\"\xb3\x01\n\x10GenerateResponse\x12\x0f\n\x05\x64\x65lta\x18\x01 \x01(\tH\x00\x12-\n\x06\x66inish\x18\x02 \x01(\x0b\x32\x1b.sluice.inference.v1.FinishH\x00\x12+\n\x05piece\x18\x03 \x01(\x0b\x32\x1a.sluice.inference.v1.DeltaH\x00\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x1a.sluice.inference.v1.UsageB\x07\n\x05\x65vent\"\xc3\x01\n\x0eRewriteRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\x14\n\x0cmodel_server\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12+\n\x05turns\x18\x04 \x03(\x0b\x32\x1c.sluice.inference.v1.Message\x12\x12\n\nmax_tokens\x18\x05 \x01(\r\x12\x16\n\x0esearch_queries\x18\x06 \x01(\r\"k\n\x0fRewriteResponse\x12\r\n\x05query\x18\x01 \x01(\t\x12)\n\x05usage\x18\x02 \x01(\x0b\x32\x1a.sluice.inference.v1.Usage\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07queries\x18\x04 \x03(\t*\x86\x01\n\nToolChoice\x12\x1b\n\x17TOOL_CHOICE_UNSPECIFIED\x10\x00\x12\x14\n\x10TOOL_CHOICE_AUTO\x10\x01\x12\x14\n\x10TOOL_CHOICE_NONE\x10\x02\x12\x18\n\x14TOOL_CHOICE_REQUIRED\x10\x03\x12\x15\n\x11TOOL_CHOICE_NAMED\x10\x04*z\n\nAnswerForm\x12\x1b\n\x17\x41NSWER_FORM_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41NSWER_FORM_PROSE\x10\x01\x12\x1b\n\x17\x41NSWER_FORM_JSON_OBJECT\x10\x02\x12\x1b\n\x17\x41NSWER_FORM_JSON_SCHEMA\x10\x03*\x9f\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x03\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x04\x32\xc3\x01\n\x10InferenceService\x12Y\n\x08Generate\x12$.sluice.inference.v1.GenerateRequest\x1a%.sluice.inference.v1.GenerateResponse0\x01\x12T\n\x07Rewrite\x12#.sluice.inference.v1.RewriteRequest\x1a$.sluice.inference.v1.RewriteResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.inference.v1.inference_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=1212
-  _globals['_FINISHREASON']._serialized_end=1341
-  _globals['_MESSAGE']._serialized_start=91
-  _globals['_MESSAGE']._serialized_end=131
-  _globals['_SAMPLING']._serialized_start=134
-  _globals['_SAMPLING']._serialized_end=298
-  _globals['_GENERATEREQUEST']._serialized_start=301
-  _globals['_GENERATEREQUEST']._serialized_end=649
-  _globals['_USAGE']._serialized_start=651
-  _globals['_USAGE']._serialized_end=708
-  _globals['_FINISH']._serialized_start=711
-  _globals['_FINISH']._serialized_end=850
-  _globals['_GENERATERESPONSE']._serialized_start=852
-  _globals['_GENERATERESPONSE']._serialized_end=943
-  _globals['_REWRITEREQUEST']._serialized_start=946
-  _globals['_REWRITEREQUEST']._serialized_end=1117
-  _globals['_REWRITERESPONSE']._serialized_start=1119
-  _globals['_REWRITERESPONSE']._serialized_end=1209
-  _globals['_INFERENCESERVICE']._serialized_start=1344
-  _globals['_INFERENCESERVICE']._serialized_end=1539
+  _globals['_SAMPLING_LOGITBIASENTRY']._loaded_options = None
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_options = b'8\001'
+  _globals['_TOOLCHOICE']._serialized_start=2676
+  _globals['_TOOLCHOICE']._serialized_end=2810
+  _globals['_ANSWERFORM']._serialized_start=2812
+  _globals['_ANSWERFORM']._serialized_end=2934
+  _globals['_FINISHREASON']._serialized_start=2937
+  _globals['_FINISHREASON']._serialized_end=3096
+  _globals['_TOOLCALL']._serialized_start=91
+  _globals['_TOOLCALL']._serialized_end=146
+  _globals['_MESSAGE']._serialized_start=148
+  _globals['_MESSAGE']._serialized_end=261
+  _globals['_TOOL']._serialized_start=263
+  _globals['_TOOL']._serialized_end=361
+  _globals['_TOOLS']._serialized_start=364
+  _globals['_TOOLS']._serialized_end=516
+  _globals['_ANSWERFORMAT']._serialized_start=519
+  _globals['_ANSWERFORMAT']._serialized_end=647
+  _globals['_SAMPLING']._serialized_start=650
+  _globals['_SAMPLING']._serialized_end=1091
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_start=933
+  _globals['_SAMPLING_LOGITBIASENTRY']._serialized_end=981
+  _globals['_GENERATEREQUEST']._serialized_start=1094
+  _globals['_GENERATEREQUEST']._serialized_end=1543
+  _globals['_USAGE']._serialized_start=1545
+  _globals['_USAGE']._serialized_end=1621
+  _globals['_TOOLCALLDELTA']._serialized_start=1623
+  _globals['_TOOLCALLDELTA']._serialized_end=1698
+  _globals['_LOGPROB']._serialized_start=1700
+  _globals['_LOGPROB']._serialized_end=1812
+  _globals['_DELTA']._serialized_start=1815
+  _globals['_DELTA']._serialized_end=2014
+  _globals['_FINISH']._serialized_start=2017
+  _globals['_FINISH']._serialized_end=2184
+  _globals['_GENERATERESPONSE']._serialized_start=2187
+  _globals['_GENERATERESPONSE']._serialized_end=2366
+  _globals['_REWRITEREQUEST']._serialized_start=2369
+  _globals['_REWRITEREQUEST']._serialized_end=2564
+  _globals['_REWRITERESPONSE']._serialized_start=2566
+  _globals['_REWRITERESPONSE']._serialized_end=2673
+  _globals['_INFERENCESERVICE']._serialized_start=3099
+  _globals['_INFERENCESERVICE']._serialized_end=3294
 # @@protoc_insertion_point(module_scope)

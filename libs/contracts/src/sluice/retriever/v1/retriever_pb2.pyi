@@ -1531,3 +1531,71 @@ class GetEpochsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetEpochsResponse: _TypeAlias = GetEpochsResponse  # noqa: Y015
+
+@_typing.final
+class EmbedTextsRequest(_message.Message):
+    """Asks for the dense vectors of texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOWLEDGE_BASE_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    AS_DOCUMENTS_FIELD_NUMBER: _builtins.int
+    knowledge_base: _builtins.str
+    """Encodes with this knowledge base's model."""
+    as_documents: _builtins.bool
+    """Encodes them as documents, not as questions: some models tell the two apart by a prefix."""
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The texts, 2048 at most, none of them blank; each is cut at the model's limit."""
+
+    def __init__(
+        self,
+        *,
+        knowledge_base: _builtins.str = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+        as_documents: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_documents", b"as_documents", "knowledge_base", b"knowledge_base", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmbedTextsRequest: _TypeAlias = EmbedTextsRequest  # noqa: Y015
+
+@_typing.final
+class EmbedTextsResponse(_message.Message):
+    """The dense vectors of texts, in their order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_DIGEST_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
+    TOKEN_COUNTS_FIELD_NUMBER: _builtins.int
+    model_digest: _builtins.str
+    """Names all that makes the vectors comparable."""
+    dimension: _builtins.int
+    """Numbers in each vector."""
+    vectors: _builtins.bytes
+    """L2-normalised vectors, one after the other: IEEE 754 single precision, little-endian."""
+    @_builtins.property
+    def token_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Tokens of each text as the built-in model counts them, also beyond what was read."""
+
+    def __init__(
+        self,
+        *,
+        model_digest: _builtins.str = ...,
+        dimension: _builtins.int = ...,
+        vectors: _builtins.bytes = ...,
+        token_counts: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "model_digest", b"model_digest", "token_counts", b"token_counts", "vectors", b"vectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmbedTextsResponse: _TypeAlias = EmbedTextsResponse  # noqa: Y015

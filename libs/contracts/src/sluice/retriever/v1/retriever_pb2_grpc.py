@@ -75,6 +75,11 @@ class RetrieverServiceStub:
                 request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsRequest.SerializeToString,
                 response_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsResponse.FromString,
                 _registered_method=True)
+        self.EmbedTexts = channel.unary_unary(
+                '/sluice.retriever.v1.RetrieverService/EmbedTexts',
+                request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.EmbedTextsRequest.SerializeToString,
+                response_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.EmbedTextsResponse.FromString,
+                _registered_method=True)
 
 
 class RetrieverServiceServicer:
@@ -137,6 +142,13 @@ class RetrieverServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EmbedTexts(self, request, context):
+        """Encodes texts apart from any run, many in one call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RetrieverServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +191,11 @@ def add_RetrieverServiceServicer_to_server(servicer, server):
                     servicer.GetEpochs,
                     request_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsRequest.FromString,
                     response_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsResponse.SerializeToString,
+            ),
+            'EmbedTexts': grpc.unary_unary_rpc_method_handler(
+                    servicer.EmbedTexts,
+                    request_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.EmbedTextsRequest.FromString,
+                    response_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.EmbedTextsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +415,33 @@ class RetrieverService:
             '/sluice.retriever.v1.RetrieverService/GetEpochs',
             sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsRequest.SerializeToString,
             sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EmbedTexts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.retriever.v1.RetrieverService/EmbedTexts',
+            sluice_dot_retriever_dot_v1_dot_retriever__pb2.EmbedTextsRequest.SerializeToString,
+            sluice_dot_retriever_dot_v1_dot_retriever__pb2.EmbedTextsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,8 @@ class RetrieverServiceStub:
     """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
     GetEpochs: _grpc.UnaryUnaryMultiCallable[_retriever_pb2.GetEpochsRequest, _retriever_pb2.GetEpochsResponse]
     """Tells where a tenant's writes stand: what was found before is still so while its epochs are the same."""
+    EmbedTexts: _grpc.UnaryUnaryMultiCallable[_retriever_pb2.EmbedTextsRequest, _retriever_pb2.EmbedTextsResponse]
+    """Encodes texts apart from any run, many in one call."""
 
 @_typing.type_check_only
 class RetrieverServiceAsyncStub(RetrieverServiceStub):
@@ -71,6 +73,8 @@ class RetrieverServiceAsyncStub(RetrieverServiceStub):
     """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
     GetEpochs: _aio.UnaryUnaryMultiCallable[_retriever_pb2.GetEpochsRequest, _retriever_pb2.GetEpochsResponse]  # type: ignore[assignment]
     """Tells where a tenant's writes stand: what was found before is still so while its epochs are the same."""
+    EmbedTexts: _aio.UnaryUnaryMultiCallable[_retriever_pb2.EmbedTextsRequest, _retriever_pb2.EmbedTextsResponse]  # type: ignore[assignment]
+    """Encodes texts apart from any run, many in one call."""
 
 class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
     """Stores documents and finds the passages that answer a question. Every call sees one tenant only."""
@@ -138,5 +142,13 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_pb2.GetEpochsResponse, _abc.Awaitable[_retriever_pb2.GetEpochsResponse]]:
         """Tells where a tenant's writes stand: what was found before is still so while its epochs are the same."""
+
+    @_abc_1.abstractmethod
+    def EmbedTexts(
+        self,
+        request: _retriever_pb2.EmbedTextsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retriever_pb2.EmbedTextsResponse, _abc.Awaitable[_retriever_pb2.EmbedTextsResponse]]:
+        """Encodes texts apart from any run, many in one call."""
 
 def add_RetrieverServiceServicer_to_server(servicer: RetrieverServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -10,6 +10,7 @@ from sluice_gateway.domain.caching.looking import LOOKUPS, Freshness, RunCache
 from sluice_gateway.domain.caching.normalising import NotComparableError
 from sluice_gateway.domain.coalescing import Coalescer, Follower, Leader, Shared
 from sluice_gateway.domain.executor import Executor
+from sluice_gateway.domain.experimenting.assigning import resolve_arm
 from sluice_gateway.domain.model import RunRequest
 from sluice_gateway.domain.outcome import CacheDecision
 from sluice_gateway.domain.running import Run
@@ -55,27 +56,35 @@ class Answering:
     coalescer: Coalescer
 
     async def admit(
-        self, request: RunRequest, control: CacheControl = ANY_CACHE, arm: str = ""
+        self, request: RunRequest, control: CacheControl = ANY_CACHE, arm: str | None = None
     ) -> Run | Leader | Follower:
         """A run that may start, shared or not; it must be read. Raises as `Executor.admit`.
 
         Args:
-            arm: The arm or adapter that the request is resolved to.
+            arm: The arm or adapter that the request is resolved to; resolved here where it is None.
         """
         snapshot = self.snapshot()
         pipeline = snapshot.pipelines.get(request.pipeline)
-        if pipeline is None or not (pipeline.spec.cache.coalesce or pipeline.spec.cache.keeps):
-            return self.executor.admit(request)
+        if pipeline is None or not request.principal.may_ask(request.pipeline):
+            return self.executor.admit(request)  # which says why not
+        run_id = self.executor.new_run_id()
+        if arm is None:
+            assignment = resolve_arm(snapshot, pipeline.spec, request, run_id)
+            arm = "" if assignment is None else assignment.key
+        if not (pipeline.spec.cache.coalesce or pipeline.spec.cache.keeps):
+            return self.executor.admit(request, run_id=run_id)
         found, reason = await self._keys(request, pipeline, control, arm)
         cache = self._cache(snapshot, request, control, found, reason)
         if not pipeline.spec.cache.coalesce or found is None or reason:
-            return self.executor.admit(request, cache)
+            return self.executor.admit(request, cache, run_id)
 
         def follow(shared: Shared) -> Follower:
             LOOKUPS.labels(request.pipeline, CacheDecision.COALESCED, "").inc()
-            return self.executor.follow(request, pipeline, shared)
+            return self.executor.follow(request, pipeline, shared, run_id)
 
-        return self.coalescer.join(found.in_flight, lambda: self.executor.admit(request, cache), follow)
+        return self.coalescer.join(
+            found.in_flight, lambda: self.executor.admit(request, cache, run_id), follow
+        )
 
     async def _keys(
         self, request: RunRequest, pipeline: CompiledPipeline, control: CacheControl, arm: str

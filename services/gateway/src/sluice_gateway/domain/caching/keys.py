@@ -6,8 +6,9 @@ from sluice_api.snapshot import CompiledPipeline
 from sluice_gateway.domain.caching import normalising
 from sluice_gateway.domain.model import Message, RunRequest
 
-#: Fields of a request that are compared on their own, or not at all: how an answer leaves is no part of it.
-_APART = {"principal", "messages", "stream"}
+#: Fields of a request that are compared on their own, or not at all: how an answer leaves is no part of it, and what an
+#: arm is dealt by, only the arm.
+_APART = {"principal", "messages", "stream", "user", "session", "arm"}
 
 
 @dataclass(frozen=True, slots=True)

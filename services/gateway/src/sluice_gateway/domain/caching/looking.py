@@ -163,6 +163,7 @@ def _may_be_kept(result: RunResult, verdict: Verdict, canary: str) -> bool:
     return (
         result.state is RunState.ANSWERED
         and result.finish_reason in ("stop", "length")
+        and not (result.others or result.tool_calls or result.logprobs or result.fault or result.refused)
         and verdict.decision in (Decision.ALLOW, Decision.FLAG)
         and not verdict.partial
         and not any(

@@ -25,14 +25,14 @@ class CitationDetector:
 
 def _unresolved(subject: Answer) -> Iterator[Finding]:
     known = range(1, len(subject.passages) + 1)
-    for citation in citations(subject.text, subject.passages):
+    for citation in citations(subject.prose, subject.passages):
         if not all(number in known for number in citation.numbers):
             yield Finding("citation-unresolved", 1.0, citation.span)
 
 
 def _misquoted(subject: Answer) -> Iterator[Finding]:
-    found = list(quotations(subject.text)) if subject.passages else []
-    sources = [spoken(text) for text in (*subject.passages, subject.question)] if found else []
+    found = list(quotations(subject.prose)) if subject.passages else []
+    sources = [spoken(text) for text in (*subject.evidence, subject.question)] if found else []
     for quotation in found:
         if not any(holds(source, quotation.parts) for source in sources):
             yield Finding("quote-absent", 1.0, quotation.span)

@@ -85,7 +85,7 @@ class GroundednessDetector:
         """One finding for each doubtful claim, with its own score, and one for each reference that is absent."""
         until = time.monotonic() + self._budget
         reader = WordReader()
-        evidence = Evidence(subject.passages, reader, until)
+        evidence = Evidence(subject.evidence, reader, until)
         judged = list(_judge(subject, evidence, reader, until))
         if None in judged or not evidence.complete:
             return Detection((), 0.0, ScanState.PARTIAL, "out of time for the words")
@@ -94,8 +94,8 @@ class GroundednessDetector:
     def _detection(
         self, judged: Sequence[_Judgement], subject: Answer, evidence: Evidence, until: float
     ) -> Detection:
-        missing = absent_references(subject.text, (*subject.passages, subject.question))
-        found = [Finding(REFERENCE_ABSENT, _REFERENCE, span) for span in missing if subject.passages]
+        missing = absent_references(subject.prose, (*subject.evidence, subject.question))
+        found = [Finding(REFERENCE_ABSENT, _REFERENCE, span) for span in missing if subject.evidence]
         likeness, compared = self._likeness(judged, until)
         scores = [
             _cited_wrongly(each, each.score(near), evidence)
@@ -104,7 +104,7 @@ class GroundednessDetector:
         details = [] if compared else ["out of time for meanings"]
         if self._model is not None and judged:
             claimed = [
-                (each.claim.text, [subject.passages[index] for index in each.rests_on]) for each in judged
+                (each.claim.text, [subject.evidence[index] for index in each.rests_on]) for each in judged
             ]
             read = self._model.read(claimed, until)
             scores = [_worse(one, other) for one, other in zip(scores, read, strict=True)]
@@ -115,7 +115,7 @@ class GroundednessDetector:
             for each, score in zip(judged, scores, strict=True)
             if score.value >= _REPORTED
         ]
-        values = [score.value for score in scores] + [_REFERENCE for _ in missing if subject.passages]
+        values = [score.value for score in scores] + [_REFERENCE for _ in missing if subject.evidence]
         weights = [len(each.words.terms) for each in judged] + [1] * (len(values) - len(judged))
         state = ScanState.PARTIAL if details else ScanState.SCANNED
         return Detection(tuple(found), _overall(values, weights), state, ", ".join(details))
@@ -150,14 +150,16 @@ def _judge(
     """Judges each claim by its words; None where time runs out."""
     asked = reader.read(answer.question)
     known = Known.of([sentence.words for sentence in evidence.sentences] + [asked])
-    for claim in claims(answer.text, answer.passages):
+    tools = tuple(range(len(answer.passages), len(answer.evidence)))
+    for claim in claims(answer.prose, answer.passages):
         if time.monotonic() >= until:
             yield None
             return
         words = reader.read(claim.text)
         if len(words.terms) >= _FEWEST_WORDS:
             cited = tuple(number - 1 for number in claim.cited if 0 < number <= len(answer.passages))
-            rests_on = cited or tuple(range(len(answer.passages)))
+            # What tools gave carries a claim whatever it cites: no mark names it.
+            rests_on = (*(cited or range(len(answer.passages))), *tools)
             weighed = weigh(words, frozenset(asked.terms), evidence, rests_on)
             missing = absent(words, known, tells_names=evidence.tells_names)
             if weighed.signals.stray and evidence.says(claim.text, rests_on):  # however sentences are cut

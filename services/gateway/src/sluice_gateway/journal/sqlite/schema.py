@@ -2,14 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, fields
 from pathlib import Path
 
-from sluice_gateway.domain.run import Event, EventKind
-from sluice_gateway.journal.chain import Row
+from sluice_gateway.journal.chain import GENESIS, Head, Row
 
-_COLUMNS = ", ".join(f'"{field.name}"' for field in fields(Row))
-_MARKS = ", ".join("?" for _ in fields(Row))
+COLUMNS = ", ".join(f'"{name}"' for name in Row._fields)
+_MARKS = ", ".join("?" for _ in Row._fields)
 
 # Every writer has a chain of its own, so rows have no order over all of them. `changes` gives the starts and ends of
 # runs one: writes follow each other, so positions become visible in their order, and a reader that remembers the last
@@ -31,6 +29,7 @@ CREATE TABLE IF NOT EXISTS changes (
     position INTEGER PRIMARY KEY, tenant TEXT NOT NULL, run_id TEXT NOT NULL, kind TEXT NOT NULL,
     writer TEXT NOT NULL, seq INTEGER NOT NULL, UNIQUE (run_id, kind)
 );
+CREATE TABLE IF NOT EXISTS stubs (writer TEXT PRIMARY KEY, stub TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS changes_of_tenant ON changes (tenant, position);
 CREATE TRIGGER IF NOT EXISTS change AFTER INSERT ON journal WHEN NEW.kind IN ('run_started', 'run_ended') BEGIN
     INSERT OR IGNORE INTO changes (tenant, run_id, kind, writer, seq)
@@ -45,11 +44,16 @@ COMMIT;
 
 def connect(path: Path, *, synchronous: str = "NORMAL") -> sqlite3.Connection:
     """A connection that may write."""
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    connection = connect_to_write(path)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.executescript(_SCHEMA)
     return connection
+
+
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """A connection to a journal that is there."""
+    return sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
@@ -64,31 +68,34 @@ def insert(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
-            f"INSERT INTO journal ({_COLUMNS}) VALUES ({_MARKS})",  # noqa: S608 - names of our own fields
-            (astuple(row) for row in rows),
+            f"INSERT INTO journal ({COLUMNS}) VALUES ({_MARKS})",  # noqa: S608 - names of our own fields
+            rows,
         )
 
 
 def rows(connection: sqlite3.Connection, where: str, *values: object) -> Iterator[Row]:
     """Rows that meet a condition of our own words."""
-    query = f"SELECT {_COLUMNS} FROM journal WHERE {where}"  # noqa: S608 - values are bound
-    return (Row(*row) for row in connection.execute(query, values))
+    query = f"SELECT {COLUMNS} FROM journal WHERE {where}"  # noqa: S608 - values are bound
+    return map(Row._make, connection.execute(query, values))
 
 
-def event(row: Row) -> Event:
-    """What a row records."""
-    return Event(
-        run_id=row.run_id,
-        tenant=row.tenant,
-        kind=EventKind(row.kind),
-        at=row.at,
-        pipeline=row.pipeline,
-        step=row.step,
-        attempt=row.attempt,
-        state=row.state,
-        decision=row.decision,
-        reason=row.reason,
-        detail=row.detail,
-        input_hash=row.input_hash,
-        output_hash=row.output_hash,
-    )
+def writers(connection: sqlite3.Connection) -> list[str]:
+    """All writers that have rows, found by leaps: there are few, and many rows of each."""
+    found: list[str] = []
+    query = "SELECT writer FROM journal WHERE writer > ? ORDER BY writer LIMIT 1"
+    while (row := connection.execute(query, (found[-1] if found else "",)).fetchone()) is not None:
+        found.append(row[0])
+    return found
+
+
+def head(connection: sqlite3.Connection, writer: str) -> Head:
+    """Where a writer's chain stands."""
+    query = "SELECT seq, hash FROM journal WHERE writer = ? ORDER BY seq DESC LIMIT 1"
+    found = connection.execute(query, (writer,)).fetchone()
+    return Head(0, GENESIS) if found is None else Head(*found)
+
+
+def stubs(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Where chains were cut: writers and signed texts."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'stubs'").fetchone()
+    return [] if there is None else connection.execute("SELECT writer, stub FROM stubs").fetchall()

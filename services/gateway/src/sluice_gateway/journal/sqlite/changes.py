@@ -3,7 +3,8 @@
 import sqlite3
 
 from sluice_gateway.domain.run import ChangesOf, EventKind, RunChange, RunRecord, fold
-from sluice_gateway.journal import schema
+from sluice_gateway.journal.chain import event as event_of
+from sluice_gateway.journal.sqlite import schema
 
 #: Changes in one answer.
 _PAGE = 500
@@ -54,4 +55,4 @@ def _record(connection: sqlite3.Connection, run_id: str, kind: str, writer: str,
     events = list(schema.rows(connection, "run_id = ? AND kind = 'run_started'", run_id))
     if kind != EventKind.RUN_STARTED:
         events += schema.rows(connection, "writer = ? AND seq = ?", writer, seq)
-    return fold(schema.event(row) for row in events)
+    return fold(event_of(row) for row in events)

@@ -1,44 +1,32 @@
 """The journal in SQLite: opens a new writer's chain, ends what a dead writer left open, reads runs back."""
 
 import asyncio
-import fcntl
-import json
-import os
 import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
-from sluice_gateway.domain.run import (
-    ChangesOf,
-    Event,
-    EventKind,
-    RunChange,
-    RunRecord,
-    RunState,
-    StepState,
-    fold,
-)
-from sluice_gateway.journal import changes, checkpoints, keys, schema
-from sluice_gateway.journal.chain import GENESIS, WRITER_OPENED, Head, Keys, Row, sealed
+from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord, fold
+from sluice_gateway.journal import checkpoints, interrupted, keys, retention, stubs
+from sluice_gateway.journal.chain import GENESIS, Head, Keys, Row, sealed
+from sluice_gateway.journal.chain import event as event_of
 from sluice_gateway.journal.checkpoints import Checkpoint
+from sluice_gateway.journal.committing import committed
+from sluice_gateway.journal.opening import opening
+from sluice_gateway.journal.places import CHECKPOINTS, KEY
+from sluice_gateway.journal.repeating import Repeating
+from sluice_gateway.journal.sqlite import changes, locks, schema
+from sluice_gateway.journal.sqlite.retention import SqliteRetention
+from sluice_gateway.journal.sqlite.sink import SqliteSink
 from sluice_gateway.journal.writer import Writer
-from sluice_servicekit.errors import Unavailable
 
 T = TypeVar("T")
 Values = TypeVarTuple("Values")
 
 DATABASE = "journal.sqlite"
-CHECKPOINTS = "checkpoints"
-KEY = "journal.key"
-_LOCKS = "writers"
-
-#: Seconds a caller waits for its events to be durable.
-_COMMIT_PATIENCE = 10.0
-
 
 #: Rows at the end of a dead writer's chain in which the starts of its open runs are looked for. More than are
 #: written in the time that a run may take, and few enough to be read while callers wait for the new gateway.
@@ -53,7 +41,11 @@ WHERE writer = ? AND kind = 'run_started'
 
 
 class SqliteJournal:
-    """`Journal` in `<data_dir>/journal.sqlite`. Several processes may write, each its own chain."""
+    """`Journal` in `<data_dir>/journal.sqlite`. Several processes may write, each its own chain.
+
+    Args:
+        retention_days: Whole days that are kept; 0 keeps all.
+    """
 
     def __init__(
         self,
@@ -63,6 +55,7 @@ class SqliteJournal:
         key_file: Path | None = None,
         synchronous: str = "NORMAL",
         capacity: int = 65_536,
+        retention_days: int = 0,
     ) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         folder = data_dir / CHECKPOINTS
@@ -71,17 +64,24 @@ class SqliteJournal:
         path = data_dir / DATABASE
         connection = schema.connect(path, synchronous=synchronous)
         name = f"{instance}-{uuid.uuid4().hex[:12]}"
-        self._lock = _lock(data_dir / _LOCKS, name)
+        self._lock = locks.lock(data_dir, name)
         opened = sealed(secret.rows, name, Head(0, GENESIS), _opening(connection, folder, secret))
         schema.insert(connection, [opened])
         head = Head(opened.seq, opened.hash)
         checkpoints.write(folder, secret.checkpoints, Checkpoint(name, head, time.time()))
-        left_open = list(_ends_of_dead_writers(connection, data_dir / _LOCKS))
-        self._writer = Writer(connection, folder, secret, name, head, capacity)
+        left_open = list(_ends_of_dead_writers(connection, data_dir))
+        self._writer = Writer(SqliteSink(connection), folder, secret, name, head, capacity)
         for event in left_open:
             self._writer.append(event)
         self._readers = ThreadPoolExecutor(2, "journal-reader")
         self._path = path
+        self._retention = (
+            Repeating(
+                "journal-retention", retention.INTERVAL, SqliteRetention(path, secret, retention_days).cut
+            )
+            if retention_days
+            else None
+        )
 
     def append(self, event: Event) -> None:
         """Queues an event; see `Journal.append`."""
@@ -89,13 +89,7 @@ class SqliteJournal:
 
     async def commit(self) -> None:
         """Waits until all that was appended is durable; see `Journal.commit`."""
-        durable = asyncio.wrap_future(self._writer.flush())
-        try:
-            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes as the future is done.
-            async with asyncio.timeout(_COMMIT_PATIENCE):
-                await durable
-        except TimeoutError:
-            raise Unavailable("the journal did not commit in time", reason="JOURNAL_UNAVAILABLE") from None
+        await committed(self._writer.flush())
 
     async def run(self, run_id: str) -> RunRecord | None:
         """A run with its steps."""
@@ -124,6 +118,8 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Writes what is queued and lets go of the file."""
+        if self._retention is not None:
+            self._retention.stop()
         self._writer.close()
         self._readers.shutdown()
         self._lock.close()
@@ -142,7 +138,7 @@ class SqliteJournal:
 def _events(connection: sqlite3.Connection, run_id: str) -> list[Event]:
     # By time, then chain: a run that a restart has ended spans two writers.
     found = schema.rows(connection, "run_id = ? ORDER BY at, writer, seq", run_id)
-    return [schema.event(row) for row in found]
+    return [event_of(row) for row in found]
 
 
 def _runs(connection: sqlite3.Connection, tenant: str, limit: int, before: str | None) -> list[RunRecord]:
@@ -158,80 +154,20 @@ def _runs(connection: sqlite3.Connection, tenant: str, limit: int, before: str |
 
 def _summary(connection: sqlite3.Connection, start: Row) -> RunRecord:
     ends = schema.rows(connection, "run_id = ? AND kind = 'run_ended'", start.run_id)
-    return fold(schema.event(row) for row in (start, *ends))
-
-
-def _lock(folder: Path, name: str) -> IO[bytes]:
-    """Held while the writer lives; the kernel lets go of it when the process dies, however it dies."""
-    folder.mkdir(exist_ok=True)
-    file = (folder / f"{name}.lock").open("wb")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return file
+    return fold(event_of(row) for row in (start, *ends))
 
 
 def _opening(connection: sqlite3.Connection, folder: Path, secret: Keys) -> Event:
-    """A writer's first event; it names every chain known, so that none of them can vanish unseen."""
     known, _ = checkpoints.read_all(folder, secret.checkpoints)
-    heads = {writer: [checkpoint.head.seq, checkpoint.head.hash] for writer, checkpoint in known.items()}
-    for writer, seq, hash_ in connection.execute(
-        "SELECT writer, MAX(seq), hash FROM journal GROUP BY writer"
-    ):  # SQLite takes the bare column from the row of the maximum
-        heads[writer] = [seq, hash_]
-    return Event(
-        run_id="",
-        tenant="",
-        kind=WRITER_OPENED,  # type: ignore[arg-type]  # a row of the chain, of no run
-        at=time.time(),
-        detail=json.dumps({"heads": heads}, sort_keys=True, separators=(",", ":")),
-    )
+    heads = {writer: checkpoint.head for writer, checkpoint in known.items()}
+    heads |= {writer: schema.head(connection, writer) for writer in schema.writers(connection)}
+    cut, _ = stubs.read_all(secret.stubs, schema.stubs(connection))
+    return opening(heads, cut)
 
 
-def _ends_of_dead_writers(connection: sqlite3.Connection, locks: Path) -> Iterator[Event]:
+def _ends_of_dead_writers(connection: sqlite3.Connection, data_dir: Path) -> Iterator[Event]:
     """Ends for the runs that writers which no longer live have left open."""
-    dead = [file.stem for file in locks.glob("*.lock") if _is_dead(file)]
-    for writer in dead:
+    for writer in locks.dead(data_dir):
         for (run_id,) in connection.execute(_LEFT_OPEN, (writer, writer, _LOOK_BACK)).fetchall():
-            rows = schema.rows(connection, "run_id = ? ORDER BY at, writer, seq", run_id)
-            yield from _interrupted(fold(schema.event(row) for row in rows))
-        (locks / f"{writer}.lock").unlink(missing_ok=True)
-
-
-def _interrupted(record: RunRecord) -> Iterator[Event]:
-    now, reason = time.time(), "GATEWAY_RESTARTED"
-    for step in record.steps:
-        if step.state is StepState.RUNNING:
-            yield Event(
-                run_id=record.run_id,
-                tenant=record.tenant,
-                kind=EventKind.STEP_ENDED,
-                at=now,
-                pipeline=record.pipeline,
-                step=step.name,
-                attempt=step.attempt,
-                state=StepState.FAILED,
-                reason=reason,
-            )
-    yield Event(
-        run_id=record.run_id,
-        tenant=record.tenant,
-        kind=EventKind.RUN_ENDED,
-        at=now,
-        pipeline=record.pipeline,
-        state=RunState.FAILED,
-        reason=reason,
-    )
-
-
-def _is_dead(lock: Path) -> bool:
-    try:
-        descriptor = os.open(lock, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    else:
-        return True
-    finally:
-        os.close(descriptor)
+            yield from interrupted.ends(_events(connection, run_id))
+        locks.forget(data_dir, writer)

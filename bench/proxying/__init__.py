@@ -1,0 +1,1 @@
+"""The gateway beside another proxy: one upstream, one client, each subject in processes of its own."""

@@ -1,0 +1,171 @@
+"""Experiments and the adapters that they name, on their way into the snapshot. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sluice_api.errors import Problem
+from sluice_api.loading import LoadedObject
+from sluice_api.objects.adapter_experiment import AdapterExperiment
+from sluice_api.objects.lora_adapter import LoRAAdapter
+from sluice_api.objects.model_server import ModelServer
+from sluice_api.objects.pipeline import Pipeline, PipelineSpec
+from sluice_api.snapshot import CompiledExperiment
+
+Adapters = Mapping[str, LoRAAdapter]
+Servers = Mapping[str, ModelServer]
+
+
+def compiled(experiment: AdapterExperiment, adapters: Adapters) -> CompiledExperiment:
+    """An experiment whose references resolve; its verdict, which is its status's, included."""
+    named = {arm.name: adapters[arm.adapter_ref] for arm in experiment.spec.arms if arm.adapter_ref}
+    return CompiledExperiment(
+        spec=experiment.spec,
+        models={
+            arm.name: served_name(named[arm.name]) if arm.name in named else ""
+            for arm in experiment.spec.arms
+        },
+        resting=tuple(sorted(name for name, adapter in named.items() if _is_resting(adapter))),
+        promoted=_promoted(experiment),
+    )
+
+
+def served_name(adapter: LoRAAdapter) -> str:
+    """The name that an engine serves an adapter under: the operator's, which has the version in it, else its alias."""
+    return str(adapter.status.get("engineName") or adapter.spec.model_name)
+
+
+def behind(
+    pipeline: PipelineSpec, experiments: Iterable[AdapterExperiment], adapters: Adapters, servers: Servers
+) -> list[LoRAAdapter]:
+    """The adapters that may write a pipeline's answers, by name."""
+    steps = (pipeline.steps.generate, *pipeline.steps.fallbacks.values())
+    models = {(step.model_server_ref, step.model_name) for step in steps}
+    arms = {
+        arm.adapter_ref
+        for experiment in experiments
+        if _generates(pipeline, experiment.spec.model_server_ref, _names(experiment, servers))
+        for arm in experiment.spec.arms
+    }
+    return [
+        adapter
+        for name, adapter in sorted(adapters.items())
+        if name in arms or (adapter.spec.model_server_ref, adapter.spec.model_name) in models
+    ]
+
+
+def unfit(loaded: Sequence[LoadedObject], servers: Servers, adapters: Adapters) -> Iterator[Problem]:
+    """What is wrong with experiments and adapters whose references resolve."""
+    splits: dict[tuple[str, str], str] = {}
+    aliases: dict[tuple[str, str], str] = {}
+    for item in sorted(loaded, key=lambda item: item.label):
+        if isinstance(item.object, AdapterExperiment):
+            yield from _unfit_experiment(item, item.object, servers, adapters)
+            yield from _taken(item, item.object, splits)
+        elif isinstance(item.object, LoRAAdapter):
+            yield from _unfit_adapter(item, item.object, servers)
+            yield from _taken(item, item.object, aliases)
+
+
+def idle(loaded: Sequence[LoadedObject], servers: Servers) -> Iterator[Problem]:
+    """What has no effect: experiments on models that no pipeline uses, adapters that nothing names, and those that
+    the operator would have to load."""
+    pipelines = [item.object.spec for item in loaded if isinstance(item.object, Pipeline)]
+    experiments = [item.object for item in loaded if isinstance(item.object, AdapterExperiment)]
+    in_arms = {arm.adapter_ref for experiment in experiments for arm in experiment.spec.arms}
+    for item in loaded:
+        if isinstance(item.object, AdapterExperiment):
+            spec, names = item.object.spec, _names(item.object, servers)
+            if not any(_generates(pipeline, spec.model_server_ref, names) for pipeline in pipelines):
+                yield item.problem(
+                    "spec.modelName",
+                    f"splits nothing: no Pipeline has modelName {spec.model_name!r} of {spec.model_server_ref!r} in "
+                    "steps.generate",
+                )
+        elif isinstance(item.object, LoRAAdapter):
+            alias = item.object.spec
+            named = item.object.metadata.name in in_arms or any(
+                _names_adapter(pipeline, alias.model_server_ref, alias.model_name) for pipeline in pipelines
+            )
+            if servers[alias.model_server_ref].spec.external is None or not named:
+                yield item.problem("", "has no effect without a cluster: the operator loads it")
+
+
+def _unfit_experiment(
+    item: LoadedObject, experiment: AdapterExperiment, servers: Servers, adapters: Adapters
+) -> Iterator[Problem]:
+    spec = experiment.spec
+    server = servers.get(spec.model_server_ref)
+    if server is not None and server.spec.extractive is not None:
+        yield item.problem(
+            "spec.modelServerRef", f"{spec.model_server_ref!r} is extractive: it has no models to choose from"
+        )
+    for index, arm in enumerate(spec.arms):
+        adapter = adapters.get(arm.adapter_ref or "")
+        if adapter is not None and adapter.spec.model_server_ref != spec.model_server_ref:
+            yield item.problem(
+                f"spec.arms[{index}].adapterRef",
+                f"{arm.adapter_ref!r} is an adapter of {adapter.spec.model_server_ref!r}, not of "
+                f"{spec.model_server_ref!r}",
+            )
+    promoted = _promoted(experiment)
+    names = [arm.name for arm in spec.arms]
+    if promoted and promoted not in names:
+        yield item.problem("status.promoted", f"there is no arm {promoted!r}; there is: {', '.join(names)}")
+
+
+def _unfit_adapter(item: LoadedObject, adapter: LoRAAdapter, servers: Servers) -> Iterator[Problem]:
+    spec = adapter.spec
+    server = servers.get(spec.model_server_ref)
+    if server is None:
+        return
+    if server.spec.extractive is not None:
+        yield item.problem(
+            "spec.modelServerRef", f"{spec.model_server_ref!r} is extractive: it loads no adapters"
+        )
+    elif server.spec.base_model == spec.model_name:
+        yield item.problem(
+            "spec.modelName",
+            f"{spec.model_name!r} is the base model of {spec.model_server_ref!r}; take another",
+        )
+
+
+def _taken(
+    item: LoadedObject, of: AdapterExperiment | LoRAAdapter, first: dict[tuple[str, str], str]
+) -> Iterator[Problem]:
+    """A problem where another object of the kind has the same model's name on the same server."""
+    name = of.metadata.name
+    earlier = first.setdefault((of.spec.model_server_ref, of.spec.model_name), name)
+    if earlier != name:
+        yield item.problem(
+            "spec.modelName",
+            f"{of.kind} {earlier!r} has {of.spec.model_name!r} of {of.spec.model_server_ref!r} already",
+        )
+
+
+def _names(experiment: AdapterExperiment, servers: Servers) -> set[str]:
+    """The names by which pipelines ask for the model that an experiment splits."""
+    name = experiment.spec.model_name
+    return {name, ""} if name == servers[experiment.spec.model_server_ref].spec.base_model else {name}
+
+
+def _names_adapter(pipeline: PipelineSpec, server: str, model: str) -> bool:
+    steps = (pipeline.steps.generate, pipeline.steps.rewrite, *pipeline.steps.fallbacks.values())
+    return any(step and (step.model_server_ref, step.model_name) == (server, model) for step in steps)
+
+
+def _generates(pipeline: PipelineSpec, server: str, models: set[str]) -> bool:
+    step = pipeline.steps.generate
+    return step.model_server_ref == server and step.model_name in models
+
+
+def _promoted(experiment: AdapterExperiment) -> str:
+    return str(experiment.status.get("promoted") or "")
+
+
+def _is_resting(adapter: LoRAAdapter) -> bool:
+    """True where the operator says that it is not ready; without an operator nobody says so."""
+    conditions = adapter.status.get("conditions")
+    return any(
+        condition.get("type") == "Ready" and condition.get("status") != "True"
+        for condition in (conditions if isinstance(conditions, list) else ())
+        if isinstance(condition, dict)
+    )

@@ -1,0 +1,1 @@
+"""How much tenants and keys may ask for: rates, budgets, runs at once. Pure."""

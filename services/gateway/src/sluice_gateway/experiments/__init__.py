@@ -1,0 +1,1 @@
+"""Statistics of experiments' arms and feedback, kept in the gateway's database."""

@@ -1,0 +1,78 @@
+"""Requests that schemathesis makes from our OpenAPI, right ones and wrong ones: no answer is a fault of ours, and each
+is what the description says. In this process over light services, and once against the real processes."""
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from support.light_gateway import light_gateway
+from support.running import PROJECT, running
+
+pytestmark = pytest.mark.filterwarnings("default")  # the tool's own are not ours to mend
+
+#: Answers without end; `test_gateway_conformance.py` and the tests of runs read it.
+ENDLESS = "/v1/runs/events"
+
+#: A body that the schema allows may still ask for what cannot be: a filter in no language, a blank question.
+NOT_HELD = [positive_data_acceptance]
+
+#: Each document is checked on its own: a wrong one is named in a reply of 200.
+CHECKED_ONE_BY_ONE = "POST /v1/knowledge/{knowledge_base}/documents"
+
+FEW = settings(
+    max_examples=15,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+)
+
+
+DESCRIPTION = schemathesis.openapi.from_path(PROJECT / "docs" / "openapi.json").exclude(path=ENDLESS)
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with light_gateway(tmp_path_factory.mktemp("light")) as gateway:
+        yield gateway.url
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running(tmp_path_factory.mktemp("real") / "data") as up:
+        yield up.url
+
+
+@DESCRIPTION.parametrize()
+@FEW
+def test_gateway_over_light_services(case: schemathesis.Case, light: str):
+    _holds(case, light)
+
+
+@DESCRIPTION.parametrize()
+@settings(FEW, max_examples=6, phases=[Phase.generate])
+def test_real_processes(case: schemathesis.Case, real: str):
+    _holds(case, real)
+
+
+def _reach(case: schemathesis.Case) -> None:
+    """Names what there is: a random name would only ever be told that there is nothing of it."""
+    if "knowledge_base" in case.path_parameters:
+        case.path_parameters["knowledge_base"] = "default"
+    if "model" in case.path_parameters:
+        case.path_parameters["model"] = "default"
+    if isinstance(case.body, dict) and "model" in case.body:
+        case.body["model"] = "default"
+
+
+def _holds(case: schemathesis.Case, url: str) -> None:
+    excluded = list(NOT_HELD)
+    if case.operation.label == CHECKED_ONE_BY_ONE:
+        excluded.append(negative_data_rejection)
+    if case.meta.generation.mode.is_positive:
+        _reach(case)
+    case.call_and_validate(base_url=url, excluded_checks=excluded)
