@@ -197,6 +197,23 @@ async def test_without_payloads_the_second_request_is_a_conflict_that_names_the_
     assert gateway.generated == 1
 
 
+async def test_response_is_kept_no_longer_than_the_pipeline_says(gateway: Open) -> None:
+    kept: list[float] = []
+
+    async def keep(*_: object, retention: float) -> str:
+        kept.append(retention)
+        return "reference"
+
+    gateway.payloads.keep = keep  # type: ignore[method-assign,assignment]
+    pipeline = gateway.bench.snapshot.pipelines["default"]
+    spec = pipeline.spec.model_copy(update={"payload_retention": 60.0})
+    changed = {"default": pipeline.model_copy(update={"spec": spec})}
+    gateway.bench.snapshot = gateway.bench.snapshot.model_copy(update={"pipelines": changed})
+    await gateway.post()
+    await gateway.post(body(stream=True), key="stream")
+    assert kept == [60.0, 60.0]
+
+
 async def test_malformed_key_and_two_keys_are_refused(gateway: Open) -> None:
     response = await gateway.post(key="a key")
     assert response.status_code == 400

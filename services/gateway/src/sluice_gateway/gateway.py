@@ -28,6 +28,7 @@ from sluice_gateway.domain.search import Search
 from sluice_gateway.following import Following
 from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.journal.port import Journal
+from sluice_gateway.payloads.port import RETENTION
 from sluice_gateway.stored_screening import StoredScreening
 from sluice_servicekit.errors import NotFound, ServiceError
 
@@ -105,6 +106,14 @@ class Gateway:
             if pipeline is not None:
                 return pipeline.spec.payloads
         return Payloads.SEALED
+
+    def payload_retention(self, model: str) -> float:
+        """Seconds that sealed payloads of a pipeline's runs can be read; a day where there is no such pipeline."""
+        with suppress(ServiceError):
+            pipeline = self._snapshot().pipelines.get(model)
+            if pipeline is not None:
+                return pipeline.spec.payload_retention
+        return RETENTION
 
     def models(self, principal: Principal) -> list[tuple[str, str]]:
         """Names and descriptions of the pipelines."""

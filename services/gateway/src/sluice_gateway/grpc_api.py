@@ -69,8 +69,9 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
         asked = grpc_once.named(principal, request, "Answer")
         payloads = self._gateway.payloads(request.model)
+        retention = self._gateway.payload_retention(request.model)
         answers = grpc_once.once(
-            self._idempotency, asked, payloads, context, gateway_pb2.AnswerResponse, answer
+            self._idempotency, asked, payloads, retention, context, gateway_pb2.AnswerResponse, answer
         )
         async with aclosing(answers):
             return await anext(answers)
@@ -95,8 +96,9 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
         asked = grpc_once.named(principal, request.request, "AnswerStream")
         payloads = self._gateway.payloads(request.request.model)
+        retention = self._gateway.payload_retention(request.request.model)
         answers = grpc_once.once(
-            self._idempotency, asked, payloads, context, gateway_pb2.AnswerStreamResponse, answer
+            self._idempotency, asked, payloads, retention, context, gateway_pb2.AnswerStreamResponse, answer
         )
         async with aclosing(answers):
             async for response in answers:

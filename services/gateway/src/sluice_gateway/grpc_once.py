@@ -39,6 +39,7 @@ async def once(
     idempotency: Idempotency | None,
     asked: Keyed | None,
     payloads: Payloads,
+    retention: float,
     context: Any,
     kind: type[M],
     answer: Callable[[], AsyncGenerator[M, None]],
@@ -66,12 +67,12 @@ async def once(
                     sent.append(message.SerializeToString())
                     if run_id := _last_of(message):
                         ended = True
-                        await begun.done(run_id, Recorded(_packed(sent)), payloads)
+                        await begun.done(run_id, Recorded(_packed(sent)), payloads, retention)
                 yield message
     except ServiceError as error:
         if begun is not None and not ended and is_final(error):
             ended = True
-            await begun.done(error.metadata.get("run_id", ""), Recorded.of_error(error), payloads)
+            await begun.done(error.metadata.get("run_id", ""), Recorded.of_error(error), payloads, retention)
         raise
     finally:
         if begun is not None and not ended:

@@ -62,7 +62,14 @@ async def chat_completions(request: Request) -> Response:
             return await _streamed(request, run, chunks, state.settings.heartbeat_seconds)
         return await _whole(request, run, shape)
 
-    return await idempotent(request, who, content, state.gateway.payloads(body.model), respond)
+    return await idempotent(
+        request,
+        who,
+        content,
+        state.gateway.payloads(body.model),
+        respond,
+        state.gateway.payload_retention(body.model),
+    )
 
 
 async def _whole(request: Request, run: Running, shape: Shape) -> Response:

@@ -17,6 +17,7 @@ from sluice_gateway.http.state import CACHE_HEADER, RUN_HEADER, of
 from sluice_gateway.idempotency.idempotency import Attempt
 from sluice_gateway.idempotency.keys import canonical_json, keyed
 from sluice_gateway.idempotency.recorded import Recorded, is_final
+from sluice_gateway.payloads.port import RETENTION
 from sluice_servicekit.errors import Conflict, InvalidArgument, ServiceError
 
 KEY_HEADER = "idempotency-key"
@@ -38,6 +39,7 @@ async def idempotent(
     body: bytes,
     payloads: Payloads,
     work: Callable[[], Awaitable[Response]],
+    retention: float = RETENTION,
 ) -> Response:
     """The response to a request, or to the first one of its key.
 
@@ -45,6 +47,8 @@ async def idempotent(
         body: The request's, which is JSON.
         payloads: Whether what the run works on is kept, and so its response.
         work: Makes the response, in one piece or as a stream of events that ends in `[DONE]`.
+
+        retention: Seconds that it can be read, where it is sealed.
 
     Raises:
         InvalidArgument: the key is malformed.
@@ -67,10 +71,12 @@ async def idempotent(
         return response
     if isinstance(begun, Recorded):
         return Response(begun.body, begun.status, {**begun.headers, REPLAYED_HEADER: "true"})
-    return await _first(begun, payloads, work)
+    return await _first(begun, payloads, retention, work)
 
 
-async def _first(attempt: Attempt, payloads: Payloads, work: Callable[[], Awaitable[Response]]) -> Response:
+async def _first(
+    attempt: Attempt, payloads: Payloads, retention: float, work: Callable[[], Awaitable[Response]]
+) -> Response:
     try:
         response = await _made(work)
     except BaseException:
@@ -78,9 +84,9 @@ async def _first(attempt: Attempt, payloads: Payloads, work: Callable[[], Awaita
         raise
     attempt.run_id = response.headers.get(RUN_HEADER, "")
     if isinstance(response, StreamingResponse):
-        response.body_iterator = _recording(response.body_iterator, attempt, payloads, response)
+        response.body_iterator = _recording(response.body_iterator, attempt, payloads, retention, response)
         return response
-    await attempt.done(attempt.run_id, _recorded(response, bytes(response.body)), payloads)
+    await attempt.done(attempt.run_id, _recorded(response, bytes(response.body)), payloads, retention)
     return response
 
 
@@ -101,7 +107,7 @@ async def _made(work: Callable[[], Awaitable[Response]]) -> Response:
 
 
 async def _recording(
-    frames: AsyncIterable[object], attempt: Attempt, payloads: Payloads, response: Response
+    frames: AsyncIterable[object], attempt: Attempt, payloads: Payloads, retention: float, response: Response
 ) -> AsyncGenerator[bytes, None]:
     """The frames; they are kept before the last one leaves. A stream without an end has failed, or nobody reads it."""
     kept = bytearray()
@@ -115,7 +121,9 @@ async def _recording(
                     ended = True
                     whole = len(kept) <= _MOST
                     recorded = _recorded(response, bytes(kept) if whole else b"")
-                    await attempt.done(attempt.run_id, recorded, payloads if whole else Payloads.NONE)
+                    await attempt.done(
+                        attempt.run_id, recorded, payloads if whole else Payloads.NONE, retention
+                    )
                 yield frame
     finally:
         if not ended:

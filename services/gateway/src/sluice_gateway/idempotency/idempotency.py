@@ -51,13 +51,17 @@ class Attempt:
         self.run_id = ""
         """The run, once it is known; others are told it meanwhile."""
 
-    async def done(self, run_id: str, response: Recorded, mode: Payloads) -> None:
+    async def done(
+        self, run_id: str, response: Recorded, mode: Payloads, retention: float = RETENTION
+    ) -> None:
         """Keeps the response, durably, for those that come with the same key, also where the caller goes away
         meanwhile. Where it cannot be kept, the key is free once its lease is over."""
 
         async def keeping() -> None:
             try:
-                await self._idempotency.finish(self._keyed, self._name, run_id or self._name, response, mode)
+                await self._idempotency.finish(
+                    self._keyed, self._name, run_id or self._name, response, mode, retention
+                )
             except ServiceError as error:
                 _LOG.warning("the response to an idempotent request was not kept: %s", error.reason)
             finally:
@@ -154,9 +158,19 @@ class Idempotency:
             if attempt is None:
                 self._moved.pop(keyed.id, None)  # whoever else waits looks by itself
 
-    async def finish(self, keyed: Keyed, name: str, run_id: str, response: Recorded, mode: Payloads) -> None:
+    async def finish(
+        self,
+        keyed: Keyed,
+        name: str,
+        run_id: str,
+        response: Recorded,
+        mode: Payloads,
+        retention: float,
+    ) -> None:
         """Keeps a response and notes that it is there."""
-        kept = await self._payloads.keep(keyed.tenant, run_id, RESPONSE, response.content(), mode)
+        kept = await self._payloads.keep(
+            keyed.tenant, run_id, RESPONSE, response.content(), mode, retention=retention
+        )
 
         def note(connection: Connection) -> bool:
             return table.finish(connection, keyed.id, name, run_id, kept=bool(kept))
