@@ -3,7 +3,7 @@
 import sys
 from functools import partial
 
-from sluice_gateway.__main__ import build
+from sluice_gateway.service import build
 from sluice_gateway.settings import GatewaySettings
 from sluice_servicekit.service import run_service
 

@@ -16,7 +16,7 @@ from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.model_server import Extractive, ModelServerSpec
 from sluice_api.objects.pipeline import GenerateStep, PipelineSpec, Steps
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
-from sluice_gateway.__main__ import build
+from sluice_gateway.service import build
 from sluice_gateway.settings import GatewaySettings
 from sluice_servicekit.grpc_server import bind_server, serving
 from sluice_servicekit.service import ServiceContext

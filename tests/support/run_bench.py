@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sluice_api.objects.answer_cache import AnswerCache
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMode
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.model_server import ModelServerSpec
@@ -101,6 +102,10 @@ class World:
     finds: tuple[str, ...] = ("a.md", "b.md")
     left_out: tuple[str, ...] = ()
     """Legs that the retriever does without."""
+    epoch: str = "1"
+    """Where every tenant's writes stand; empty where that cannot be told."""
+    sentences: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Vectors of questions; others have all the same."""
     library: Callable[[str], Sequence[Passage]] | None = None
     """What a query finds, in the reranker's order too; `finds` where None."""
     hangs: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -169,6 +174,18 @@ class World:
         self.reworded.append(question)
         await self.step("reword")
         return Reworded(self.rewordings, model="double")
+
+    async def epochs(self, principal: Principal, knowledge_bases: Sequence[str]) -> str:
+        self.calls.append("epochs")
+        if self.fail["epochs"]:
+            raise self.fail["epochs"].pop(0)
+        return self.epoch  # the same for all tenants, as it may well be
+
+    async def sentence(self, text: str) -> Sequence[float]:
+        self.calls.append("sentence")
+        if self.fail["sentence"]:
+            raise self.fail["sentence"].pop(0)
+        return self.sentences.get(text, (1.0, 0.0))
 
     async def search(self, principal: Principal, search: Search) -> Found:
         self.queries.append(search.query)
@@ -275,6 +292,9 @@ class Bench:
     budgets: Budgets | None = None
     specs: Mapping[str, KnowledgeBaseSpec] = field(default_factory=dict)
     """Of those knowledge bases that are not as by default."""
+    cache: AnswerCache = field(default=AnswerCache())
+    version: str = "1"
+    """The pipeline's."""
     model_name: str = ""
     experiments: Mapping[str, CompiledExperiment] = field(default_factory=dict)
     observers: Sequence[RunObserver] = ()
@@ -288,6 +308,7 @@ class Bench:
             guardrail_policy_ref="default",
             timeout=f"{self.timeout}s",
             audit=self.audit,
+            cache=self.cache,
             rounds=self.rounds,
             steps=Steps.model_construct(
                 guard_input=GuardStep.model_construct(**{**GuardStep().__dict__, **policy}),
@@ -308,8 +329,8 @@ class Bench:
         }
         changed["fallbacks"] = dict(self.fallbacks)
         spec = spec.model_copy(update={"steps": spec.steps.model_copy(update=changed)})
-        snapshot = Snapshot(
-            pipelines={"default": CompiledPipeline(version="1", spec=spec)},
+        self.snapshot = Snapshot(
+            pipelines={"default": CompiledPipeline(version=self.version, spec=spec)},
             guardrail_policies={
                 "default": CompiledPolicy(
                     version="1", spec=GuardrailPolicySpec(streaming=self.streaming, **self.policy)
@@ -328,7 +349,7 @@ class Bench:
             services,
             self.journal,
             self.clock,
-            lambda: snapshot,
+            lambda: self.snapshot,
             lambda: next(ids),
             lambda: "c4n4ry",
             self.max_in_flight,

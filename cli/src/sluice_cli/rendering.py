@@ -138,6 +138,22 @@ def shadow_lines(run: Json) -> list[str]:
     ]
 
 
+def origin_lines(run: Json) -> list[str]:
+    """Which other run has made the answer, where one has."""
+    lines = []
+    for step in run["steps"]:
+        detail = step["detail"]
+        if step["name"] == "cache" and "run_id" in detail:
+            near = f", similarity {detail['similarity']:.3f}" if "similarity" in detail else ""
+            lines.append(
+                f"answered by run {escape(detail['run_id'])}, {detail['age_seconds']:.0f} s before"
+                f" ({escape(detail['kind'])}{near})"
+            )
+        elif step["name"] == "coalesce" and "coalesced_with" in detail:
+            lines.append(f"answered together with run {escape(detail['coalesced_with'])}")
+    return lines
+
+
 def hit_lines(number: int, hit: Json) -> str:
     """A passage: where it is from, its score and its beginning."""
     text = " ".join(hit["text"].split())

@@ -61,6 +61,18 @@ async def test_documents_go_in_are_found_and_go(cluster: bool, tmp_path: Path) -
     assert "tea" not in after
 
 
+async def test_server_tells_no_epoch_since_others_write_there_too(
+    server: QdrantServer, tmp_path: Path
+) -> None:
+    async with running(tmp_path, on(server.self_hosted)) as client:
+        request = retriever_pb2.GetEpochsRequest(
+            principal=client.principal, knowledge_bases=["default", "here"]
+        )
+        there, here = (await client.stub.GetEpochs(request)).epochs
+    assert there == retriever_pb2.Epoch(knowledge_base="default")
+    assert here.HasField("number")
+
+
 async def test_both_engines_rank_alike(server: QdrantServer, tmp_path: Path) -> None:
     async with running(tmp_path, on(server.self_hosted)) as client:
         here = Client(client.stub, client.snapshots, knowledge_base="here")

@@ -1,6 +1,7 @@
 """The register: one write of a document in force, whatever happens around it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,52 @@ class RegisterMachine(RuleBasedStateMachine):
 
 TestRegister = RegisterMachine.TestCase
 TestRegister.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+
+
+def epoch_of(register: Register, tenant: str = "t", now: float = 0.0) -> tuple[int, float | None]:
+    found = register.epoch(tenant, now)
+    return found.number, found.next_expiry
+
+
+def test_epoch_rises_with_what_changes_a_tenants_documents_and_with_nothing_else(register: Register) -> None:
+    register.begin([part("w1")])
+    before = epoch_of(register)
+    register.commit([part("w1")])
+    stored = epoch_of(register)
+    register.retire("t", ["unknown"])
+    unknown = epoch_of(register)
+    register.touch("t", {"d": 50.0})
+    touched = epoch_of(register)
+    register.expire(49.0)
+    not_over = epoch_of(register)
+    register.expire(50.0)
+
+    assert [before, stored, unknown] == [(0, None), (1, None), (1, None)]
+    assert [touched, not_over] == [(2, 50.0), (2, 50.0)]
+    assert epoch_of(register) == (3, None)
+    assert epoch_of(register, "other") == (0, None)
+
+
+def test_epoch_tells_the_next_expiry_and_deletion_raises_it(register: Register) -> None:
+    for write, document, expires in (("w1", "d1", 10.0), ("w2", "d2", 20.0)):
+        written = replace(part(write, document), expires=expires)
+        register.begin([written])
+        register.commit([written])
+    assert [epoch_of(register, now=now) for now in (9.0, 10.0, 20.0)] == [(2, 10.0), (2, 20.0), (2, None)]
+    assert register.retire("t", ["d1"]) == 1
+    assert epoch_of(register) == (3, 20.0)
+
+
+def test_epoch_outlives_the_process_but_not_the_register(tmp_path: Path) -> None:
+    path = tmp_path / "register.sqlite"
+    first = Register(path)
+    first.begin([part("w1")])
+    first.commit([part("w1")])
+    kept = first.epoch("t", 0.0)
+    first.close()
+    again = Register(path)
+    assert again.epoch("t", 0.0) == kept
+    again.close()
+    other = Register(tmp_path / "other.sqlite")
+    assert other.epoch("t", 0.0).counter != kept.counter
+    other.close()

@@ -17,6 +17,7 @@ from sluice_cli.rendering import (
     evidence_lines,
     finding_lines,
     gates_table,
+    origin_lines,
     run_line,
     runs_table,
     shadow_lines,
@@ -110,7 +111,7 @@ def show_run(
     detectors = gates_table(run)
     if detectors is not None:
         out.print(detectors)
-    for line in (*evidence_lines(run), *shadow_lines(run), *finding_lines(run)):
+    for line in (*origin_lines(run), *evidence_lines(run), *shadow_lines(run), *finding_lines(run)):
         out.print(line)
 
 

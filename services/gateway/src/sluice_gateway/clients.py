@@ -25,6 +25,22 @@ class RetrieverClient:
         request = retriever_pb2.EmbedRequest(text=text, knowledge_base=knowledge_base)
         return Vectors((await self._stub.Embed(request)).question_vectors)
 
+    async def epochs(self, principal: Principal, knowledge_bases: Sequence[str]) -> str:
+        """Where the tenant's writes stand, as a text that is the same where they have not moved; empty where that
+        cannot be told."""
+        request = retriever_pb2.GetEpochsRequest(
+            principal=conversion.principal(principal), knowledge_bases=knowledge_bases
+        )
+        response = await self._stub.GetEpochs(request)
+        if not all(epoch.HasField("number") for epoch in response.epochs):
+            return ""
+        return response.SerializeToString(deterministic=True).hex()
+
+    async def sentence(self, text: str) -> Sequence[float]:
+        """A text's vector by the built-in model."""
+        request = retriever_pb2.EmbedRequest(text=text, dense_only=True)
+        return tuple((await self._stub.Embed(request)).question_vectors.dense)
+
     async def embed_texts(
         self, knowledge_base: str, texts: Sequence[str], *, as_documents: bool
     ) -> EmbeddedTexts:

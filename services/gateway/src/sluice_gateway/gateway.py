@@ -3,7 +3,7 @@
 import secrets
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
 import uuid_utils
@@ -12,20 +12,23 @@ from sluice.common.v1 import common_pb2
 from sluice.gateway.v1 import gateway_pb2
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice.retriever.v1 import retriever_pb2
+from sluice_api.objects.pipeline import Payloads
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
+from sluice_gateway.domain.caching.answering import ANY_CACHE, Answering, CacheControl
+from sluice_gateway.domain.coalescing import Running
 from sluice_gateway.domain.embedding import EmbeddedTexts, knowledge_base_of, model_name
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.limiting.limiter import Standing
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.domain.run import ChangesOf, Event, RunChange, RunRecord
-from sluice_gateway.domain.running import Run
 from sluice_gateway.domain.search import Search
 from sluice_gateway.following import Following
 from sluice_gateway.guard_client import GuardClient
 from sluice_gateway.journal.port import Journal
+from sluice_gateway.payloads.port import RETENTION
 from sluice_gateway.stored_screening import StoredScreening
 from sluice_servicekit.errors import NotFound, ServiceError
 
@@ -55,6 +58,7 @@ class Gateway:
         reranker: RerankerClient,
         snapshot: Callable[[], Snapshot],
         clock: Callable[[], float],
+        answering: Answering | None = None,
     ) -> None:
         self._executor = executor
         self._journal = journal
@@ -64,9 +68,16 @@ class Gateway:
         self._reranker = reranker
         self._snapshot = snapshot
         self._clock = clock
+        self._answering = answering
 
-    async def admit(self, principal: Principal, model: str, read: Callable[[], RunRequest]) -> Run:
-        """A run that may start.
+    async def admit(
+        self,
+        principal: Principal,
+        model: str,
+        read: Callable[[], RunRequest],
+        control: CacheControl = ANY_CACHE,
+    ) -> Running:
+        """A run that may start; it must be read.
 
         Args:
             read: Gives the request, and raises where it is wrong.
@@ -78,13 +89,31 @@ class Gateway:
             require(principal, Role.READER)
             request = read()
             await self._executor.admission.prepare(request)
-            return self._executor.admit(request)
+            if self._answering is None:
+                return self._executor.admit(request)
+            return await self._answering.admit(request, control)
         except ServiceError as error:
             raise await self.refuse(principal, model, error) from error
 
     async def refuse(self, principal: Principal, model: str, error: ServiceError) -> RunFailedError:
         """The error for a question that cannot start, once the journal has it."""
         return await self._executor.refuse(principal, model, error)
+
+    def payloads(self, model: str) -> Payloads:
+        """Whether a pipeline keeps what its runs work on; sealed where there is no such pipeline."""
+        with suppress(ServiceError):
+            pipeline = self._snapshot().pipelines.get(model)
+            if pipeline is not None:
+                return pipeline.spec.payloads
+        return Payloads.SEALED
+
+    def payload_retention(self, model: str) -> float:
+        """Seconds that sealed payloads of a pipeline's runs can be read; a day where there is no such pipeline."""
+        with suppress(ServiceError):
+            pipeline = self._snapshot().pipelines.get(model)
+            if pipeline is not None:
+                return pipeline.spec.payload_retention
+        return RETENTION
 
     def models(self, principal: Principal) -> list[tuple[str, str]]:
         """Names and descriptions of the pipelines."""

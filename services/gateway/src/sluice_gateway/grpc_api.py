@@ -1,6 +1,7 @@
 """`sluice.gateway.v1`: the same runs over gRPC. Converts only."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from copy import copy
 from typing import Any
 
@@ -11,16 +12,18 @@ from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sluice.guardrail.v1 import guardrail_pb2
 from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
-from sluice_gateway import conversion, experiment_conversion, generation
+from sluice_gateway import conversion, experiment_conversion, generation, grpc_once
 from sluice_gateway.domain.access import Access
 from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
+from sluice_gateway.domain.caching.answering import CacheControl
+from sluice_gateway.domain.coalescing import Running
 from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
-from sluice_gateway.domain.outcome import ADMIT, Flag, RunFailedError, RunResult
+from sluice_gateway.domain.outcome import ADMIT, CacheDecision, CacheUse, Flag, RunFailedError, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
-from sluice_gateway.domain.running import Run
 from sluice_gateway.domain.search import Search
 from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
+from sluice_gateway.idempotency.idempotency import Idempotency
 from sluice_gateway.run_control import RunControl
 from sluice_servicekit import context as log_context
 from sluice_servicekit import retrieval_parameters
@@ -28,6 +31,10 @@ from sluice_servicekit.errors import InvalidArgument, ServiceError
 
 _RUN_STATES = {state: gateway_pb2.RunState.Value(f"RUN_STATE_{state.name}") for state in RunState}
 _STEP_STATES = {state: gateway_pb2.StepState.Value(f"STEP_STATE_{state.name}") for state in StepState}
+
+_CACHE_DECISIONS = {
+    decision: gateway_pb2.CacheDecision.Value(f"CACHE_DECISION_{decision.name}") for decision in CacheDecision
+}
 
 _ROLES = {"system", "developer", "user", "assistant", "tool"}
 _PAGE = 50
@@ -44,34 +51,63 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         access: Callable[[], Access],
         experiments: Experiments,
         control: RunControl,
+        idempotency: Idempotency | None = None,
     ) -> None:
+        """Without `idempotency` no notice is taken of `request_id`."""
         self._gateway = gateway
         self._access = access
         self._experiments = experiments
         self._control = control
+        self._idempotency = idempotency
 
     async def Answer(self, request: gateway_pb2.AnswerRequest, context: Any) -> gateway_pb2.AnswerResponse:
         """Answers a question."""
-        try:
-            run = await self._run(request, context, stream=False)
-            return _answer(await run.result())
-        except RunFailedError as failed:
-            promoted = await self._control.promote(failed, self._principal(context).tenant)
-            raise _named(failed, "" if promoted is None else promoted.run_id) from failed
+        principal = self._principal(context)
+
+        async def answer() -> AsyncGenerator[gateway_pb2.AnswerResponse, None]:
+            try:
+                run = await self._run(principal, request, context, stream=False)
+                yield _answer(await run.result())
+            except RunFailedError as failed:
+                promoted = await self._control.promote(failed, principal.tenant)
+                raise _named(failed, "" if promoted is None else promoted.run_id) from failed
+
+        asked = grpc_once.named(principal, request, "Answer")
+        payloads = self._gateway.payloads(request.model)
+        retention = self._gateway.payload_retention(request.model)
+        answers = grpc_once.once(
+            self._idempotency, asked, payloads, retention, context, gateway_pb2.AnswerResponse, answer
+        )
+        async with aclosing(answers):
+            return await anext(answers)
 
     async def AnswerStream(
         self, request: gateway_pb2.AnswerStreamRequest, context: Any
     ) -> AsyncIterator[gateway_pb2.AnswerStreamResponse]:
         """Answers a question piece by piece."""
-        try:
-            run = await self._run(request.request, context, stream=True)
-            async for event in run.events():
-                if isinstance(event, RunResult):
-                    yield gateway_pb2.AnswerStreamResponse(answer=_answer(event))
-                elif isinstance(event, str):  # nothing else is asked for over gRPC
-                    yield gateway_pb2.AnswerStreamResponse(delta=event)
-        except RunFailedError as failed:
-            raise _named(failed) from failed
+        principal = self._principal(context)
+
+        async def answer() -> AsyncGenerator[gateway_pb2.AnswerStreamResponse, None]:
+            try:
+                run = await self._run(principal, request.request, context, stream=True)
+                async with aclosing(run.events()) as events:
+                    async for event in events:
+                        if isinstance(event, RunResult):
+                            yield gateway_pb2.AnswerStreamResponse(answer=_answer(event))
+                        elif isinstance(event, str):  # nothing else is asked for over gRPC
+                            yield gateway_pb2.AnswerStreamResponse(delta=event)
+            except RunFailedError as failed:
+                raise _named(failed) from failed
+
+        asked = grpc_once.named(principal, request.request, "AnswerStream")
+        payloads = self._gateway.payloads(request.request.model)
+        retention = self._gateway.payload_retention(request.request.model)
+        answers = grpc_once.once(
+            self._idempotency, asked, payloads, retention, context, gateway_pb2.AnswerStreamResponse, answer
+        )
+        async with aclosing(answers):
+            async for response in answers:
+                yield response
 
     async def Search(self, request: gateway_pb2.SearchRequest, context: Any) -> gateway_pb2.SearchResponse:
         """Finds passages."""
@@ -241,20 +277,24 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         }
 
     def _principal(self, context: Any) -> Principal:
-        metadata = {
-            key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)
-        }
+        metadata = _metadata(context)
         who = self._access().principal(
             metadata.get("authorization"), metadata.get("x-sluice-tenant"), metadata.get(PRIORITY_HEADER)
         )
         log_context.key.set(who.key)
         return who
 
-    async def _run(self, request: gateway_pb2.AnswerRequest, context: Any, *, stream: bool) -> Run:
-        principal = self._principal(context)
+    async def _run(
+        self, principal: Principal, request: gateway_pb2.AnswerRequest, context: Any, *, stream: bool
+    ) -> Running:
+        control = CacheControl.read(_metadata(context).get("cache-control"))
         return await self._gateway.admit(
-            principal, request.model, lambda: _run_request(request, principal, stream=stream)
+            principal, request.model, lambda: _run_request(request, principal, stream=stream), control
         )
+
+
+def _metadata(context: Any) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 
 def _run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, stream: bool) -> RunRequest:
@@ -331,6 +371,18 @@ def _answer(result: RunResult) -> gateway_pb2.AnswerResponse:
         flags=[_flag(flag) for flag in result.flags],
         experiment=result.experiment,
         arm=result.arm,
+        cache=None if result.cache is None else _cache(result.cache),
+    )
+
+
+def _cache(use: CacheUse) -> gateway_pb2.CacheUse:
+    return gateway_pb2.CacheUse(
+        decision=_CACHE_DECISIONS[use.decision],
+        kind=use.kind,
+        run_id=use.run_id,
+        similarity=use.similarity,
+        age_seconds=use.age,
+        reason=use.reason,
     )
 
 

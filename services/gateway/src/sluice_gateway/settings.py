@@ -34,6 +34,8 @@ class GatewaySettings(ServiceSettings):
     """The largest body of a question or search."""
     max_ingest_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 64 << 20
     """The largest body of an ingestion."""
+    answer_cache_bytes: Annotated[int, Field(ge=0, le=1 << 36)] = 64 << 20
+    """What the answers that pipelines cache may take of this process's memory, about; 0 keeps none."""
     heartbeat_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     """Silence on a stream after which a comment is sent, so that proxies keep it open."""
     cors_origins: str = ""

@@ -12,6 +12,7 @@ from sluice_retriever.domain.model import (
     TOKEN_DIMENSION,
     Document,
     DocumentSummary,
+    Epoch,
     Ingested,
     Outcome,
     Passage,
@@ -199,6 +200,18 @@ def document_list(page: Sequence[DocumentSummary], size: int) -> retriever_pb2.L
         documents=[_summary(each) for each in page],
         next_page_token=page[-1].document_id if len(page) == size else "",
     )
+
+
+def epochs_message(names: Sequence[str], epochs: Sequence[Epoch | None]) -> retriever_pb2.GetEpochsResponse:
+    """Where writes stand, by knowledge base."""
+    response = retriever_pb2.GetEpochsResponse()
+    for name, epoch in zip(names, epochs, strict=True):
+        message = response.epochs.add(knowledge_base=name)
+        if epoch is not None:
+            message.generation, message.number = epoch.counter, epoch.number
+            if epoch.next_expiry is not None:
+                message.next_expire_time.FromMicroseconds(round(epoch.next_expiry * 1_000_000))
+    return response
 
 
 def _summary(found: DocumentSummary) -> retriever_pb2.DocumentSummary:

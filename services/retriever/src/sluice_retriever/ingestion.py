@@ -11,7 +11,7 @@ from sluice_minilm.tokenizing import WINDOW
 from sluice_retriever.arriving import Arrivals
 from sluice_retriever.assembling import assemble, slices
 from sluice_retriever.domain.chunking import Budget
-from sluice_retriever.domain.model import Document, DocumentSummary, Ingested, Usage, WrittenChunk
+from sluice_retriever.domain.model import Document, DocumentSummary, Epoch, Ingested, Usage, WrittenChunk
 from sluice_retriever.planning import Planner
 from sluice_retriever.preparing.preparer import Preparer
 from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases
@@ -24,6 +24,9 @@ _CHUNKS = Counter(names.CHUNKS_STORED, "Chunks stored", ("knowledge_base",))
 
 #: Documents that one call may delete.
 _MAX_DELETED = 1000
+
+#: Knowledge bases whose epochs one call may ask for.
+_MAX_EPOCHS = 64
 
 
 class Ingestion:
@@ -105,6 +108,24 @@ class Ingestion:
     async def usage(self, tenant: str, knowledge_base: str) -> Usage:
         """What a tenant holds."""
         return await self._knowledge_bases.home(knowledge_base).store.usage(tenant)
+
+    async def epochs(self, tenant: str, knowledge_bases: Sequence[str], now: float) -> list[Epoch | None]:
+        """Where the tenant's writes stand in each; None where that cannot be told.
+
+        Raises:
+            InvalidArgument: none or too many are named.
+        """
+        if not 1 <= len(knowledge_bases) <= _MAX_EPOCHS:
+            raise InvalidArgument(
+                f"{len(knowledge_bases)} knowledge bases are named; name 1 to {_MAX_EPOCHS}",
+                field="knowledge_bases",
+            )
+        found = []
+        for home in [self._knowledge_bases.home(name) for name in knowledge_bases]:
+            epoch = await home.store.epoch(tenant, now)
+            counter = f"{home.manifest.generation}-{epoch.counter}" if epoch else ""
+            found.append(epoch and replace(epoch, counter=counter))
+        return found
 
 
 def _written(pieces: Sequence[Piece]) -> tuple[WrittenChunk, ...]:

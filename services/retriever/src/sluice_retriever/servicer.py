@@ -1,6 +1,7 @@
 """The retriever over gRPC. Converts, and groups an ingestion's stream; decides nothing else."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from enum import Enum, auto
@@ -114,6 +115,14 @@ class RetrieverServicer(retriever_pb2_grpc.RetrieverServiceServicer):
         async with aclosing(rebuild(self._knowledge_bases, request.knowledge_base)) as progress:
             async for state in progress:
                 yield conversion.rebuilding(state)
+
+    async def GetEpochs(
+        self, request: retriever_pb2.GetEpochsRequest, context: Any
+    ) -> retriever_pb2.GetEpochsResponse:
+        """Tells where a tenant's writes stand."""
+        tenant = conversion.reader(request.principal).tenant
+        epochs = await self._ingestion.epochs(tenant, request.knowledge_bases, time.time())
+        return conversion.epochs_message(request.knowledge_bases, epochs)
 
 
 class _Mark(Enum):

@@ -1,18 +1,21 @@
 """The Express executor: which questions may start, and what a run needs to do so."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from sluice_api.objects.pipeline import Audit
-from sluice_api.snapshot import Snapshot
+from sluice_api.snapshot import CompiledPipeline, Snapshot
 from sluice_gateway.domain.abilities import require_able
 from sluice_gateway.domain.admission.admission import Admission
 from sluice_gateway.domain.budgets import Budgets
+from sluice_gateway.domain.caching.looking import RunCache
 from sluice_gateway.domain.clock import Clock
+from sluice_gateway.domain.coalescing import Follower, Shared
 from sluice_gateway.domain.experimenting.assigning import resolve_arm, served_by
 from sluice_gateway.domain.model import Principal, RunRequest
-from sluice_gateway.domain.observing import RunObserver
-from sluice_gateway.domain.outcome import ADMIT, RUNS, RunFailedError
+from sluice_gateway.domain.observing import EndedRun, RunObserver
+from sluice_gateway.domain.outcome import ADMIT, RUNS, CacheDecision, RunFailedError
 from sluice_gateway.domain.outputs import Outputs, Passing
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.recording import Recorder
@@ -55,21 +58,24 @@ class Executor:
         self._journal = journal
         self._clock = clock
         self._snapshot = snapshot
-        self._new_run_id = new_run_id
+        self.new_run_id = new_run_id
         self._new_canary = new_canary
         self._budgets = budgets or Budgets()
         self.admission = admission or Admission(max_in_flight)
         self._observers = (*observers, self.admission)
         self._outputs_of = outputs_of
 
-    def admit(self, request: RunRequest) -> Run:
+    def admit(self, request: RunRequest, cache: RunCache | None = None, run_id: str = "") -> Run:
         """A run that may start.
+
+        Args:
+            run_id: One that was made before, by `new_run_id`.
 
         Raises:
             ResourceExhausted: too many runs are going on.
             ServiceError: as `plan` does.
         """
-        run_id = self._new_run_id()
+        run_id = run_id or self.new_run_id()
         plan = self.plan(request, run_id)
         spec = plan.pipeline.spec
         place = self.admission.admit(request, run_id, deadlines.cap(spec.timeout), spec.priority)
@@ -84,6 +90,7 @@ class Executor:
             self._observers,
             budgets=self._budgets,
             execution=Execution(self._outputs_of(run_id, plan)),
+            cache=cache,
         )
 
     def plan(self, request: RunRequest, run_id: str) -> RunPlan:
@@ -120,13 +127,38 @@ class Executor:
         )
         return RunPlan(pipeline, guarding, request, assignment)
 
+    def follow(
+        self, request: RunRequest, pipeline: CompiledPipeline, shared: Shared, run_id: str
+    ) -> Follower:
+        """A run that another one answers: it calls nothing, and counts for no more than a row in the journal."""
+        tenant, started = request.principal.tenant, time.perf_counter()
+        recorder = Recorder(self._journal, self._clock, run_id, tenant, request.pipeline, pipeline.spec.audit)
+
+        def tell(state: RunState, reason: str) -> None:
+            RUNS.labels(request.pipeline, state).inc()
+            seconds = time.perf_counter() - started
+            ended = EndedRun(
+                recorder.run_id,
+                request.principal,
+                request.pipeline,
+                pipeline.version,
+                state,
+                reason,
+                seconds,
+                cache=CacheDecision.COALESCED,
+            )
+            for observer in self._observers:
+                observer.run_ended(ended)
+
+        return Follower(shared, recorder, request.question, pipeline.version, tell)
+
     async def refuse(self, principal: Principal, pipeline: str, error: ServiceError) -> RunFailedError:
         """A question that was not admitted, as a failed run of the one step `admit`."""
         named = ""  # for a name that is no pipeline's: the journal holds no free text
         with suppress(ServiceError):
             named = pipeline if pipeline in self._snapshot().pipelines else ""
         recorder = Recorder(
-            self._journal, self._clock, self._new_run_id(), principal.tenant, named, Audit.BEST_EFFORT
+            self._journal, self._clock, self.new_run_id(), principal.tenant, named, Audit.BEST_EFFORT
         )
         recorder.run_started("", {"key": principal.key} if principal.key else {})
         recorder.step_started(ADMIT, 1)

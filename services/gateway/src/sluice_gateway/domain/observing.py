@@ -25,6 +25,8 @@ class EndedRun:
     """The experiment's arm that the run was assigned to; empty where there is no experiment."""
     blocked_at: str = ""
     """The gate that blocked it."""
+    cache: str = ""
+    """What the cache gave: `hit`, `semantic`, `miss`, `coalesced` or `bypass`; empty where the pipeline has none."""
     groundedness: float | None = None
     """Of the answer, 0 to 1; None where it was not measured."""
     model_name: str = ""

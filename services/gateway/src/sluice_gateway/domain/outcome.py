@@ -1,6 +1,7 @@
 """How a run ends: with a result, blocked by a gate, or with an error of a step."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from prometheus_client import Counter
 
@@ -35,6 +36,52 @@ def flags(step: str, verdict: Verdict, *, withholds: bool = False) -> tuple[Flag
     return tuple(Flag(step, finding) for finding in verdict.findings if finding.decision in shown)
 
 
+class CacheDecision(StrEnum):
+    """Where an answer comes from."""
+
+    HIT = "hit"
+    """It was made before."""
+    MISS = "miss"
+    """It was looked for, and then made."""
+    BYPASS = "bypass"
+    """It was made without looking."""
+    COALESCED = "coalesced"
+    """Another run has made it meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What the cache had to do with an answer."""
+
+    decision: CacheDecision
+    kind: str = ""
+    """Of a hit: `exact` or `semantic`."""
+    run_id: str = ""
+    """The run that made the answer, where it is another one."""
+    similarity: float | None = None
+    """Of a semantic hit: the cosine of the two questions' vectors."""
+    age: float | None = None
+    """Of a hit: seconds since it was made."""
+    reason: str = ""
+    """Why it was not looked for."""
+
+    @property
+    def word(self) -> str:
+        """As `x-sluice-cache` says it: `hit`, `semantic`, `miss`, `coalesced` or `bypass`."""
+        return "semantic" if self.kind == "semantic" else str(self.decision)
+
+    def detail(self) -> dict[str, object]:
+        """All of it that says something."""
+        facts = {
+            "kind": self.kind,
+            "run_id": self.run_id,
+            "similarity": None if self.similarity is None else round(self.similarity, 4),
+            "age_seconds": None if self.age is None else round(self.age, 3),
+            "reason": self.reason,
+        }
+        return {name: fact for name, fact in facts.items() if fact not in (None, "")}
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerChoice:
     """One of the answers that a caller gets."""
@@ -64,6 +111,8 @@ class RunResult:
     """The text says that the documents do not hold the answer."""
     flags: tuple[Flag, ...] = ()
     """What either gate flagged, the input gate's first."""
+    cache: CacheUse | None = None
+    """None where the pipeline has no cache."""
     experiment: str = ""
     arm: str = ""
     """The experiment's arm that wrote it; empty where there is none."""

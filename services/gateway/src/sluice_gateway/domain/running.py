@@ -19,16 +19,28 @@ from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
 from sluice_gateway.domain import releasing, streaming
 from sluice_gateway.domain.budgets import Budgets
+from sluice_gateway.domain.caching.looking import RunCache
+from sluice_gateway.domain.caching.serving import GivenAgain, Serving
 from sluice_gateway.domain.choices import screened_answer
 from sluice_gateway.domain.experimenting.assigning import Assignment
 from sluice_gateway.domain.gating import INPUT, OUTPUT, PASSAGES, Gates
 from sluice_gateway.domain.metering import Meter, Metered
-from sluice_gateway.domain.model import AnswerContext, Decision, Finish, Passage, RunRequest, Usage, Verdict
+from sluice_gateway.domain.model import (
+    AnswerContext,
+    Decision,
+    Finish,
+    Passage,
+    RunRequest,
+    ScreenedInput,
+    Usage,
+    Verdict,
+)
 from sluice_gateway.domain.observing import EndedRun, RunObserver, groundedness
 from sluice_gateway.domain.outcome import (
     RUNS,
     AnswerChoice,
     BlockedError,
+    CacheUse,
     Flag,
     RunFailedError,
     RunResult,
@@ -96,6 +108,7 @@ class Run:
         observers: Sequence[RunObserver] = (),
         budgets: Budgets | None = None,
         execution: Execution | None = None,
+        cache: RunCache | None = None,
     ) -> None:
         """`counting`: entered while the run goes on; `budgets`: the gateway's."""
         execution = execution or Execution()
@@ -124,6 +137,7 @@ class Run:
         self._steps = Steps(
             self._stepper, self._services, pipeline.spec, self._gates, request, guarding.retrieval_waits
         )
+        self._serving = Serving(recorder, self._steps, cache, pipeline.version)
         self._observers = observers
         self._started = time.perf_counter()
         self._usage = Usage()
@@ -132,6 +146,12 @@ class Run:
         self._flags: tuple[Flag, ...] = ()
         self._ended = False
         self._groundedness: float | None = None
+        self._screened: ScreenedInput
+
+    @property
+    def cache(self) -> CacheUse | None:
+        """What the cache had to do with it, once there is something to send; None where the pipeline has none."""
+        return self._serving.use
 
     def events(self) -> AsyncGenerator[str | Delta | RunResult, None]:
         """What is released, piece by piece, then the result. Text of the first answer comes as `str`.
@@ -194,7 +214,14 @@ class Run:
             raise RunFailedError(self.run_id, "run", unexpected) from error
 
     async def _answering(self) -> AsyncGenerator[str | Delta | RunResult, None]:
-        retrieved = await self._steps.screen_and_retrieve()
+        retrieved = await self._serving.begin()
+        if isinstance(retrieved, GivenAgain):
+            result = await self._given_again(retrieved)
+            for piece in releasing.pieces(result):
+                yield piece
+            yield result
+            return
+        self._screened = retrieved.screened
         self._flags = flags(INPUT, retrieved.screened.verdict)
         ranked, unranked = await self._steps.rerank(retrieved)
         ranked, later = await Rounds(self._steps, retrieved, self._started).run(ranked)
@@ -276,7 +303,7 @@ class Run:
         self._degraded = reasons(self._degraded, finish.degraded, wrong and f"generate: {wrong}")
         state = RunState.DEGRADED if self._degraded else RunState.ANSWERED
         await self._end(state, self._degraded, said((first, *others)))
-        return RunResult(
+        result = RunResult(
             self.run_id,
             state,
             first.text,
@@ -297,6 +324,18 @@ class Run:
             refused=finish.unanswerable
             and answer_format.is_json
             and self._streaming is StreamingMode.WITHHOLD,
+        )
+        return self._serving.keep(result, self._screened, self._canary)
+
+    async def _given_again(self, given: GivenAgain) -> RunResult:
+        """An answer of another run as this one's; what the input gate says now is in the place of what it said then."""
+        later = tuple(flag for flag in given.result.flags if flag.step != INPUT)
+        await self._end(RunState.ANSWERED, "", given.result.text)
+        return replace(
+            given.result,
+            run_id=self.run_id,
+            flags=flags(INPUT, given.screened.verdict) + later,
+            cache=given.use,
         )
 
     async def _blocked(self, blocked: BlockedError) -> RunResult:
@@ -319,6 +358,7 @@ class Run:
             experiment=experiment,
             arm=arm,
             others=(refusal,) * (self._request.sampling.n - 1),
+            cache=self._serving.use,
         )
 
     @property
@@ -373,6 +413,7 @@ class Run:
             model_name=assigned.model_name if assigned else "",
             unit_bucket=assigned.bucket if assigned else 0,
             counted=assigned is None or assigned.counted,
+            cache=self.cache.word if self.cache else "",
         )
         for observer in self._observers:
             observer.run_ended(ended)

@@ -90,6 +90,14 @@ class Steps:
         result = await self.gates.input(self.request.messages, self.request.tools)
         return result, screened_request(self.request, result.treated)
 
+    async def screen(self) -> tuple[ScreenedInput, RunRequest]:
+        """The input gate alone, and the request as it lets it go on; raises as `screen_and_retrieve`."""
+        return await self._screen()
+
+    async def retrieve_screened(self, result: ScreenedInput, request: RunRequest) -> Retrieved:
+        """What a request that has been screened is answered from."""
+        return await self._retrieved(result, request)
+
     async def _retrieved(self, result: ScreenedInput, request: RunRequest) -> Retrieved:
         question = asked(request.messages)
         rewrite = self.spec.steps.rewrite if question.leans else None

@@ -143,6 +143,8 @@ def extension(result: RunResult) -> Json:
         ],
         "flags": [_flag(flag) for flag in result.flags],
     }
+    if result.cache is not None:
+        content["cache"] = {"decision": result.cache.word, **result.cache.detail()}
     if result.arm:
         content["experiment"], content["arm"] = result.experiment, result.arm
     if result.fault:

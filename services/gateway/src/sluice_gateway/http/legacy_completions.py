@@ -10,9 +10,9 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from sluice_gateway.domain.coalescing import Running
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.pieces import Delta
-from sluice_gateway.domain.running import Run
 from sluice_gateway.http import completions, sse
 from sluice_gateway.http.bodies import read
 from sluice_gateway.http.completions import Json
@@ -92,7 +92,7 @@ async def text_completions(request: Request) -> Response:
     return response
 
 
-async def _together(runs: Sequence[Run]) -> list[RunResult]:
+async def _together(runs: Sequence[Running]) -> list[RunResult]:
     """What all runs give; where one fails the others are cancelled."""
     tasks = [asyncio.ensure_future(run.result()) for run in runs]
     try:
@@ -104,7 +104,7 @@ async def _together(runs: Sequence[Run]) -> list[RunResult]:
 
 
 async def _streamed(
-    request: Request, runs: Sequence[Run], shape: Shape, heartbeat: float, *, include_usage: bool
+    request: Request, runs: Sequence[Running], shape: Shape, heartbeat: float, *, include_usage: bool
 ) -> Response:
     """Holds the status until there is something to send: a failure before that is a plain error."""
     events = runs[0].events()

@@ -7,16 +7,18 @@ from fastapi import Request
 
 from sluice_gateway.domain.access import Access
 from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
+from sluice_gateway.domain.coalescing import Running
 from sluice_gateway.domain.model import Principal, RunRequest
-from sluice_gateway.domain.running import Run
 from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
 from sluice_gateway.http.rate_limits import PRINCIPAL
+from sluice_gateway.idempotency.idempotency import Idempotency
 from sluice_gateway.run_control import RunControl
 from sluice_gateway.settings import GatewaySettings
 from sluice_servicekit import context
 
 RUN_HEADER = "x-sluice-run-id"
+CACHE_HEADER = "x-sluice-cache"
 TENANT_HEADER = "x-sluice-tenant"
 SESSION_HEADER = "x-sluice-session"
 ARM_HEADER = "x-sluice-arm"
@@ -33,6 +35,8 @@ class HttpState:
     """Names what is not ready, with the reason."""
     experiments: Experiments
     control: RunControl
+    idempotency: Idempotency | None = None
+    """None takes no notice of keys."""
 
 
 def of(request: Request) -> HttpState:
@@ -60,7 +64,12 @@ def addressed(request: Request, asked: RunRequest) -> RunRequest:
     return replace(asked, session=session, arm=request.headers.get(ARM_HEADER, ""))
 
 
-def run_headers(run: Run) -> dict[str, str]:
+def run_headers(run: Running) -> dict[str, str]:
     """What every answer's headers say of its run."""
     assigned = run.assignment
-    return {RUN_HEADER: run.run_id, **({ARM_HEADER: assigned.arm} if assigned else {})}
+    used = run.cache
+    return {
+        RUN_HEADER: run.run_id,
+        **({ARM_HEADER: assigned.arm} if assigned else {}),
+        **({CACHE_HEADER: used.word} if used else {}),
+    }

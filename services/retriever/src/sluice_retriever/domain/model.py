@@ -202,6 +202,18 @@ class DocumentSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Epoch:
+    """Where a tenant's writes stand in one store. Two that differ in anything are different."""
+
+    counter: str
+    """Names what counts: a store that was made anew has another."""
+    number: int
+    """Rises with every write that changed something."""
+    next_expiry: float | None = None
+    """Epoch seconds at which the next document is no longer found: a change that no write makes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a tenant holds."""
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
-from sluice_retriever.domain.model import DocumentSummary, Leg, Reader, Usage
+from sluice_retriever.domain.model import DocumentSummary, Epoch, Leg, Reader, Usage
 from sluice_retriever.keyword import entries
 from sluice_retriever.keyword.follower import Follower
 from sluice_retriever.keyword.leg import KeywordLeg
@@ -112,6 +112,10 @@ class PairedStore:
         if swept:
             self._follower.compare()
         return swept
+
+    async def epoch(self, tenant: str, now: float) -> Epoch | None:
+        """Where a tenant's writes stand. The keyword store only names candidates: what is shown is the other's."""
+        return await self.vectors.epoch(tenant, now)
 
     async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
         """Documents of all tenants."""

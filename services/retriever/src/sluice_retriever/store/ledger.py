@@ -5,7 +5,7 @@ from typing import Protocol
 
 from qdrant_client import models
 
-from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.domain.model import DocumentSummary, Epoch, Usage
 from sluice_retriever.store.messages import Part, Stocked, Stored
 
 
@@ -62,6 +62,10 @@ class Ledger(Protocol):
 
     async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
         """Documents of all tenants in force, ordered by tenant and id, after such a pair."""
+        ...
+
+    async def epoch(self, tenant: str, now: float) -> Epoch | None:
+        """Where a tenant's writes stand; None where that cannot be told."""
         ...
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 from qdrant_client import models
 
 from sluice_api.objects.knowledge_base import Language
-from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
+from sluice_retriever.domain.model import DocumentSummary, Epoch, Reader, Usage
 from sluice_retriever.store import filters, points
 from sluice_retriever.store.backend import Backend
 from sluice_retriever.store.bm25 import SparseEncoder
@@ -60,6 +60,11 @@ class Store(Protocol):
 
     async def sweep(self, now: float) -> int:
         """Removes documents whose time is over, and what was left half written; gives how many documents."""
+        ...
+
+    async def epoch(self, tenant: str, now: float) -> Epoch | None:
+        """Where a tenant's writes stand: a write that was acknowledged before has changed it. None where that cannot be
+        told."""
         ...
 
     async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
@@ -162,6 +167,10 @@ class BackendStore:
     async def sweep(self, now: float) -> int:
         """Removes documents whose time is over, and what was left half written."""
         return await self._ledger.sweep(now)
+
+    async def epoch(self, tenant: str, now: float) -> Epoch | None:
+        """Where a tenant's writes stand."""
+        return await self._ledger.epoch(tenant, now)
 
     async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
         """Documents of all tenants, ordered by tenant and id, after such a pair."""

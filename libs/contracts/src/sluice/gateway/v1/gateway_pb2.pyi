@@ -24,6 +24,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _CacheDecision:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CacheDecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CacheDecision.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CACHE_DECISION_UNSPECIFIED: _CacheDecision.ValueType  # 0
+    """Not set; never sent by a server."""
+    CACHE_DECISION_HIT: _CacheDecision.ValueType  # 1
+    """It was made before."""
+    CACHE_DECISION_MISS: _CacheDecision.ValueType  # 2
+    """It was looked for, and then made."""
+    CACHE_DECISION_BYPASS: _CacheDecision.ValueType  # 3
+    """It was made without looking."""
+    CACHE_DECISION_COALESCED: _CacheDecision.ValueType  # 4
+    """Another run has made it meanwhile."""
+
+class CacheDecision(_CacheDecision, metaclass=_CacheDecisionEnumTypeWrapper):
+    """Where an answer comes from."""
+
+CACHE_DECISION_UNSPECIFIED: CacheDecision.ValueType  # 0
+"""Not set; never sent by a server."""
+CACHE_DECISION_HIT: CacheDecision.ValueType  # 1
+"""It was made before."""
+CACHE_DECISION_MISS: CacheDecision.ValueType  # 2
+"""It was looked for, and then made."""
+CACHE_DECISION_BYPASS: CacheDecision.ValueType  # 3
+"""It was made without looking."""
+CACHE_DECISION_COALESCED: CacheDecision.ValueType  # 4
+"""Another run has made it meanwhile."""
+Global___CacheDecision: _TypeAlias = CacheDecision  # noqa: Y015
+
 class _RunState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -139,11 +171,16 @@ class AnswerRequest(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     RETRIEVAL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The pipeline's name."""
+    request_id: _builtins.str
+    """Names the request (AIP-155), 1 to 255 visible ASCII characters: the same request again gets the first one's answer,
+    another one of the same name is ABORTED. A UUID is a good one. Empty: every request runs.
+    """
     user: _builtins.str
     """Who asks through the caller, as the caller knows them; the caller itself when empty."""
     session: _builtins.str
@@ -174,13 +211,14 @@ class AnswerRequest(_message.Message):
         sampling: _inference_pb2.Sampling | None = ...,
         filter: _retriever_pb2.Filter | None = ...,
         retrieval: _retriever_pb2.RetrievalParameters | None = ...,
+        request_id: _builtins.str = ...,
         user: _builtins.str = ...,
         session: _builtins.str = ...,
         arm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "retrieval", b"retrieval", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "filter", b"filter", "messages", b"messages", "model", b"model", "retrieval", b"retrieval", "sampling", b"sampling", "session", b"session", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "filter", b"filter", "messages", b"messages", "model", b"model", "request_id", b"request_id", "retrieval", b"retrieval", "sampling", b"sampling", "session", b"session", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -238,6 +276,7 @@ class AnswerResponse(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
     UNANSWERABLE_FIELD_NUMBER: _builtins.int
+    CACHE_FIELD_NUMBER: _builtins.int
     EXPERIMENT_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
@@ -268,6 +307,10 @@ class AnswerResponse(_message.Message):
     def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___Flag]:
         """What either gate found and let go on."""
 
+    @_builtins.property
+    def cache(self) -> Global___CacheUse:
+        """What the cache had to do with it; absent where the pipeline has none."""
+
     def __init__(
         self,
         *,
@@ -279,16 +322,66 @@ class AnswerResponse(_message.Message):
         verdict: _guardrail_pb2.Verdict | None = ...,
         flags: _abc.Iterable[Global___Flag] | None = ...,
         unanswerable: _builtins.bool = ...,
+        cache: Global___CacheUse | None = ...,
         experiment: _builtins.str = ...,
         arm: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "citations", b"citations", "experiment", b"experiment", "flags", b"flags", "run_id", b"run_id", "state", b"state", "text", b"text", "unanswerable", b"unanswerable", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "cache", b"cache", "citations", b"citations", "experiment", b"experiment", "flags", b"flags", "run_id", b"run_id", "state", b"state", "text", b"text", "unanswerable", b"unanswerable", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnswerResponse: _TypeAlias = AnswerResponse  # noqa: Y015
+
+@_typing.final
+class CacheUse(_message.Message):
+    """What the cache had to do with an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    decision: Global___CacheDecision.ValueType
+    """Where the answer comes from."""
+    kind: _builtins.str
+    """Of a hit: `exact` or `semantic`."""
+    run_id: _builtins.str
+    """The run that made the answer, where it is another one."""
+    similarity: _builtins.float
+    """Of a semantic hit: the cosine of the two questions' vectors."""
+    age_seconds: _builtins.float
+    """Of a hit: seconds since it was made."""
+    reason: _builtins.str
+    """Why it was not looked for."""
+    def __init__(
+        self,
+        *,
+        decision: Global___CacheDecision.ValueType = ...,
+        kind: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        similarity: _builtins.float | None = ...,
+        age_seconds: _builtins.float | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds", "_similarity", b"_similarity", "age_seconds", b"age_seconds", "similarity", b"similarity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds", "_similarity", b"_similarity", "age_seconds", b"age_seconds", "decision", b"decision", "kind", b"kind", "reason", b"reason", "run_id", b"run_id", "similarity", b"similarity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__age_seconds: _TypeAlias = _typing.Literal["age_seconds"]  # noqa: Y015
+    _WhichOneofArgType__age_seconds: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__similarity: _TypeAlias = _typing.Literal["similarity"]  # noqa: Y015
+    _WhichOneofArgType__similarity: _TypeAlias = _typing.Literal["_similarity", b"_similarity"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__age_seconds) -> _WhichOneofReturnType__age_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
+
+Global___CacheUse: _TypeAlias = CacheUse  # noqa: Y015
 
 @_typing.final
 class Flag(_message.Message):
@@ -754,7 +847,9 @@ class Step(_message.Message):
     STARTED_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`guard_input`, `rewrite`, `retrieve`, `rerank`, `evidence`, `guard_passages`, `generate` or `guard_output`; `admit`
+    """`guard_input`, `rewrite`, `retrieve`, `rerank`, `generate` or `guard_output`; `cache` or `coalesce` where answers are
+    given again or shared.
+    `guard_input`, `rewrite`, `retrieve`, `rerank`, `evidence`, `guard_passages`, `generate` or `guard_output`; `admit`
     for a question that could not start. A later round's steps end in its number (`retrieve.2`), a fallback's in its
     name (`generate.small`).
     """

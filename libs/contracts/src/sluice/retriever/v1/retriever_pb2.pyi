@@ -1439,6 +1439,100 @@ class RebuildResponse(_message.Message):
 Global___RebuildResponse: _TypeAlias = RebuildResponse  # noqa: Y015
 
 @_typing.final
+class GetEpochsRequest(_message.Message):
+    """Asks where a tenant's writes stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    KNOWLEDGE_BASES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def principal(self) -> _common_pb2.Principal:
+        """Whose."""
+
+    @_builtins.property
+    def knowledge_bases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In which, 1 to 64."""
+
+    def __init__(
+        self,
+        *,
+        principal: _common_pb2.Principal | None = ...,
+        knowledge_bases: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["knowledge_bases", b"knowledge_bases", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEpochsRequest: _TypeAlias = GetEpochsRequest  # noqa: Y015
+
+@_typing.final
+class Epoch(_message.Message):
+    """Where a tenant's writes stand in one knowledge base. A write that was acknowledged before the call has changed it; two
+    epochs that differ in any field are different.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOWLEDGE_BASE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NEXT_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    knowledge_base: _builtins.str
+    """Which."""
+    generation: _builtins.str
+    """What counts: after a rebuild, or where the store was made anew, another one does."""
+    number: _builtins.int
+    """Rises with every write that changed something. Absent where it cannot be told, as on a server that others write to."""
+    @_builtins.property
+    def next_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next of the tenant's documents expires; absent where none does."""
+
+    def __init__(
+        self,
+        *,
+        knowledge_base: _builtins.str = ...,
+        generation: _builtins.str = ...,
+        number: _builtins.int | None = ...,
+        next_expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_number", b"_number", "next_expire_time", b"next_expire_time", "number", b"number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_number", b"_number", "generation", b"generation", "knowledge_base", b"knowledge_base", "next_expire_time", b"next_expire_time", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__number: _TypeAlias = _typing.Literal["number"]  # noqa: Y015
+    _WhichOneofArgType__number: _TypeAlias = _typing.Literal["_number", b"_number"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number) -> _WhichOneofReturnType__number | None: ...
+
+Global___Epoch: _TypeAlias = Epoch  # noqa: Y015
+
+@_typing.final
+class GetEpochsResponse(_message.Message):
+    """Where a tenant's writes stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCHS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def epochs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Epoch]:
+        """In the request's order."""
+
+    def __init__(
+        self,
+        *,
+        epochs: _abc.Iterable[Global___Epoch] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epochs", b"epochs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEpochsResponse: _TypeAlias = GetEpochsResponse  # noqa: Y015
+
+@_typing.final
 class EmbedTextsRequest(_message.Message):
     """Asks for the dense vectors of texts."""
 

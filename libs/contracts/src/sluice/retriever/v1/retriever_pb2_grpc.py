@@ -70,6 +70,11 @@ class RetrieverServiceStub:
                 request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildRequest.SerializeToString,
                 response_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildResponse.FromString,
                 _registered_method=True)
+        self.GetEpochs = channel.unary_unary(
+                '/sluice.retriever.v1.RetrieverService/GetEpochs',
+                request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsRequest.SerializeToString,
+                response_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsResponse.FromString,
+                _registered_method=True)
         self.EmbedTexts = channel.unary_unary(
                 '/sluice.retriever.v1.RetrieverService/EmbedTexts',
                 request_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.EmbedTextsRequest.SerializeToString,
@@ -130,6 +135,13 @@ class RetrieverServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetEpochs(self, request, context):
+        """Tells where a tenant's writes stand: what was found before is still so while its epochs are the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EmbedTexts(self, request, context):
         """Encodes texts apart from any run, many in one call.
         """
@@ -174,6 +186,11 @@ def add_RetrieverServiceServicer_to_server(servicer, server):
                     servicer.Rebuild,
                     request_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildRequest.FromString,
                     response_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildResponse.SerializeToString,
+            ),
+            'GetEpochs': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEpochs,
+                    request_deserializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsRequest.FromString,
+                    response_serializer=sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsResponse.SerializeToString,
             ),
             'EmbedTexts': grpc.unary_unary_rpc_method_handler(
                     servicer.EmbedTexts,
@@ -371,6 +388,33 @@ class RetrieverService:
             '/sluice.retriever.v1.RetrieverService/Rebuild',
             sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildRequest.SerializeToString,
             sluice_dot_retriever_dot_v1_dot_retriever__pb2.RebuildResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEpochs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sluice.retriever.v1.RetrieverService/GetEpochs',
+            sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsRequest.SerializeToString,
+            sluice_dot_retriever_dot_v1_dot_retriever__pb2.GetEpochsResponse.FromString,
             options,
             channel_credentials,
             insecure,

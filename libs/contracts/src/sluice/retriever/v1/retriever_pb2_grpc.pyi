@@ -47,6 +47,8 @@ class RetrieverServiceStub:
     """Counts what a tenant holds in a knowledge base."""
     Rebuild: _grpc.UnaryStreamMultiCallable[_retriever_pb2.RebuildRequest, _retriever_pb2.RebuildResponse]
     """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
+    GetEpochs: _grpc.UnaryUnaryMultiCallable[_retriever_pb2.GetEpochsRequest, _retriever_pb2.GetEpochsResponse]
+    """Tells where a tenant's writes stand: what was found before is still so while its epochs are the same."""
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_retriever_pb2.EmbedTextsRequest, _retriever_pb2.EmbedTextsResponse]
     """Encodes texts apart from any run, many in one call."""
 
@@ -69,6 +71,8 @@ class RetrieverServiceAsyncStub(RetrieverServiceStub):
     """Counts what a tenant holds in a knowledge base."""
     Rebuild: _aio.UnaryStreamMultiCallable[_retriever_pb2.RebuildRequest, _retriever_pb2.RebuildResponse]  # type: ignore[assignment]
     """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
+    GetEpochs: _aio.UnaryUnaryMultiCallable[_retriever_pb2.GetEpochsRequest, _retriever_pb2.GetEpochsResponse]  # type: ignore[assignment]
+    """Tells where a tenant's writes stand: what was found before is still so while its epochs are the same."""
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_retriever_pb2.EmbedTextsRequest, _retriever_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Encodes texts apart from any run, many in one call."""
 
@@ -130,6 +134,14 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_retriever_pb2.RebuildResponse], _abc.AsyncIterator[_retriever_pb2.RebuildResponse]]:
         """Builds a knowledge base anew beside the present one, with the model and settings its spec now names, then swaps."""
+
+    @_abc_1.abstractmethod
+    def GetEpochs(
+        self,
+        request: _retriever_pb2.GetEpochsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retriever_pb2.GetEpochsResponse, _abc.Awaitable[_retriever_pb2.GetEpochsResponse]]:
+        """Tells where a tenant's writes stand: what was found before is still so while its epochs are the same."""
 
     @_abc_1.abstractmethod
     def EmbedTexts(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qdrant_client import models
 
-from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.domain.model import DocumentSummary, Epoch, Usage
 from sluice_retriever.store import filters
 from sluice_retriever.store.backend import Backend
 from sluice_retriever.store.edge.register import Register
@@ -85,6 +85,10 @@ class RegisterLedger:
     async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
         """Documents of all tenants in force, by tenant and id."""
         return self._register.inventory(after, limit)
+
+    async def epoch(self, tenant: str, now: float) -> Epoch | None:
+        """Where a tenant's writes stand."""
+        return self._register.epoch(tenant, now)
 
     async def close(self) -> None:
         """Closes the register."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sluice_retriever.domain.model import DocumentSummary
+from sluice_retriever.domain.model import DocumentSummary, Epoch
 from sluice_retriever.store.messages import Part, Stocked, Stored
 
 _SCHEMA = """
@@ -21,7 +21,13 @@ CREATE TABLE IF NOT EXISTS writes (
 CREATE UNIQUE INDEX IF NOT EXISTS in_force ON writes (tenant, document_id) WHERE state = 'stored';
 CREATE INDEX IF NOT EXISTS unfinished ON writes (state) WHERE state != 'stored';
 CREATE INDEX IF NOT EXISTS expiring ON writes (expires) WHERE expires IS NOT NULL AND state = 'stored';
+CREATE INDEX IF NOT EXISTS expiring_of ON writes (tenant, expires) WHERE expires IS NOT NULL AND state = 'stored';
+CREATE TABLE IF NOT EXISTS epochs (tenant TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counter (name TEXT NOT NULL);
+INSERT INTO counter SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM counter);
 """
+
+_RAISE = "INSERT INTO epochs VALUES (?, 1) ON CONFLICT (tenant) DO UPDATE SET number = number + 1"
 
 _RETIRE = "UPDATE writes SET state = 'stale' WHERE tenant = ? AND document_id = ? AND state = 'stored'"
 
@@ -29,6 +35,8 @@ _RETIRE = "UPDATE writes SET state = 'stale' WHERE tenant = ? AND document_id = 
 class Register:
     """A write is `pending` while its points arrive, `stored` once they are all there, `stale` once a newer
     one is in force. Points of writes that are not `stored` are never shown and may be deleted.
+
+    What changes a tenant's documents raises its epoch in the same transaction.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +66,7 @@ class Register:
         row = self._db.execute("SELECT 1 FROM writes WHERE write_id = ? AND state = 'pending'", (write_id,))
         return row.fetchone() is not None
 
-    def commit(self, parts: Iterable[Part]) -> None:
+    def commit(self, parts: Sequence[Part]) -> None:
         """Puts the writes that these parts end in force, and makes those before them stale."""
         with self._transaction():
             for part in parts:
@@ -67,13 +75,16 @@ class Register:
                     "UPDATE writes SET state = 'stored', chunks = ? WHERE write_id = ? AND state = 'pending'",
                     (part.total, part.write_id),
                 )
+            self._raise(part.tenant for part in parts)
 
     def retire(self, tenant: str, document_ids: Iterable[str]) -> int:
         """Makes what is stored of these documents stale; gives how many there were."""
         with self._transaction():
-            return sum(
+            retired = sum(
                 self._db.execute(_RETIRE, (tenant, document_id)).rowcount for document_id in document_ids
             )
+            self._raise([tenant] if retired else [])
+        return retired
 
     def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
         """Sets when stored documents' times are over."""
@@ -82,12 +93,26 @@ class Register:
                 "UPDATE writes SET expires = ? WHERE tenant = ? AND document_id = ? AND state = 'stored'",
                 [(expires, tenant, document_id) for document_id, expires in expiries.items()],
             )
+            self._raise([tenant])
 
     def expire(self, now: float) -> int:
         """Makes documents stale whose time is over; gives how many."""
-        return self._db.execute(
-            "UPDATE writes SET state = 'stale' WHERE expires <= ? AND state = 'stored'", (now,)
-        ).rowcount
+        with self._transaction():
+            over = self._db.execute(
+                "UPDATE writes SET state = 'stale' WHERE expires <= ? AND state = 'stored' RETURNING tenant",
+                (now,),
+            ).fetchall()
+            self._raise(tenant for (tenant,) in over)
+            return len(over)
+
+    def epoch(self, tenant: str, now: float) -> Epoch:
+        """Where the tenant's writes stand."""
+        row: tuple[str, int, float | None] = self._db.execute(
+            "SELECT name, COALESCE((SELECT number FROM epochs WHERE tenant = ?), 0), (SELECT MIN(expires) FROM writes"
+            " WHERE tenant = ? AND expires > ? AND state = 'stored') FROM counter",
+            (tenant, tenant, now),
+        ).fetchone()
+        return Epoch(*row)
 
     def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
         """Stored documents of all tenants after such a pair, by tenant and id."""
@@ -144,6 +169,9 @@ class Register:
     def close(self) -> None:
         """Closes the file."""
         self._db.close()
+
+    def _raise(self, tenants: Iterable[str]) -> None:
+        self._db.executemany(_RAISE, [(tenant,) for tenant in set(tenants)])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

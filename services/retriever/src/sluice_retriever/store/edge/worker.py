@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sluice_api.objects.knowledge_base import MetadataField
 from sluice_retriever import numeric
-from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
+from sluice_retriever.domain.model import DocumentSummary, Epoch, Reader, Usage
 from sluice_retriever.store.conditions import field_indexes
 from sluice_retriever.store.edge import schema
 from sluice_retriever.store.edge.backend import EdgeBackend
@@ -105,6 +105,11 @@ def touch(name: str, tenant: str, expiries: Mapping[str, float | None]) -> None:
 def sweep(name: str, now: float) -> int:
     """Removes documents whose time is over."""
     return _run(_store(name).sweep(now))
+
+
+def epoch(name: str, tenant: str, now: float) -> Epoch | None:
+    """Where a tenant's writes stand."""
+    return _run(_store(name).epoch(tenant, now))
 
 
 def inventory(name: str, after: tuple[str, str], limit: int) -> list[Stocked]:

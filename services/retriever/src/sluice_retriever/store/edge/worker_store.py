@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
+from sluice_retriever.domain.model import DocumentSummary, Epoch, Reader, Usage
 from sluice_retriever.store.edge import worker
+from sluice_retriever.store.epochs import KnownEpochs
 from sluice_retriever.store.messages import Found, Lookup, NotOpen, Part, Piece, Stocked, Stored, WriteLost
 from sluice_retriever.store.staged import Legs
 from sluice_retriever.worker_pool import WorkerPool
@@ -26,6 +27,7 @@ class WorkerStore:
         self._pool = pool
         self._name = name
         self._closed = closed
+        self._epochs = KnownEpochs()
 
     async def stored(self, tenant: str, document_ids: Sequence[str]) -> dict[str, Stored]:
         """What is stored of those documents that are."""
@@ -33,7 +35,8 @@ class WorkerStore:
 
     async def write(self, parts: Sequence[Part]) -> None:
         """Writes parts of documents; those that end are in force and durable once it returns."""
-        await self._call(worker.write, parts)
+        with self._epochs.changing():
+            await self._call(worker.write, parts)
 
     async def abandon(self, tenant: str, write_ids: Sequence[str]) -> None:
         """Has removed what was written of writes that will not go on; does not wait."""
@@ -41,7 +44,8 @@ class WorkerStore:
 
     async def delete(self, tenant: str, document_ids: Sequence[str]) -> int:
         """Removes documents; gives how many there were."""
-        return await self._call(worker.delete, tenant, document_ids)
+        with self._epochs.changing():
+            return await self._call(worker.delete, tenant, document_ids)
 
     async def documents(self, tenant: str, prefix: str, after: str, limit: int) -> list[DocumentSummary]:
         """A tenant's documents, by id."""
@@ -53,11 +57,17 @@ class WorkerStore:
 
     async def touch(self, tenant: str, expiries: Mapping[str, float | None]) -> None:
         """Sets when stored documents' times are over."""
-        await self._call(worker.touch, tenant, dict(expiries), attempts=2)
+        with self._epochs.changing():
+            await self._call(worker.touch, tenant, dict(expiries), attempts=2)
 
     async def sweep(self, now: float) -> int:
         """Removes documents whose time is over."""
-        return await self._call(worker.sweep, now)
+        with self._epochs.changing():
+            return await self._call(worker.sweep, now)
+
+    async def epoch(self, tenant: str, now: float) -> Epoch | None:
+        """Where a tenant's writes stand; remembered here until something is written."""
+        return await self._epochs.of(tenant, now, lambda: self._call(worker.epoch, tenant, now, attempts=2))
 
     async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
         """Documents of all tenants."""

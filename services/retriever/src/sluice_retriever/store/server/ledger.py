@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from qdrant_client import models
 
-from sluice_retriever.domain.model import DocumentSummary, Usage
+from sluice_retriever.domain.model import DocumentSummary, Epoch, Usage
 from sluice_retriever.store.grouping import by_tenant, inverted
 from sluice_retriever.store.messages import Part, Stocked, Stored, WriteLost
 from sluice_retriever.store.schema import Payload
@@ -145,6 +145,11 @@ class ServerLedger:
             if len(rows) >= limit:
                 break
         return rows[:limit]
+
+    async def epoch(self, tenant: str, now: float) -> Epoch | None:
+        """None: other replicas write here too, and a server's replicas may lag behind each other. A number that all of
+        them agree on would have to be written and read by a quorum."""
+        return None
 
     async def close(self) -> None:
         """Nothing to do: all is on the server."""

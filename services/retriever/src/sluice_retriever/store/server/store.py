@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sluice_api.objects.knowledge_base import Language
-from sluice_retriever.domain.model import DocumentSummary, Reader, Usage
+from sluice_retriever.domain.model import DocumentSummary, Epoch, Reader, Usage
 from sluice_retriever.store.messages import Found, Lookup, Part, Piece, Stocked, Stored, WriteLost
 from sluice_retriever.store.server.backend import ServerBackend
 from sluice_retriever.store.server.ledger import ServerLedger
@@ -78,6 +78,10 @@ class ServerStore:
     async def sweep(self, now: float) -> int:
         """Removes documents whose time is over, and what was left half written."""
         return await self._call(self._store.sweep(now))
+
+    async def epoch(self, tenant: str, now: float) -> Epoch | None:
+        """Where a tenant's writes stand."""
+        return await self._call(self._store.epoch(tenant, now))
 
     async def inventory(self, after: tuple[str, str], limit: int) -> list[Stocked]:
         """Documents of all tenants."""
