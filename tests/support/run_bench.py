@@ -364,3 +364,10 @@ class Bench:
     @property
     def states(self) -> dict[str, StepState]:
         return {step.name: step.state for step in self.record.steps}
+
+
+class Uncontrolled:
+    """A control of runs that has nothing go on in the background."""
+
+    async def promote(self, *_: object) -> None:
+        return None

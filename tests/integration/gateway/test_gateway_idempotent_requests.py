@@ -34,7 +34,7 @@ from sluice_gateway.storage.database import Database
 from sluice_servicekit.errors import Internal, Unavailable
 from sluice_servicekit.grpc_server import serving
 from sluice_servicekit.service import Servicer
-from support.run_bench import Bench, verdict
+from support.run_bench import Bench, Uncontrolled, verdict
 
 PATH = "/v1/chat/completions"
 
@@ -69,13 +69,15 @@ class Open:
         )
         experiments: Any = None  # none is asked for
         self.idempotency = Idempotency(self.database, self.payloads, time.time)
-        self.servicer = GatewayServicer(gateway, Access, experiments, self.idempotency)
+        self.servicer = GatewayServicer(gateway, Access, experiments, Uncontrolled(), self.idempotency)
 
         async def ready() -> list[str]:
             return []
 
         self.app = make_app(
-            HttpState(gateway, GatewaySettings(), Access, ready, experiments, self.idempotency)
+            HttpState(
+                gateway, GatewaySettings(), Access, ready, experiments, Uncontrolled(), self.idempotency
+            )
         )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway")
 

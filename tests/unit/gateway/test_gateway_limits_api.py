@@ -27,18 +27,11 @@ from sluice_gateway.http.state import HttpState
 from sluice_gateway.settings import GatewaySettings
 from sluice_servicekit.grpc_server import Servicer, serving
 from support.issuer import issuing
-from support.run_bench import Bench
+from support.run_bench import Bench, Uncontrolled
 
 KEY = "a-key-of-sixteen-characters"
 UNUSED = cast(Any, None)
 BODY = {"model": "default", "messages": [{"role": "user", "content": "How long?"}], "max_tokens": 40}
-
-
-class Unpromoted:
-    """No run goes on in the background."""
-
-    async def promote(self, *_: object) -> None:
-        return None
 
 
 class Front:
@@ -67,7 +60,7 @@ class Front:
 
         app = make_app(
             HttpState(
-                self.gateway, GatewaySettings(), self.access, not_ready, UNUSED, cast(Any, Unpromoted())
+                self.gateway, GatewaySettings(), self.access, not_ready, UNUSED, cast(Any, Uncontrolled())
             )
         )
         transport = httpx.ASGITransport(app=Preparing(app, self.tokens.prepare), raise_app_exceptions=False)

@@ -14,10 +14,11 @@ from sluice_gateway.domain.coalescing import Running
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.pieces import Delta
 from sluice_gateway.http import completions, sse
-from sluice_gateway.http.bodies import read
+from sluice_gateway.http.bodies import parse, read_json
 from sluice_gateway.http.completions import Json
 from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_body
+from sluice_gateway.http.idempotent import idempotent
 from sluice_gateway.http.leaving import unless_gone
 from sluice_gateway.http.legacy_schema import CompletionRequest
 from sluice_gateway.http.replies.openai import TextCompletion
@@ -69,27 +70,34 @@ async def text_completions(request: Request) -> Response:
     state = of(request)
     who = principal(request)
     try:
-        body = await read(request, CompletionRequest, state.settings.max_body_bytes)
+        content = await read_json(request, state.settings.max_body_bytes)
+        body = parse(content, CompletionRequest)
         requests = body.run_requests(who)
     except Cancelled:
         raise
     except ServiceError as error:
         raise await state.gateway.refuse(who, "", error) from error
-    # All or none: what cannot start must not leave the others running.
-    runs = [
-        await state.gateway.admit(who, body.model, partial(addressed, request, asked)) for asked in requests
-    ]
-    shape = Shape(runs[0].run_id, body.model, int(time.time()))
-    if body.stream:
-        include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-        return await _streamed(
-            request, runs, shape, state.settings.heartbeat_seconds, include_usage=include_usage
-        )
-    results = await unless_gone(request, _together(runs))
-    choices = [_choice(index, result.text, result) for index, result in enumerate(results)]
-    response = JSONResponse(shape.body(choices, usage=_usage(results)))
-    response.headers.update(run_headers(runs[0]))
-    return response
+
+    async def respond() -> Response:
+        # All or none: what cannot start must not leave the others running.
+        runs = [
+            await state.gateway.admit(who, body.model, partial(addressed, request, asked))
+            for asked in requests
+        ]
+        shape = Shape(runs[0].run_id, body.model, int(time.time()))
+        if body.stream:
+            include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
+            return await _streamed(
+                request, runs, shape, state.settings.heartbeat_seconds, include_usage=include_usage
+            )
+        results = await unless_gone(request, _together(runs))
+        choices = [_choice(index, result.text, result) for index, result in enumerate(results)]
+        response = JSONResponse(shape.body(choices, usage=_usage(results)))
+        response.headers.update(run_headers(runs[0]))
+        return response
+
+    kept = state.gateway.payloads(body.model), state.gateway.payload_retention(body.model)
+    return await idempotent(request, who, content, kept[0], respond, kept[1])
 
 
 async def _together(runs: Sequence[Running]) -> list[RunResult]:

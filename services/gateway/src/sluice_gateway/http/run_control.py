@@ -11,11 +11,12 @@ from pydantic import BaseModel
 from sluice_gateway.domain.model import Decision, Principal
 from sluice_gateway.domain.outcome import RunFailedError
 from sluice_gateway.durable.port import StartedRun
-from sluice_gateway.http.bodies import RequestModel, read
+from sluice_gateway.http.bodies import RequestModel, parse, read, read_json
 from sluice_gateway.http.chat_schema import ChatRequest
 from sluice_gateway.http.completions import Shape
 from sluice_gateway.http.completions import completion as completion_body
 from sluice_gateway.http.errors import error_response
+from sluice_gateway.http.idempotent import idempotent
 from sluice_gateway.http.preferring import Preference, preference
 from sluice_gateway.http.runs import Json, view_body
 from sluice_gateway.http.state import RUN_HEADER, addressed, of, principal
@@ -48,13 +49,20 @@ async def start_run(request: Request) -> Response:
     """Starts a run in the background; the body is that of a chat completion."""
     who, preferred = principal(request), preference(request)
     try:
-        body = await read(request, ChatRequest, of(request).settings.max_body_bytes)
+        content = await read_json(request, of(request).settings.max_body_bytes)
+        body = parse(content, ChatRequest)
     except Cancelled:
         raise
     except ServiceError as error:
         raise await of(request).gateway.refuse(who, "", error) from error
-    started = await _start(request, who, body)
-    return await _after(request, who, started.run_id, preferred, _whole_run)
+
+    async def respond() -> Response:
+        started = await _start(request, who, body)
+        return await _after(request, who, started.run_id, preferred, _whole_run)
+
+    gateway = of(request).gateway
+    kept = gateway.payloads(body.model), gateway.payload_retention(body.model)
+    return await idempotent(request, who, content, kept[0], respond, kept[1])
 
 
 def in_background(request: Request, body: ChatRequest) -> bool:
@@ -136,11 +144,6 @@ async def promoted(request: Request, failed: RunFailedError) -> Response | None:
     return response
 
 
-def run_id_of(request: Request, who: Principal) -> str:
-    """The id of the run that a request made before has started; empty where it is a new one."""
-    return ""
-
-
 def accepted(run_id: str, state: str = "running") -> JSONResponse:
     """Says that a run was taken on, and where it is."""
     return JSONResponse({"run_id": run_id, "state": state}, 202, _headers(run_id))
@@ -150,10 +153,7 @@ async def _start(request: Request, who: Principal, body: ChatRequest) -> Started
     if body.stream:
         error = InvalidArgument("a run in the background does not stream; follow its events", field="stream")
         raise await of(request).gateway.refuse(who, body.model, error)
-    run_id = run_id_of(request, who)
-    return await of(request).control.start(
-        who, body.model, lambda: addressed(request, body.run_request(who)), run_id
-    )
+    return await of(request).control.start(who, body.model, lambda: addressed(request, body.run_request(who)))
 
 
 async def _after(
