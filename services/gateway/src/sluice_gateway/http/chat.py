@@ -19,6 +19,7 @@ from sluice_gateway.http.chunks import Chunks
 from sluice_gateway.http.completions import Shape, completion
 from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_body
+from sluice_gateway.http.parameters import ADDRESSED, PREFER
 from sluice_gateway.http.replies.openai import ChatCompletion, ChatCompletionChunk
 from sluice_gateway.http.state import addressed, of, principal, run_headers
 from sluice_servicekit.errors import Cancelled, ServiceError
@@ -36,7 +37,10 @@ T = TypeVar("T")
         body=ChatRequest,
         events=ChatCompletionChunk,
         done=True,
-        errors=(404, 429, 504),
+        runs=True,
+        accepts=True,
+        errors=(404, 409, 429, 504),
+        parameters=(*ADDRESSED, PREFER),
         example={"model": "default", "messages": [{"role": "user", "content": "What is a gate?"}]},
     ),
 )
