@@ -1,10 +1,8 @@
 """`POST /v1/chat/completions`, whole and streamed."""
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing, suppress
-from typing import TypeVar
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -19,14 +17,13 @@ from sluice_gateway.http.chunks import Chunks
 from sluice_gateway.http.completions import Shape, completion
 from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_body
+from sluice_gateway.http.leaving import unless_gone
 from sluice_gateway.http.parameters import ADDRESSED, PREFER
 from sluice_gateway.http.replies.openai import ChatCompletion, ChatCompletionChunk
 from sluice_gateway.http.state import addressed, of, principal, run_headers
 from sluice_servicekit.errors import Cancelled, ServiceError
 
 router = APIRouter()
-
-T = TypeVar("T")
 
 
 @router.post(
@@ -66,7 +63,7 @@ async def chat_completions(request: Request) -> Response:
 
 async def _whole(request: Request, run: Run, shape: Shape) -> Response:
     started = time.perf_counter()
-    result = await _unless_gone(request, run.result())
+    result = await unless_gone(request, run.result())
     response = JSONResponse(completion(result, shape))
     response.headers.update(run_headers(run))
     response.headers["server-timing"] = f"run;dur={(time.perf_counter() - started) * 1000:.1f}"
@@ -76,38 +73,12 @@ async def _whole(request: Request, run: Run, shape: Shape) -> Response:
 async def _streamed(request: Request, run: Run, chunks: Chunks, heartbeat: float) -> Response:
     """Holds the status until there is something to send: a failure before that is a plain error."""
     events = run.events()
-    first = await _unless_gone(request, anext(events))
+    first = await unless_gone(request, anext(events))
     return StreamingResponse(
         sse.with_heartbeat(_frames(first, events, chunks), heartbeat),
         media_type="text/event-stream",
         headers={**sse.HEADERS, **run_headers(run)},
     )
-
-
-async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """What the work gives; it is cancelled when the caller goes away.
-
-    Raises:
-        Cancelled: the caller has gone away.
-    """
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise Cancelled("the caller went away")
-        return working.result()
-    finally:
-        leaving.cancel()
-        if not working.done():
-            working.cancel()
-            with suppress(asyncio.CancelledError, RunFailedError):
-                await working
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _frames(
