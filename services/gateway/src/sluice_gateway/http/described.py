@@ -17,7 +17,7 @@ _ALWAYS = (400, 401, 403, 500, 503)
 _ERRORS = {
     400: "The request is wrong; `param` names the field.",
     401: "There is no such API key.",
-    403: "The key may not do this.",
+    403: "The key may not do this; without API keys, no web page of another origin may.",
     404: "There is nothing of that name, or not for this caller.",
     409: "The request contradicts what is there.",
     413: "The body is too large.",
