@@ -84,6 +84,8 @@ def view_body(view: RunView) -> Json:
         "steps": [_step(step) for step in record.steps],
         "executor": record.executor,
         "resumed": record.resumed,
+        "experiment": record.experiment or None,
+        "arm": record.arm or None,
         "origin": None if origin is None else asdict(origin),
         "descendants": [_descendant(made) for made in record.descendants],
         "result": None

@@ -84,6 +84,9 @@ class RunWithSteps(RunReply):
     """`standard` goes on in the background, over the death of its process."""
     resumed: int
     """How often it went on."""
+    experiment: str | None
+    arm: str | None
+    """The experiment's arm that it was assigned to; both are null where there was none."""
     origin: OriginReply | None
     descendants: list[DescendantReply]
     result: ChatCompletion | None
