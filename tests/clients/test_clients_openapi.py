@@ -59,7 +59,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 
 
 def _asked(url: str) -> Asked:
-    """With a run in the background that has ended."""
+    """With a run in the background that has ended, was made of another, and of which another was made."""
     question = {"model": "default", "messages": [{"role": "user", "content": "How long does it take?"}]}
     until = time.monotonic() + 60
     with httpx.Client(base_url=url, headers={"prefer": "wait=60"}, timeout=90) as http:
@@ -68,8 +68,15 @@ def _asked(url: str) -> Asked:
         ).status_code == 503:  # what keeps them is starting
             assert time.monotonic() < until, reply.text
             time.sleep(0.2)
-    assert reply.status_code == 200, reply.text
-    return Asked(url, reply.json()["run_id"])
+        first = reply.raise_for_status().json()
+        second = http.post(f"/v1/runs/{first['run_id']}/fork", json={"from_step": "generate"})
+        run_id = second.raise_for_status().json()["run_id"]
+        http.post(f"/v1/runs/{run_id}/fork", json={"from_step": "generate"}).raise_for_status()
+        run = http.get(f"/v1/runs/{run_id}").json()
+    assert run["origin"]
+    assert run["descendants"]
+    assert run["result"]
+    return Asked(url, run_id)
 
 
 @DESCRIPTION.parametrize()
