@@ -8,4 +8,4 @@ from sluice_gateway.settings import GatewaySettings
 from sluice_servicekit.service import run_service
 
 if __name__ == "__main__":
-    run_service("gateway", GatewaySettings, partial(build, version=sys.argv[1]))
+    run_service("gateway", GatewaySettings, lambda: partial(build, version=sys.argv[1]))

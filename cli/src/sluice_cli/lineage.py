@@ -1,4 +1,4 @@
-"""Where a run comes from and what was made of it, in lines. Pure."""
+"""Where a run comes from, which arm it went to, and what was made of it, in lines. Pure."""
 
 from rich.markup import escape
 
@@ -12,8 +12,10 @@ _FROM = {
 
 
 def lineage_lines(run: Json) -> list[str]:
-    """One line for each run that this one has to do with."""
+    """One line for its arm, and one for each run that this one has to do with."""
     lines = []
+    if arm := run.get("arm"):
+        lines.append(f"arm {escape(arm)} of {escape(run['experiment'])}")
     if run.get("resumed"):
         lines.append(f"went on {run['resumed']} times" if run["resumed"] > 1 else "went on once")
     if origin := run.get("origin"):

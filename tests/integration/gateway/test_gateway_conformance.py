@@ -3,6 +3,7 @@ what a model alone can do (tools, several answers, probabilities) is tested with
 
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -391,6 +392,57 @@ def test_10_without_the_setting_no_page_may(closed: LightGateway):
     assert not [name for name in (*reply.headers, *preflight.headers) if name.startswith("access-control")]
 
 
+@pytest.mark.parametrize(
+    "host", ["page.example", "page.example:8080", "localhost.page.example", "[::1", "a@127.0.0.1"]
+)
+def test_10_an_open_gateway_answers_to_no_name_of_a_page(http: httpx.Client, host: str):
+    for reply in (
+        http.get("/v1/models", headers={"host": host}),
+        http.post(f"/v1/runs/{uuid.uuid4()}/cancel", headers={"host": host, "origin": f"http://{host}"}),
+        http.post(CHAT, json=_chat(), headers={"host": host}),
+        http.get("/healthz", headers={"host": host}),
+    ):
+        error = _error(reply, 403)
+        assert (error["code"], "SLUICE_API_KEYS_FILE" in error["message"]) == ("permission_denied", True)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8080", "localhost.", "127.0.0.1", "[::1]:8080", "10.0.0.7:80"]
+)
+def test_10_an_open_gateway_answers_to_what_nobody_can_redirect(http: httpx.Client, host: str):
+    assert http.get("/v1/models", headers={"host": host}).is_success
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://other.example", "null", "http://localhost:3000", "http://127.0.0.1"]
+)
+def test_10_an_open_gateway_takes_nothing_from_other_pages(http: httpx.Client, origin: str):
+    """A POST without a body is sent by a browser without asking first."""
+    asking = {"access-control-request-method": "POST"}
+    for reply in (
+        http.post(f"/v1/runs/{uuid.uuid4()}/cancel", headers={"origin": origin}),
+        http.options(CHAT, headers={"origin": origin, **asking}),
+        http.get("/v1/models", headers={"origin": origin}),
+    ):
+        error = _error(reply, 403)
+        assert (error["code"], "SLUICE_CORS_ORIGINS" in error["message"]) == ("permission_denied", True)
+        assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+def test_10_an_open_gateway_takes_its_own_pages_named_ones_and_programs(gateway: LightGateway):
+    cancel = f"/v1/runs/{uuid.uuid4()}/cancel"
+    with gateway.http() as http:
+        for origin in ({}, {"origin": gateway.url}, {"origin": PAGE}):
+            assert _error(http.post(cancel, headers=origin), 404)["code"] == "run_not_found"
+
+
+def test_10_with_keys_a_name_is_no_matter(closed: LightGateway):
+    key = {"authorization": "Bearer reader-0123456789ab"}
+    with closed.http(**key) as http:
+        for headers in ({"host": "sluice.example"}, {"origin": "https://other.example"}):
+            assert http.get("/v1/models", headers=headers).is_success
+
+
 def test_10_who_leaves_a_stream_ends_the_run(http: httpx.Client):
     with http.stream("POST", CHAT, json=_chat(STOPS, stream=True)) as reply:
         run_id = reply.headers["x-sluice-run-id"]
@@ -421,6 +473,8 @@ def test_11_after_it_the_stream_ends_in_an_error(http: httpx.Client, path: str, 
 
 # The description
 
+WITHOUT_BODY = ("/rebuild", "/cancel", "/resume")
+
 
 def test_the_description_is_served_and_names_every_route(http: httpx.Client):
     described = http.get("/openapi.json").json()
@@ -430,7 +484,8 @@ def test_the_description_is_served_and_names_every_route(http: httpx.Client):
             named = f"{method} {path}"
             assert operation["responses"], named
             body = operation.get("requestBody")
-            assert (body is not None) == (method in ("post", "put") and not path.endswith("rebuild")), named
+            takes = method in ("post", "put") and not path.endswith(WITHOUT_BODY)
+            assert (body is not None) == takes, named
             if path.startswith("/v1"):
                 assert {"400", "401", "403", "500", "503"} <= set(operation["responses"]), named
                 success = next(iter(operation["responses"].values()))

@@ -189,6 +189,10 @@ def _on_the_command_line(up: Running, users: Users) -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     for part in ("r2 − base", "errorRate", "├", "guard metric", "suggestion: continue"):
         assert part in shown.stdout
+    with up.http() as http:
+        run = http.get(f"/v1/runs/{run_id}").raise_for_status().json()
+    assert run["experiment"] == NAME
+    assert f"arm {run['arm']} of {NAME}" in sluice("runs", "show", run_id, "--url", up.url).stdout
     events = [line for line in _events(up, run_id) if line.get("kind") == "feedback"]
     assert events[-1]["detail"]["rating"] == 1.0
 

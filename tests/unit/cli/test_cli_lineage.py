@@ -4,7 +4,10 @@ from sluice_cli.lineage import lineage_lines
 
 
 def test_plain_run_has_nothing_to_tell():
-    assert lineage_lines({"resumed": 0, "origin": None, "descendants": []}) == []
+    assert (
+        lineage_lines({"resumed": 0, "origin": None, "descendants": [], "experiment": None, "arm": None})
+        == []
+    )
     assert lineage_lines({}) == []  # of an older gateway
 
 
@@ -13,6 +16,8 @@ def test_run_tells_what_it_has_to_do_with():
     lines = lineage_lines(
         {
             "resumed": 2,
+            "experiment": "press",
+            "arm": "r2",
             "origin": {"run_id": "old", "how": "promoted", "from_step": "generate"},
             "descendants": [
                 {**made, "run_id": "a", "how": "forked", "step": "rerank"},
@@ -28,6 +33,7 @@ def test_run_tells_what_it_has_to_do_with():
         }
     )
     assert lines == [
+        "arm r2 of press",
         "went on 2 times",
         "goes on with old, which failed at generate",
         "forked from rerank  -> run a",

@@ -138,6 +138,16 @@ async def test_budget_that_is_spent_is_insufficient_quota():
     assert int(refused.headers["retry-after"]) > 0
 
 
+async def test_embeddings_count_as_calls():
+    front = Front(tenants={"acme": {"limits": {"requests_per_minute": 1}}})
+    asked = {"model": "nope", "input": "The vault opens at nine."}
+    async with front.http() as http:
+        counted = await http.post("/v1/embeddings", json=asked)
+        refused = await http.post("/v1/embeddings", json=asked)
+    assert (counted.status_code, counted.headers["x-ratelimit-remaining-requests"]) == (404, "0")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+
+
 async def test_grpc_says_which_quota_and_when_to_try_again():
     front = Front(tenants={"acme": {"limits": {"requests_per_minute": 1}}})
     who = (("authorization", f"Bearer {KEY}"),)

@@ -5,6 +5,8 @@ import json
 from sluice_api.objects.pipeline import Audit
 from sluice_gateway.domain.run import Descendant, Event, EventKind, Origin, RunState, fold
 from sluice_gateway.durable.recording import StandardRecorder
+from sluice_gateway.http.runs import view_body
+from sluice_gateway.run_control import RunView
 from support.run_bench import Clock, Memory
 
 
@@ -22,6 +24,16 @@ def test_run_says_where_it_comes_from():
     record = fold([STARTED])
     assert (record.executor, record.origin) == ("standard", Origin("old", "forked", "rerank"))
     assert fold([_event(EventKind.RUN_STARTED)]).executor == "express"
+
+
+def test_run_says_which_arm_it_went_to():
+    assigned = {"name": "press", "arm": "r2", "model_name": "press-r2", "bucket": 7, "how": "dealt"}
+    record = fold([_event(EventKind.RUN_STARTED, detail={"experiment": assigned}), ENDED])
+    assert (record.experiment, record.arm) == ("press", "r2")
+    body = view_body(RunView(record, None))
+    assert (body["experiment"], body["arm"]) == ("press", "r2")
+    plain = view_body(RunView(fold([STARTED]), None))
+    assert (plain["experiment"], plain["arm"]) == (None, None)
 
 
 def test_run_that_is_resumed_goes_on_and_ends_again():

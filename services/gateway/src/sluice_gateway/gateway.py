@@ -160,6 +160,7 @@ class Gateway:
             NotFound: there is none.
         """
         require(principal, Role.READER)
+        await self._executor.admission.call(principal)
         knowledge_base = knowledge_base_of(model, self._snapshot().knowledge_bases)
         return await self._retriever.embed_texts(knowledge_base, texts, as_documents=as_documents)
 

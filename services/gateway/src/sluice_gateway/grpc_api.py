@@ -439,6 +439,8 @@ def _run(record: RunRecord) -> gateway_pb2.Run:
             for made in record.descendants
         ],
         resumed=record.resumed,
+        experiment=record.experiment,
+        arm=record.arm,
     )
 
 

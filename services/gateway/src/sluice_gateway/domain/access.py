@@ -72,6 +72,11 @@ class Access:
             {entry.name: entry for entry in content.keys},
         )
 
+    @property
+    def is_open(self) -> bool:
+        """True where callers need no key."""
+        return self.keys is None
+
     def principal(
         self, authorization: str | None, tenant: str | None, priority: str | None = None
     ) -> Principal:
@@ -86,7 +91,7 @@ class Access:
             raise InvalidArgument(
                 "X-Sluice-Tenant must be 1 to 64 of A-Z a-z 0-9 . _ -", field="X-Sluice-Tenant"
             )
-        if self.keys is None:
+        if self.is_open:
             open_to_all = Principal(tenant or DEFAULT_TENANT, "anonymous", tuple(Role))
             return replace(open_to_all, priority=asked_for(priority, Priority.INTERACTIVE))
         found = self._found(authorization)

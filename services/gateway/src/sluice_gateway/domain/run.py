@@ -132,6 +132,9 @@ class RunRecord:
     descendants: tuple[Descendant, ...] = ()
     resumed: int = 0
     """How often it went on."""
+    experiment: str = ""
+    arm: str = ""
+    """The experiment's arm that the run was assigned to; empty where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +202,16 @@ def _started(record: RunRecord, event: Event) -> RunRecord:
     for how in _DESCENT.values():
         if source := detail.get(f"{how}_from"):
             origin = Origin(source, how, detail.get("from_step", ""))
-    executor = detail.get("executor", EXPRESS)
-    return replace(record, pipeline=event.pipeline, started=event.at, executor=executor, origin=origin)
+    assigned = detail.get("experiment") or {}
+    return replace(
+        record,
+        pipeline=event.pipeline,
+        started=event.at,
+        executor=detail.get("executor", EXPRESS),
+        origin=origin,
+        experiment=assigned.get("name", ""),
+        arm=assigned.get("arm", ""),
+    )
 
 
 def _descendant(event: Event) -> Descendant:

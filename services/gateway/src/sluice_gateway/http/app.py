@@ -27,6 +27,7 @@ from sluice_gateway.http.methods import Methods
 from sluice_gateway.http.rate_limits import RateLimits
 from sluice_gateway.http.request_ids import RequestId
 from sluice_gateway.http.state import HttpState
+from sluice_gateway.http.web_pages import WebPages
 
 #: In the order in which they are asked: `events` is no run's id.
 ROUTES = (
@@ -60,6 +61,12 @@ def make_app(state: HttpState) -> FastAPI:
     app.add_middleware(Unforeseen)
     app.add_middleware(RateLimits, standing=lambda who: state.gateway.standing(who))
     allow_origins(app, state.settings.origins)
+    app.add_middleware(
+        WebPages,
+        is_open=lambda: state.access().is_open,
+        listening=state.settings.http_listen,
+        origins=state.settings.origins,
+    )
     app.add_middleware(RequestId)
     return app
 

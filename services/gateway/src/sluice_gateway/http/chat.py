@@ -20,6 +20,7 @@ from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_body
 from sluice_gateway.http.idempotent import idempotent
 from sluice_gateway.http.leaving import unless_gone
+from sluice_gateway.http.parameters import ADDRESSED, IDEMPOTENT, PREFER
 from sluice_gateway.http.replies.openai import ChatCompletion, ChatCompletionChunk
 from sluice_gateway.http.state import addressed, of, principal, run_headers
 from sluice_servicekit.errors import Cancelled, ServiceError
@@ -35,7 +36,10 @@ router = APIRouter()
         body=ChatRequest,
         events=ChatCompletionChunk,
         done=True,
-        errors=(404, 429, 504),
+        runs=True,
+        accepts=True,
+        errors=(404, 409, 429, 504),
+        parameters=(*ADDRESSED, PREFER, IDEMPOTENT),
         example={"model": "default", "messages": [{"role": "user", "content": "What is a gate?"}]},
     ),
 )

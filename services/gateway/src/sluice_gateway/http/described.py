@@ -5,7 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-Json = dict[str, Any]
+from sluice_gateway.http.parameters import WHO, Json, parameter
+from sluice_gateway.http.replies.runs import Accepted
+from sluice_gateway.http.state import ARM_HEADER, RUN_HEADER
+
+__all__ = ["ERROR", "Json", "described", "parameter"]
 
 #: What any request under `/v1` may be answered with.
 _ALWAYS = (400, 401, 403, 500, 503)
@@ -13,7 +17,7 @@ _ALWAYS = (400, 401, 403, 500, 503)
 _ERRORS = {
     400: "The request is wrong; `param` names the field.",
     401: "There is no such API key.",
-    403: "The key may not do this.",
+    403: "The key may not do this; without API keys, no web page of another origin may.",
     404: "There is nothing of that name, or not for this caller.",
     409: "The request contradicts what is there.",
     413: "The body is too large.",
@@ -28,11 +32,36 @@ _ERRORS = {
 #: Written out, since the framework would give an error the media type of the route's own replies.
 ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 
-_TENANT = {
-    "name": "X-Sluice-Tenant",
-    "in": "header",
-    "description": "The tenant, where no API keys are in force; with a key, that key's.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+_RUN_ID = {"description": "The run's id.", "schema": {"type": "string"}}
+
+#: Of what a run has answered.
+_OF_RUN = {
+    RUN_HEADER: _RUN_ID,
+    ARM_HEADER: {
+        "description": "The experiment's arm that answered, where there is one.",
+        "schema": {"type": "string"},
+    },
+}
+
+#: Of what says that a run was taken on.
+_OF_ACCEPTED = {
+    RUN_HEADER: _RUN_ID | {"required": True},
+    "location": {
+        "description": "Where the run is.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "preference-applied": {
+        "description": "Where `Prefer: respond-async` was sent.",
+        "schema": {"type": "string"},
+    },
+}
+
+_RETRY_AFTER = {
+    "retry-after": {
+        "description": "Seconds to wait, where it pays to try again.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
 }
 
 
@@ -45,6 +74,8 @@ def described(
     events: type[BaseModel] | None = None,
     done: bool = False,
     status: int = 200,
+    runs: bool = False,
+    accepts: bool = False,
     parameters: Sequence[Json] = (),
     example: Json | None = None,
 ) -> Any:
@@ -56,6 +87,8 @@ def described(
         errors: Statuses besides those that every route has.
         events: The form of each server-sent event's data, where the reply may come so.
         done: A stream that is whole ends in `[DONE]`, as OpenAI's do.
+        runs: The reply is about one run, and its headers name it.
+        accepts: It may also be answered that a run was taken on, and goes on in the background.
         parameters: What the URL and the headers may hold, as OpenAPI writes it.
         example: A body.
     """
@@ -63,7 +96,14 @@ def described(
     responses: dict[int | str, Json] = {status: _success(reply, events, done=done)}
     for each in sorted({*_ALWAYS, *of_body, *errors}):
         responses[each] = {"description": _ERRORS[each], "content": ERROR}
-    extra: Json = {"parameters": [_TENANT, *parameters]}
+        if each in (429, 503):
+            responses[each]["headers"] = dict(_RETRY_AFTER)
+    if runs:
+        responses[status]["headers"] = dict(_OF_RUN)
+    if accepts:
+        goes_on = "The run was taken on, and goes on."
+        responses[202] = {"description": goes_on, "model": Accepted, "headers": dict(_OF_ACCEPTED)}
+    extra: Json = {"parameters": [*WHO, *parameters]}
     if body is not None:
         content: Json = {"schema": body.model_json_schema(by_alias=False)}
         if example is not None:
@@ -76,11 +116,6 @@ def described(
         "responses": responses,
         "openapi_extra": extra,
     }
-
-
-def parameter(name: str, description: str, *, where: str = "query", **schema: Any) -> Json:
-    """A parameter that may be left out."""
-    return {"name": name, "in": where, "description": description, "schema": schema}
 
 
 def _success(reply: type[BaseModel] | None, events: type[BaseModel] | None, *, done: bool) -> Json:

@@ -21,6 +21,7 @@ from sluice_gateway.http.errors import error_body
 from sluice_gateway.http.idempotent import idempotent
 from sluice_gateway.http.leaving import unless_gone
 from sluice_gateway.http.legacy_schema import CompletionRequest
+from sluice_gateway.http.parameters import ADDRESSED, IDEMPOTENT
 from sluice_gateway.http.replies.openai import TextCompletion
 from sluice_gateway.http.state import addressed, of, principal, run_headers
 from sluice_servicekit.errors import Cancelled, ServiceError
@@ -61,7 +62,9 @@ class Shape:
         body=CompletionRequest,
         events=TextCompletion,
         done=True,
-        errors=(404, 429, 504),
+        runs=True,
+        errors=(404, 409, 429, 504),
+        parameters=(*ADDRESSED, IDEMPOTENT),
         example=_EXAMPLE,
     ),
 )

@@ -8,7 +8,6 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from sluice_gateway.http.described import ERROR
 from sluice_gateway.http.replies.openai import Error
 
 Json = dict[str, Any]
@@ -79,9 +78,6 @@ def _whole(app: FastAPI) -> Json:
         operation.pop("operationId", None)
         responses = operation["responses"]
         responses.pop("422", None)
-        if path.startswith("/v1/") and "400" not in responses:  # a route that does not say which
-            for each in ("4XX", "5XX"):
-                responses[each] = {"description": "It cannot be done.", "content": ERROR}
         for response in responses.values():
             response.setdefault("headers", {})["x-request-id"] = _REQUEST_ID
         for content in _contents(operation):

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
 
 from sluice_gateway.domain.model import Decision, Principal
 from sluice_gateway.domain.outcome import RunFailedError
@@ -15,19 +14,17 @@ from sluice_gateway.http.bodies import RequestModel, parse, read, read_json
 from sluice_gateway.http.chat_schema import ChatRequest
 from sluice_gateway.http.completions import Shape
 from sluice_gateway.http.completions import completion as completion_body
+from sluice_gateway.http.described import described
 from sluice_gateway.http.errors import error_response
 from sluice_gateway.http.idempotent import idempotent
+from sluice_gateway.http.parameters import ADDRESSED, IDEMPOTENT, PREFER
 from sluice_gateway.http.preferring import Preference, preference
+from sluice_gateway.http.replies.runs import RunWithSteps
 from sluice_gateway.http.runs import Json, view_body
 from sluice_gateway.http.state import RUN_HEADER, addressed, of, principal
 from sluice_servicekit.errors import Cancelled, InvalidArgument, ServiceError, Unavailable
 
 router = APIRouter()
-
-
-def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    schema = model.model_json_schema(by_alias=False)
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
 
 class ForkBody(RequestModel):
@@ -44,7 +41,19 @@ class OverrideBody(RequestModel):
     reason: str
 
 
-@router.post("/v1/runs", status_code=202, openapi_extra=_schema_of(ChatRequest))
+@router.post(
+    "/v1/runs",
+    **described(
+        "runs",
+        RunWithSteps,
+        body=ChatRequest,
+        runs=True,
+        accepts=True,
+        errors=(404, 409, 429),
+        parameters=(*ADDRESSED, PREFER, IDEMPOTENT),
+        example={"model": "default", "messages": [{"role": "user", "content": "What is a gate?"}]},
+    ),
+)
 async def start_run(request: Request) -> Response:
     """Starts a run in the background; the body is that of a chat completion."""
     who, preferred = principal(request), preference(request)
@@ -86,7 +95,7 @@ async def completed_later(request: Request, who: Principal, body: ChatRequest) -
     return await _after(request, who, started.run_id, preferred, lambda *_: completion())
 
 
-@router.post("/v1/runs/{run_id}/cancel")
+@router.post("/v1/runs/{run_id}/cancel", **described("runs", RunWithSteps, errors=(404, 409)))
 @router.post("/v1/runs/{run_id}:cancel", include_in_schema=False)
 async def cancel_run(request: Request, run_id: str) -> Json:
     """Ends a run that goes on."""
@@ -95,7 +104,10 @@ async def cancel_run(request: Request, run_id: str) -> Json:
     return view_body(await of(request).control.view(who, run_id))
 
 
-@router.post("/v1/runs/{run_id}/resume", status_code=202)
+@router.post(
+    "/v1/runs/{run_id}/resume",
+    **described("runs", RunWithSteps, runs=True, accepts=True, errors=(404, 409), parameters=(PREFER,)),
+)
 @router.post("/v1/runs/{run_id}:resume", include_in_schema=False)
 async def resume_run(request: Request, run_id: str) -> Response:
     """Has a run that failed or was cancelled go on."""
@@ -104,7 +116,19 @@ async def resume_run(request: Request, run_id: str) -> Response:
     return await _after(request, who, run_id, preferred, _whole_run)
 
 
-@router.post("/v1/runs/{run_id}/fork", status_code=202, openapi_extra=_schema_of(ForkBody))
+@router.post(
+    "/v1/runs/{run_id}/fork",
+    **described(
+        "runs",
+        RunWithSteps,
+        body=ForkBody,
+        runs=True,
+        accepts=True,
+        errors=(404, 409),
+        parameters=(PREFER,),
+        example={"from_step": "generate"},
+    ),
+)
 @router.post("/v1/runs/{run_id}:fork", include_in_schema=False)
 async def fork_run(request: Request, run_id: str) -> Response:
     """Makes another run of this one, which has the outputs of all steps before `from_step`."""
@@ -114,7 +138,19 @@ async def fork_run(request: Request, run_id: str) -> Response:
     return await _after(request, who, started.run_id, preferred, _whole_run)
 
 
-@router.post("/v1/runs/{run_id}/override", status_code=202, openapi_extra=_schema_of(OverrideBody))
+@router.post(
+    "/v1/runs/{run_id}/override",
+    **described(
+        "runs",
+        RunWithSteps,
+        body=OverrideBody,
+        runs=True,
+        accepts=True,
+        errors=(404, 409),
+        parameters=(PREFER,),
+        example={"gate": "guard_input", "decision": "allow", "reason": "A quotation from the manual."},
+    ),
+)
 @router.post("/v1/runs/{run_id}:override", include_in_schema=False)
 async def override_gate(request: Request, run_id: str) -> Response:
     """Turns a gate's decision: another run goes on from there, and the journal says who turned it, and why."""

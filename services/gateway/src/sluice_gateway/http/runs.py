@@ -49,7 +49,24 @@ async def list_runs(request: Request) -> Json:
     }
 
 
-@router.get("/v1/runs/{run_id}", **described("runs", RunWithSteps, errors=(404,)))
+@router.get(
+    "/v1/runs/{run_id}",
+    **described(
+        "runs",
+        RunWithSteps,
+        errors=(404,),
+        parameters=(
+            parameter(
+                "wait",
+                "Seconds to wait for the end of a run in the background.",
+                type="integer",
+                minimum=0,
+                maximum=MAX_WAIT,
+                default=0,
+            ),
+        ),
+    ),
+)
 async def get_run(request: Request, run_id: str) -> Json:
     """One run with its steps; `wait` waits so many seconds for its end, where it goes on in the background."""
     who, control = principal(request), of(request).control
@@ -67,6 +84,8 @@ def view_body(view: RunView) -> Json:
         "steps": [_step(step) for step in record.steps],
         "executor": record.executor,
         "resumed": record.resumed,
+        "experiment": record.experiment or None,
+        "arm": record.arm or None,
         "origin": None if origin is None else asdict(origin),
         "descendants": [_descendant(made) for made in record.descendants],
         "result": None

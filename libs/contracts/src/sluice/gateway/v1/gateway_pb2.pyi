@@ -905,6 +905,8 @@ class Run(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     DESCENDANTS_FIELD_NUMBER: _builtins.int
     RESUMED_FIELD_NUMBER: _builtins.int
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Time-ordered UUID."""
     model: _builtins.str
@@ -917,6 +919,10 @@ class Run(_message.Message):
     """`express` or `standard`."""
     resumed: _builtins.int
     """How often it went on, after the death of a process or because somebody asked for it."""
+    experiment: _builtins.str
+    """The experiment that split its model; empty where none did."""
+    arm: _builtins.str
+    """The experiment's arm that it was assigned to."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
         """The steps in order."""
@@ -951,10 +957,12 @@ class Run(_message.Message):
         origin: Global___RunOrigin | None = ...,
         descendants: _abc.Iterable[Global___RunDescendant] | None = ...,
         resumed: _builtins.int = ...,
+        experiment: _builtins.str = ...,
+        arm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "origin", b"origin", "started", b"started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["descendants", b"descendants", "ended", b"ended", "executor", b"executor", "model", b"model", "origin", b"origin", "reason", b"reason", "resumed", b"resumed", "run_id", b"run_id", "started", b"started", "state", b"state", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "descendants", b"descendants", "ended", b"ended", "executor", b"executor", "experiment", b"experiment", "model", b"model", "origin", b"origin", "reason", b"reason", "resumed", b"resumed", "run_id", b"run_id", "started", b"started", "state", b"state", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
