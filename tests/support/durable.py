@@ -1,6 +1,5 @@
 """Durable runs over doubles of the services, with the real engine, journal and database."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from sluice_gateway.payloads import keys as payload_keys
 from sluice_gateway.payloads.store import StoredPayloads
 from sluice_gateway.settings import GatewaySettings
 from sluice_gateway.storage.database import Database
-from sluice_servicekit.errors import Unavailable
 from support.run_bench import World
 
 QUICK = {"timeout": "2s", "retries": 0}
@@ -100,10 +98,7 @@ class Bench:
     standard: Standard
     runs: StandardRuns
     spec: PipelineSpec
-
-    @property
-    def engine(self) -> Engine:
-        return self.standard.engine()
+    engine: Engine
 
     async def start(self, request: RunRequest | None = None) -> str:
         """Starts a durable run."""
@@ -162,24 +157,16 @@ async def durable(
 
     body = StandardBody(services, journal, clock, payloads, ready, (keeping,))
     standard = Standard(settings, database, body, version)
-    runs = StandardRuns(standard.engine, journal, payloads, clock, new_run_id, keeping.settled)
+    runs = StandardRuns(
+        standard.engine, standard.has_runs, journal, payloads, clock, new_run_id, keeping.settled
+    )
     try:
         async with keeping.writing(), standard.going_on(runs.seed):
-            await _open(standard)
-            yield Bench(world, journal, payloads, executor, standard, runs, spec)
+            engine = await standard.engine()
+            yield Bench(world, journal, payloads, executor, standard, runs, spec, engine)
     finally:
         journal.close()
         database.close()
-
-
-async def _open(standard: Standard) -> None:
-    while True:
-        try:
-            standard.engine()
-        except Unavailable:
-            await asyncio.sleep(0.02)
-        else:
-            return
 
 
 def names(record: RunRecord) -> Sequence[str]:

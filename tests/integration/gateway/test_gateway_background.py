@@ -1,12 +1,12 @@
 """Runs in the background as a caller sees them, over the gateway as it is assembled and light services."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from support.light_gateway import light_gateway
-from support.running import until
 
 QUESTION = {"model": "default", "messages": [{"role": "user", "content": "How long does the kiln take?"}]}
 
@@ -14,11 +14,6 @@ QUESTION = {"model": "default", "messages": [{"role": "user", "content": "How lo
 @pytest.fixture(scope="module")
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with light_gateway(tmp_path_factory.mktemp("light")) as gateway, gateway.http() as client:
-        until(
-            lambda: client.post("/v1/runs", json=QUESTION).status_code == 202,
-            60,
-            "the engine has been opened",
-        )
         yield client
 
 
@@ -47,3 +42,14 @@ def test_legacy_completion_under_a_key_runs_once(http: httpx.Client):
     assert first.status_code == 200
     assert again.content == first.content
     assert again.headers["idempotency-replayed"] == "true"
+
+
+def test_an_engine_that_nobody_needs_is_not_opened(tmp_path: Path):
+    with light_gateway(tmp_path) as gateway, gateway.http() as http:
+        assert http.post("/v1/chat/completions", json=QUESTION).status_code == 200
+        assert http.get("/v1/runs/01a22547-7488-75a7-8126-ff45cd0c1c20").status_code == 404
+        assert not (tmp_path / "durable.sqlite").exists()
+        location = http.post("/v1/runs", json=QUESTION).headers["location"]
+        assert (tmp_path / "durable.sqlite").exists()
+    with light_gateway(tmp_path) as gateway, gateway.http() as http:  # which goes on with what was left
+        assert http.get(location, params={"wait": 30}).json()["state"] == "answered"

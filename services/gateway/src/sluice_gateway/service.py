@@ -118,7 +118,15 @@ async def build(
         )
         body = StandardBody(services, kept.journal, clock, kept.payloads, until_ready(not_ready), observers)
         standard = Standard(settings, kept.database, body, version)
-        runs = StandardRuns(standard.engine, kept.journal, kept.payloads, clock, new_run_id, keeping.settled)
+        runs = StandardRuns(
+            standard.engine,
+            standard.has_runs,
+            kept.journal,
+            kept.payloads,
+            clock,
+            new_run_id,
+            keeping.settled,
+        )
         await enter(standard.going_on(runs.seed))
 
         answers = Answers(settings.answer_cache_bytes, time.monotonic)

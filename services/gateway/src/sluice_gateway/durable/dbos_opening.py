@@ -12,8 +12,6 @@ from sqlalchemy import event
 
 from sluice_gateway.storage.database import postgres_url
 
-_FILE = "durable.sqlite"
-
 _THREADS = 16
 
 #: Seconds that a server has to take a connection.
@@ -24,9 +22,10 @@ _PATIENCE = 5
 class EngineSettings:
     """What an engine is opened with."""
 
-    data_dir: Path
+    file: Path
+    """SQLite's."""
     database_url: str
-    """Of PostgreSQL; SQLite in `data_dir` where empty."""
+    """PostgreSQL's, which is used in its place where it is not empty."""
     executor: str
     version: str
     """Of the runs' definition: only what was recorded by the same version is executed further as it is."""
@@ -71,8 +70,8 @@ def database(settings: EngineSettings) -> sa.Engine:
         # Here, in a thread: DBOS would look for a server that is away on the loop, and hold up every answer.
         engine.connect().close()
         return engine
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(f"sqlite:///{settings.data_dir / _FILE}", pool_size=_THREADS // 2)
+    settings.file.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(f"sqlite:///{settings.file}", pool_size=_THREADS // 2)
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
 

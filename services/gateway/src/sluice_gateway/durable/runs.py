@@ -30,7 +30,8 @@ class StandardRuns:
 
     def __init__(
         self,
-        engine: Callable[[], Engine],
+        engine: Callable[[], Awaitable[Engine]],
+        has_runs: Callable[[], bool],
         journal: Journal,
         payloads: PayloadStore,
         clock: Clock,
@@ -39,18 +40,16 @@ class StandardRuns:
     ) -> None:
         """
         Args:
-            engine: Raises `Unavailable` until there is one.
+            engine: Gives the engine once it is open, or raises `Unavailable`.
+            has_runs: False where no engine was ever needed: there is nothing to find then, and none is opened.
             settled: Returns once all that is to be kept of a run is.
         """
-        self._engine_of = engine
+        self._engine = engine
+        self._has_runs = has_runs
         self._journal = journal
         self._kept_runs = KeptRuns(payloads, self._references, settled)
         self._clock = clock
         self._new_run_id = new_run_id
-
-    @property
-    def _engine(self) -> Engine:
-        return self._engine_of()
 
     async def start(self, plan: RunPlan, run_id: str = "") -> StartedRun:
         """Takes a run on; see `DurableRuns.start`."""
@@ -66,8 +65,8 @@ class StandardRuns:
             )
         if record is not None and record.ended is not None:
             raise _wrong_state(record, "it cannot be cancelled")
-        pending = await self._engine.find(run_id)
-        if not await self._engine.cancel(run_id):
+        pending = await (await self._engine()).find(run_id)
+        if not await (await self._engine()).cancel(run_id):
             raise WrongState("the run has ended; it cannot be cancelled", reason="RUN_ENDED")
         record = await self._record(tenant, run_id)
         if record is not None and record.ended is not None:
@@ -88,7 +87,7 @@ class StandardRuns:
         if record is None or record.state not in (RunState.FAILED, RunState.CANCELLED):
             raise _wrong_state(record, "only what failed or was cancelled can be resumed")
         await self._kept_runs.plan(tenant, run_id)
-        pending = await self._engine.find(run_id)
+        pending = await (await self._engine()).find(run_id)
         if pending is None:
             raise WrongState("it is too long ago to be resumed; fork it", reason="RUN_FORGOTTEN")
         if pending.progress is Progress.ACTIVE:
@@ -96,7 +95,7 @@ class StandardRuns:
         # First the journal: an execution that finds the run ended takes it for one whose end alone was lost.
         self._recorder(tenant, run_id, pending.pipeline).run_resumed({"because": "ASKED", "actor": actor})
         await self._journal.commit()
-        await self._engine.resume(run_id)
+        await (await self._engine()).resume(run_id)
 
     async def fork(self, tenant: str, run_id: str, from_step: str, actor: str) -> StartedRun:
         """Makes another run of this one; see `DurableRuns.fork`."""
@@ -135,7 +134,9 @@ class StandardRuns:
 
     async def pending(self, run_id: str) -> PendingRun | None:
         """A run that the journal does not have yet; see `DurableRuns.pending`."""
-        return await self._engine.find(run_id)
+        if not self._has_runs():
+            return None
+        return await (await self._engine()).find(run_id)
 
     async def result(self, tenant: str, run_id: str) -> RunResult | None:
         """What the run gave; see `DurableRuns.result`."""
@@ -143,16 +144,16 @@ class StandardRuns:
 
     async def wait(self, run_id: str, seconds: float) -> bool:
         """Waits for the run's end; see `DurableRuns.wait`."""
-        return await self._engine.wait(run_id, seconds)
+        return await (await self._engine()).wait(run_id, seconds)
 
     async def seed(self, run_id: str) -> None:
         """Notes in a run's plan what its steps have given, so that an engine that forgets them runs none again."""
-        if pending := await self._engine.find(run_id):
+        if pending := await (await self._engine()).find(run_id):
             with suppress(PayloadNotRetained):  # the execution says so in the journal
                 await self._kept_runs.seed(pending.tenant, run_id)
 
     async def _references(self, run_id: str) -> Mapping[str, Reference]:
-        return await self._engine.references(run_id)
+        return await (await self._engine()).references(run_id)
 
     async def _start(self, kept: KeptPlan, run_id: str) -> StartedRun:
         request, spec = kept.plan.request, kept.plan.pipeline.spec
@@ -166,9 +167,9 @@ class StandardRuns:
         plan = replace(kept.plan, request=replace(request, stream=False))
         plan = replace(plan, guarding=replace(plan.guarding, retrieval_waits=True))
         # The same id again must not change what an execution goes by.
-        if await self._engine.find(run_id) is None:
+        if await (await self._engine()).find(run_id) is None:
             await self._kept_runs.keep(run_id, replace(kept, plan=plan))
-            await self._engine.enqueue(tenant, run_id, request.pipeline)
+            await (await self._engine()).enqueue(tenant, run_id, request.pipeline)
         return StartedRun(run_id, tenant)
 
     async def _descend(

@@ -6,7 +6,8 @@ import logging
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from pathlib import Path
 
 from sluice_gateway.durable.execution import StandardBody
 from sluice_gateway.durable.leases import Lease, Leases
@@ -24,6 +25,11 @@ DEFINITION = "1"
 
 _LOCKS = "executors"
 
+_FILE = "durable.sqlite"
+
+#: Seconds that whoever needs the engine waits for it to open.
+_PATIENCE = 10.0
+
 #: Seconds after which opening is tried again where the database is away.
 _AGAIN = 2.0
 
@@ -31,7 +37,8 @@ _SECONDS_OF_A_DAY = 86_400.0
 
 
 class Standard:
-    """Opens the engine behind everything else: it takes a second to load, in which the gateway can answer already."""
+    """Opens the engine behind everything else: it takes a second to load, in which the gateway can answer already. On
+    SQLite it is opened once somebody needs it, or where an earlier process has left runs."""
 
     def __init__(
         self, settings: GatewaySettings, database: Database, body: StandardBody, version: str = DEFINITION
@@ -42,13 +49,26 @@ class Standard:
         self._database = database
         self._body = body
         self._engine: Engine | None = None
+        self._opened = asyncio.Event()
+        self._wanted = asyncio.Event()
+        if settings.database_url.get_secret_value() or self._file.exists():
+            self._wanted.set()
 
-    def engine(self) -> Engine:
-        """The engine.
+    def has_runs(self) -> bool:
+        """False where nobody has ever started one here."""
+        return self._wanted.is_set()
+
+    async def engine(self) -> Engine:
+        """The engine, once it is open.
 
         Raises:
-            Unavailable: it is not open yet.
+            Unavailable: it does not open in time.
         """
+        self._wanted.set()
+        if self._engine is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._opened.wait()
         if self._engine is None:
             raise Unavailable("durable runs are starting", reason="DURABLE_STARTING", retry_after=1.0)
         return self._engine
@@ -66,9 +86,11 @@ class Standard:
             yield
         finally:
             closed.set()
+            self._wanted.set()
             await asyncio.gather(task, return_exceptions=True)
 
     async def _keep_open(self, seed: Callable[[str], Awaitable[None]], closed: asyncio.Event) -> None:
+        await self._wanted.wait()
         while not closed.is_set():
             try:
                 await self._open(seed, closed)
@@ -88,7 +110,7 @@ class Standard:
             await leases.renew()  # before anything can be executed under this name
             engine = dbos_engine.DbosEngine(
                 opening.EngineSettings(
-                    settings.data_dir,
+                    self._file,
                     settings.database_url.get_secret_value(),
                     self._own.executor,
                     self._own.version,
@@ -101,8 +123,14 @@ class Standard:
             recovering = recovery.Recovery(engine, leases, self._own, locks, seed, keep)
             await stack.enter_async_context(recovering.going_on())
             self._engine = engine
+            self._opened.set()
             stack.callback(self._forget)
             await closed.wait()
 
+    @property
+    def _file(self) -> Path:
+        return self._settings.data_dir / _FILE
+
     def _forget(self) -> None:
         self._engine = None
+        self._opened.clear()
