@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.gateways import shared_keys
 from support.running import until
 
 KEY = "a-key-of-sixteen-characters"
@@ -35,6 +36,7 @@ class Replica:
             "SLUICE_DATABASE_URL": database_url,
             "SLUICE_API_KEYS_FILE": str(keys),
             "SLUICE_GUARDRAIL_ADDRESS": "127.0.0.1:1",
+            **shared_keys(folder.parent),
         }
         self.process = subprocess.Popen([sys.executable, "-m", "sluice_gateway"], env=environment)
         headers = {"authorization": f"Bearer {KEY}"}

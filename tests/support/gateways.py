@@ -69,6 +69,11 @@ class GatewayProcess:
         await asyncio.to_thread(self.process.wait)
 
 
+def shared_keys(folder: Path) -> dict[str, str]:
+    """Has replicas use one key for the journal and one for payloads, as they must on one database."""
+    return {f"SLUICE_{name.upper()}_KEY_FILE": str(folder / f"{name}.key") for name in ("journal", "payload")}
+
+
 @asynccontextmanager
 async def gateway(
     data: Path, services: Doubles, *, url: str = "", version: str = "1", **settings: str
@@ -85,6 +90,7 @@ async def gateway(
         "SLUICE_DATABASE_URL": url,
         "SLUICE_DRAIN_SECONDS": "1",
         "PYTHONPATH": str(_TESTS),
+        **shared_keys(data.parent),
         **{f"SLUICE_{name.upper()}": value for name, value in settings.items()},
     }
     process = _spawn(data, environment, version)

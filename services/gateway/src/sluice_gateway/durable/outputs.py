@@ -64,6 +64,12 @@ class KeptOutputs:
         fresh: list[T | StepFailedError] = []
 
         async def done() -> Reference:
+            await self._journalled()  # that the run goes on, if it does
+            reference = await output_of()
+            await self._journalled()
+            return reference
+
+        async def output_of() -> Reference:
             if (name := self.seed.get(step)) and await self._is_readable(name):
                 self.recorder.step_started(step, 1)
                 self.recorder.step_ended(step, 1, StepState.SKIPPED, reason="TAKEN_OVER")
@@ -87,6 +93,14 @@ class KeptOutputs:
             raise StepFailedError(step, _error(step, reference))
         kept: T = await self._read(step, reference["payload"])
         return kept
+
+    async def _journalled(self) -> None:
+        """Whenever the process dies, the journal has what the engine takes for done. A journal that is away holds
+        nothing up: its events wait, and the run's end waits for them."""
+        try:
+            await self.recorder.commit()
+        except ServiceError as error:
+            _LOG.warning("the journal is behind: %s", error.message)
 
     async def _keep(self, step: str, output: object) -> str:
         name = f"{step}{SEPARATOR}{secrets.token_hex(4)}"
