@@ -32,7 +32,7 @@ test: setup ## All tests that need no root
 
 .PHONY: chaos
 chaos: setup ## Gateways killed, stopped and upgraded in the middle of durable runs, time that passes: minutes
-	$(RUN) pytest -q tests/chaos $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile tests/chaos $(ARGS)
 
 OPENSEARCH := .cache/opensearch
 
