@@ -31,8 +31,8 @@ from sluice_gateway.domain.model import (
     Vectors,
     Verdict,
 )
+from sluice_gateway.domain.planning import Guarding, RunPlan
 from sluice_gateway.domain.run import Origin, RunState
-from sluice_gateway.domain.running import Guarding, RunPlan
 from sluice_gateway.domain.search import Found
 from sluice_gateway.durable import codec, plan_codec
 from sluice_gateway.durable.codec import CodecError

@@ -5,40 +5,28 @@ from contextlib import aclosing
 from copy import copy
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from sluice.common.v1 import common_pb2
 from sluice.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sluice.guardrail.v1 import guardrail_pb2
-from sluice.inference.v1 import inference_pb2
 from sluice.retriever.v1 import retriever_pb2
-from sluice_gateway import conversion, experiment_conversion, generation, grpc_once
+from sluice_gateway import conversion, experiment_conversion, grpc_messages, grpc_once
 from sluice_gateway.domain.access import Access
 from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
 from sluice_gateway.domain.caching.answering import CacheControl
 from sluice_gateway.domain.coalescing import Running
-from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
-from sluice_gateway.domain.outcome import ADMIT, CacheDecision, CacheUse, Flag, RunFailedError, RunResult
-from sluice_gateway.domain.run import RunRecord, RunState, StepState
-from sluice_gateway.domain.search import Search
+from sluice_gateway.domain.model import Principal
+from sluice_gateway.domain.outcome import ADMIT, RunFailedError, RunResult
 from sluice_gateway.experiments.reporting import Experiments
 from sluice_gateway.gateway import Gateway
 from sluice_gateway.idempotency.idempotency import Idempotency
 from sluice_gateway.run_control import RunControl
 from sluice_servicekit import context as log_context
-from sluice_servicekit import retrieval_parameters
 from sluice_servicekit.errors import InvalidArgument, ServiceError
 
-_RUN_STATES = {state: gateway_pb2.RunState.Value(f"RUN_STATE_{state.name}") for state in RunState}
-_STEP_STATES = {state: gateway_pb2.StepState.Value(f"STEP_STATE_{state.name}") for state in StepState}
-
-_CACHE_DECISIONS = {
-    decision: gateway_pb2.CacheDecision.Value(f"CACHE_DECISION_{decision.name}") for decision in CacheDecision
-}
-
-_ROLES = {"system", "developer", "user", "assistant", "tool"}
+#: Runs on a page unless asked for another number, and at most.
 _PAGE = 50
 _MAX_PAGE = 1000
+
+#: Seconds that a call may wait for a run's end.
 _MAX_WAIT = 300
 
 
@@ -67,7 +55,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         async def answer() -> AsyncGenerator[gateway_pb2.AnswerResponse, None]:
             try:
                 run = await self._run(principal, request, context, stream=False)
-                yield _answer(await run.result())
+                yield grpc_messages.answer(await run.result())
             except RunFailedError as failed:
                 promoted = await self._control.promote(failed, principal.tenant)
                 raise _named(failed, "" if promoted is None else promoted.run_id) from failed
@@ -93,7 +81,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
                 async with aclosing(run.events()) as events:
                     async for event in events:
                         if isinstance(event, RunResult):
-                            yield gateway_pb2.AnswerStreamResponse(answer=_answer(event))
+                            yield gateway_pb2.AnswerStreamResponse(answer=grpc_messages.answer(event))
                         elif isinstance(event, str):  # nothing else is asked for over gRPC
                             yield gateway_pb2.AnswerStreamResponse(delta=event)
             except RunFailedError as failed:
@@ -111,7 +99,9 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
     async def Search(self, request: gateway_pb2.SearchRequest, context: Any) -> gateway_pb2.SearchResponse:
         """Finds passages."""
-        found = await self._gateway.search(self._principal(context), _search(request), rerank=request.rerank)
+        found = await self._gateway.search(
+            self._principal(context), grpc_messages.search(request), rerank=request.rerank
+        )
         return gateway_pb2.SearchResponse(
             passages=found.passages,
             timings_ms=found.timings_ms,
@@ -186,7 +176,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         records = await self._gateway.runs(self._principal(context), limit, request.page_token or None)
         following = records[-1].run_id if len(records) == limit else ""
         return gateway_pb2.ListRunsResponse(
-            runs=[_run(record) for record in records], next_page_token=following
+            runs=[grpc_messages.run(record) for record in records], next_page_token=following
         )
 
     async def SubmitFeedback(
@@ -224,7 +214,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         _check_wait(request.wait_seconds)
         try:
             started = await self._control.start(
-                who, asked.model, lambda: _run_request(asked, who, stream=False)
+                who, asked.model, lambda: grpc_messages.run_request(asked, who, stream=False)
             )
         except RunFailedError as failed:
             raise _named(failed) from failed
@@ -236,7 +226,9 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         """Ends a run."""
         who = self._principal(context)
         await self._control.cancel(who, request.run_id)
-        return gateway_pb2.CancelRunResponse(run=_run(await self._control.record(who, request.run_id)))
+        return gateway_pb2.CancelRunResponse(
+            run=grpc_messages.run(await self._control.record(who, request.run_id))
+        )
 
     async def ResumeRun(
         self, request: gateway_pb2.ResumeRunRequest, context: Any
@@ -272,8 +264,8 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     async def _viewed(self, who: Principal, run_id: str) -> dict[str, Any]:
         view = await self._control.view(who, run_id)
         return {
-            "run": _run(view.record),
-            "answer": None if view.result is None else _answer(view.result),
+            "run": grpc_messages.run(view.record),
+            "answer": None if view.result is None else grpc_messages.answer(view.result),
         }
 
     def _principal(self, context: Any) -> Principal:
@@ -289,7 +281,10 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> Running:
         control = CacheControl.read(_metadata(context).get("cache-control"))
         return await self._gateway.admit(
-            principal, request.model, lambda: _run_request(request, principal, stream=stream), control
+            principal,
+            request.model,
+            lambda: grpc_messages.run_request(request, principal, stream=stream),
+            control,
         )
 
 
@@ -297,39 +292,9 @@ def _metadata(context: Any) -> dict[str, str]:
     return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 
-def _run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, stream: bool) -> RunRequest:
-    for index, message in enumerate(request.messages):
-        if message.role not in _ROLES:
-            raise InvalidArgument(f"{message.role!r} is not a role", field=f"messages[{index}].role")
-    return RunRequest(
-        pipeline=request.model,
-        principal=principal,
-        messages=tuple(map(generation.message_from, request.messages)),
-        sampling=generation.sampling_from(request.sampling),
-        filter=FilterExpression(request.filter) if request.HasField("filter") else None,
-        retrieval=retrieval_parameters.from_message(request.retrieval, "retrieval"),
-        stream=stream,
-        user=request.user,
-        session=request.session,
-        arm=request.arm,
-    )
-
-
 def _check_wait(seconds: int) -> None:
     if seconds > _MAX_WAIT:
         raise InvalidArgument(f"wait_seconds may be {_MAX_WAIT} at most", field="wait_seconds")
-
-
-def _search(request: gateway_pb2.SearchRequest) -> Search:
-    return Search(
-        knowledge_base=request.knowledge_base,
-        more_knowledge_bases=tuple(request.more_knowledge_bases),
-        query=request.query,
-        top_k=request.top_k,
-        parameters=retrieval_parameters.from_message(request.retrieval, "retrieval"),
-        filter=FilterExpression(request.filter) if request.HasField("filter") else None,
-        explain=request.explain,
-    )
 
 
 def _named(failed: RunFailedError, promoted: str = "") -> ServiceError:
@@ -346,107 +311,3 @@ def _named(failed: RunFailedError, promoted: str = "") -> ServiceError:
         error.metadata = {**error.metadata, "promoted_run_id": promoted}
         error.message += f"; the run goes on in the background as {promoted}"
     return error
-
-
-def _answer(result: RunResult) -> gateway_pb2.AnswerResponse:
-    return gateway_pb2.AnswerResponse(
-        run_id=result.run_id,
-        state=_RUN_STATES[result.state],
-        text=result.text,
-        unanswerable=result.unanswerable,
-        citations=[
-            gateway_pb2.Citation(
-                number=citation.number,
-                document_id=citation.document_id,
-                chunk_id=citation.chunk_id,
-                title=citation.title,
-                score=citation.score,
-            )
-            for citation in result.citations
-        ],
-        usage=inference_pb2.Usage(
-            prompt_tokens=result.usage.prompt_tokens, completion_tokens=result.usage.completion_tokens
-        ),
-        verdict=None if result.verdict is None else conversion.verdict_message(result.verdict),
-        flags=[_flag(flag) for flag in result.flags],
-        experiment=result.experiment,
-        arm=result.arm,
-        cache=None if result.cache is None else _cache(result.cache),
-    )
-
-
-def _cache(use: CacheUse) -> gateway_pb2.CacheUse:
-    return gateway_pb2.CacheUse(
-        decision=_CACHE_DECISIONS[use.decision],
-        kind=use.kind,
-        run_id=use.run_id,
-        similarity=use.similarity,
-        age_seconds=use.age,
-        reason=use.reason,
-    )
-
-
-def _flag(flag: Flag) -> gateway_pb2.Flag:
-    finding = flag.finding
-    return gateway_pb2.Flag(
-        step=flag.step,
-        detector=finding.detector,
-        category=finding.category,
-        score=finding.score,
-        threshold=finding.threshold,
-        segment=finding.segment,
-        span=common_pb2.Span(start=finding.start, end=finding.end),
-        decision=conversion.decision_message(finding.decision),
-    )
-
-
-def _run(record: RunRecord) -> gateway_pb2.Run:
-    return gateway_pb2.Run(
-        run_id=record.run_id,
-        model=record.pipeline,
-        state=_RUN_STATES[record.state],
-        reason=record.reason,
-        started=_timestamp(record.started),
-        ended=_timestamp(record.ended),
-        steps=[
-            gateway_pb2.Step(
-                name=step.name,
-                state=_STEP_STATES[step.state],
-                attempt=step.attempt,
-                decision=step.decision,
-                reason=step.reason,
-                started=_timestamp(step.started),
-                ended=_timestamp(step.ended),
-            )
-            for step in record.steps
-        ],
-        executor=record.executor,
-        origin=None
-        if record.origin is None
-        else gateway_pb2.RunOrigin(
-            run_id=record.origin.run_id, how=record.origin.how, from_step=record.origin.from_step
-        ),
-        descendants=[
-            gateway_pb2.RunDescendant(
-                run_id=made.run_id,
-                how=made.how,
-                step=made.step,
-                decision=made.decision,
-                reason=made.reason,
-                actor=made.actor,
-                at=_timestamp(made.at),
-            )
-            for made in record.descendants
-        ],
-        resumed=record.resumed,
-        experiment=record.experiment,
-        arm=record.arm,
-    )
-
-
-def _timestamp(at: float | None) -> Timestamp | None:
-    if at is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromMicroseconds(int(at * 1_000_000))
-    return timestamp

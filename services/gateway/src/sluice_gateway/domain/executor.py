@@ -17,10 +17,11 @@ from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.observing import EndedRun, RunObserver
 from sluice_gateway.domain.outcome import ADMIT, RUNS, CacheDecision, RunFailedError
 from sluice_gateway.domain.outputs import Outputs, Passing
+from sluice_gateway.domain.planning import Execution, Guarding, RunPlan
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import RunState, StepState
-from sluice_gateway.domain.running import Execution, Guarding, Run, RunPlan
+from sluice_gateway.domain.running import Run
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit import deadlines
 from sluice_servicekit.errors import InvalidArgument, NotFound, ResourceExhausted, ServiceError

@@ -11,18 +11,16 @@ and that is caught: guard_input ∥ retrieve → generate → guard_output.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_api.snapshot import CompiledPipeline
 from sluice_gateway.domain import releasing, streaming
 from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.caching.looking import RunCache
 from sluice_gateway.domain.caching.serving import GivenAgain, Serving
 from sluice_gateway.domain.choices import screened_answer
-from sluice_gateway.domain.experimenting.assigning import Assignment
 from sluice_gateway.domain.gating import INPUT, OUTPUT, PASSAGES, Gates
 from sluice_gateway.domain.metering import Meter, Metered
 from sluice_gateway.domain.model import (
@@ -30,7 +28,6 @@ from sluice_gateway.domain.model import (
     Decision,
     Finish,
     Passage,
-    RunRequest,
     ScreenedInput,
     Usage,
     Verdict,
@@ -46,8 +43,8 @@ from sluice_gateway.domain.outcome import (
     RunResult,
     flags,
 )
-from sluice_gateway.domain.outputs import Outputs, Passing
 from sluice_gateway.domain.pieces import Delta
+from sluice_gateway.domain.planning import Execution, RunPlan
 from sluice_gateway.domain.ports import Prompt, Services
 from sluice_gateway.domain.recording import Recorder, usage_detail
 from sluice_gateway.domain.results import answer_choice, fault, said, written_choices
@@ -61,39 +58,6 @@ from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import Internal, ServiceError
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Guarding:
-    """How a run is guarded, by its policy and its knowledge bases."""
-
-    streaming: StreamingMode
-    retrieval_waits: bool
-    """Nothing is looked for before the input gate has decided."""
-    canary: str
-    """A random word for the prompt; none when empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """How one run is executed: as Express by default."""
-
-    outputs: Outputs = field(default_factory=Passing)
-    pins: Mapping[str, Decision] = field(default_factory=dict)
-    """Gates' decisions that a person has turned, by step."""
-    detail: Mapping[str, object] = field(default_factory=dict)
-    """More that the journal is told at the start."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlan:
-    """What decides how a run goes: whoever executes it again by the same plan gives the same."""
-
-    pipeline: CompiledPipeline
-    guarding: Guarding
-    request: RunRequest
-    assignment: Assignment | None = None
-    """The experiment's arm; `pipeline` is with its model."""
 
 
 class Run:

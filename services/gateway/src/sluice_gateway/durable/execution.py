@@ -9,9 +9,10 @@ from sluice_api.objects.pipeline import Audit
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.observing import RunObserver
 from sluice_gateway.domain.outcome import RunFailedError
+from sluice_gateway.domain.planning import Execution
 from sluice_gateway.domain.ports import Services
 from sluice_gateway.domain.run import STANDARD, RunState, fold
-from sluice_gateway.domain.running import Execution, Run
+from sluice_gateway.domain.running import Run
 from sluice_gateway.durable import codec, plan_codec
 from sluice_gateway.durable.codec import CodecError
 from sluice_gateway.durable.outputs import KeptOutputs

@@ -11,8 +11,8 @@ from typing import TypeVar
 from sluice_api.objects.pipeline import Payloads
 from sluice_gateway.domain.observing import EndedRun
 from sluice_gateway.domain.outputs import Outputs, Passing
+from sluice_gateway.domain.planning import RunPlan
 from sluice_gateway.domain.run import RunState
-from sluice_gateway.domain.running import RunPlan
 from sluice_gateway.durable import codec, plan_codec
 from sluice_gateway.durable.codec import CodecError
 from sluice_gateway.durable.plan_codec import KeptPlan

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sluice_gateway.domain.model import Decision
+from sluice_gateway.domain.planning import RunPlan
 from sluice_gateway.domain.run import Origin
-from sluice_gateway.domain.running import RunPlan
 from sluice_gateway.durable import codec
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sluice_gateway.domain.model import Decision, Principal
 from sluice_gateway.domain.outcome import RunResult
-from sluice_gateway.domain.running import RunPlan
+from sluice_gateway.domain.planning import RunPlan
 from sluice_servicekit.errors import Conflict
 
 Reference = Mapping[str, str]

@@ -9,9 +9,9 @@ from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.gating import INPUT, OUTPUT, PASSAGES
 from sluice_gateway.domain.model import Decision, Principal
 from sluice_gateway.domain.outcome import RunResult
+from sluice_gateway.domain.planning import RunPlan
 from sluice_gateway.domain.recording import Recorder
 from sluice_gateway.domain.run import STANDARD, EventKind, Origin, RunRecord, RunState
-from sluice_gateway.domain.running import RunPlan
 from sluice_gateway.durable.kept_runs import KeptRuns
 from sluice_gateway.durable.plan_codec import KeptPlan
 from sluice_gateway.durable.port import Engine, PendingRun, Progress, Reference, StartedRun, WrongState
