@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,22 @@ async def test_what_is_not_kept_cannot_be_had_again(tmp_path: Path):
             await bench.start()
         world.input_verdict = verdict(Decision.BLOCK)
         blocked = await bench.executor.admit(question()).result()
+        with pytest.raises(PayloadNotRetained):
+            await bench.runs.override(TENANT, blocked.run_id, "guard_input", Decision.ALLOW, "why", "grace")
+        with pytest.raises(PayloadNotRetained):
+            await bench.runs.fork(TENANT, blocked.run_id, "guard_input", "grace")
+
+
+async def test_nothing_is_turned_once_the_key_of_a_run_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    world = MessageWorld()
+    world.input_verdict = verdict(Decision.BLOCK)
+    async with durable(tmp_path, world) as bench:
+        blocked = await bench.executor.admit(question()).result()
+        assert (await bench.runs.asked_by(TENANT, blocked.run_id)).subject
+        a_day_later = time.time() + bench.spec.payload_retention
+        monkeypatch.setattr(bench.payloads, "_now", lambda: a_day_later)
         with pytest.raises(PayloadNotRetained):
             await bench.runs.override(TENANT, blocked.run_id, "guard_input", Decision.ALLOW, "why", "grace")
         with pytest.raises(PayloadNotRetained):
