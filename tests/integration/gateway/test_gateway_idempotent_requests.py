@@ -79,7 +79,7 @@ class Open:
                 gateway, GatewaySettings(), Access, ready, experiments, Uncontrolled(), self.idempotency
             )
         )
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway")
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://127.0.0.1")
 
     async def post(
         self, content: dict[str, object] | None = None, key: str = "k", **headers: str
