@@ -11,9 +11,10 @@ from support.light_gateway import light_gateway
 QUESTION = {"model": "default", "messages": [{"role": "user", "content": "How long does the kiln take?"}]}
 
 
-@pytest.fixture(scope="module")
-def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with light_gateway(tmp_path_factory.mktemp("light")) as gateway, gateway.http() as client:
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[httpx.Client]:
+    """Of a gateway of its own: a process can have one engine of durable runs at a time."""
+    with light_gateway(tmp_path) as gateway, gateway.http() as client:
         yield client
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.chaos.test_chaos_retriever import kill_store_worker
 from tests.integration.retriever.conftest import SNAPSHOT, Client, running
-from tests.integration.retriever.test_retriever_crash import kill_store_worker
 
 from sluice.retriever.v1 import retriever_pb2
 from sluice_api.objects.knowledge_base import DenseVectors, Graph, KnowledgeBaseSpec, Quantization

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.chaos.test_chaos_retriever import kill_store_worker
 from tests.integration.retriever.conftest import Client, running
-from tests.integration.retriever.test_retriever_crash import kill_store_worker
 from tests.integration.retriever.test_retriever_rebuilding import rebuild
 
 from sluice.retriever.v1 import retriever_pb2
