@@ -81,6 +81,10 @@ async def test_replica_takes_over_cancels_and_is_upgraded(
             await services.until(lambda: services.asked["generate", "Six?"])
             await services.until(lambda: services.asked["generate", "Four?"])  # in the place of the first
             await old.kill()
+            # Else a call whose caller is dead may still be answered, and counted.
+            await services.until(
+                lambda: all(services.left["generate", text] for text in ("Two?", "Three?", "Four?"))
+            )
             await services.hold()
             # 30 s are promised: 10 until the dead replica's lease has run out, 10 for its version's.
             for text in ("Two?", "Three?", "Four?", "Five?"):
