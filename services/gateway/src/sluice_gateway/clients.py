@@ -20,11 +20,6 @@ class RetrieverClient:
     def __init__(self, stub: "retriever_pb2_grpc.RetrieverServiceAsyncStub") -> None:
         self._stub = stub
 
-    async def embed(self, text: str, knowledge_base: str) -> Vectors:
-        """A question's vectors, by the knowledge base's model."""
-        request = retriever_pb2.EmbedRequest(text=text, knowledge_base=knowledge_base)
-        return Vectors((await self._stub.Embed(request)).question_vectors)
-
     async def epochs(self, principal: Principal, knowledge_bases: Sequence[str]) -> str:
         """Where the tenant's writes stand, as a text that is the same where they have not moved; empty where that
         cannot be told."""
