@@ -12,17 +12,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
 
 from sluice_api.objects.adapter_experiment import Role as ArmRole
 from sluice_api.objects.adapter_experiment import Unit
-from sluice_api.objects.pipeline import FallbackStep, GenerateStep, PipelineSpec, RewriteStep
+from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.snapshot import CompiledExperiment, Snapshot
 from sluice_gateway.domain.access import Role, require
 from sluice_gateway.domain.model import RunRequest
 from sluice_servicekit.errors import InvalidArgument
-
-S = TypeVar("S", GenerateStep, RewriteStep, FallbackStep)
 
 #: Buckets that the journal tells units apart by; far too few to tell who a unit is.
 BUCKETS = 10_000
@@ -95,24 +92,6 @@ def resolve_arm(
         require(request.principal, Role.ADMIN)
         _check_pinned(request.arm, found[1] if found else None)
     return None if found is None else _assigned(*found, request, run_id)
-
-
-def served_by(pipeline: PipelineSpec, assignment: Assignment) -> PipelineSpec:
-    """The pipeline with the arm's model in place of the alias, in every step that names it."""
-    steps = pipeline.steps
-    alias = (steps.generate.model_server_ref, steps.generate.model_name)
-
-    def served(step: S) -> S:
-        if (step.model_server_ref, step.model_name) != alias:
-            return step
-        return step.model_copy(update={"model_name": assignment.model_name})
-
-    update = {
-        "generate": served(steps.generate),
-        "rewrite": steps.rewrite and served(steps.rewrite),
-        "fallbacks": {name: served(step) for name, step in steps.fallbacks.items()},
-    }
-    return pipeline.model_copy(update={"steps": steps.model_copy(update=update)})
 
 
 def arm_of(unit: bytes, weights: Mapping[str, int]) -> str:
