@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
 from sluice_api.objects.lora_adapter import Selectors
 from sluice_api.objects.model_server import External, ModelServerSpec
@@ -13,6 +14,7 @@ from sluice_gateway.domain.adapting.listing import listed
 from sluice_gateway.domain.adapting.locales import widening
 from sluice_gateway.domain.adapting.naming import pipeline_and_adapter, selecting
 from sluice_gateway.domain.adapting.serving import Served, serve
+from sluice_gateway.domain.experimenting.assigning import How
 from sluice_gateway.domain.model import Message, Principal, RunRequest
 from sluice_servicekit.errors import InvalidArgument, NotFound, Unavailable
 from support.experiments import experiment
@@ -181,6 +183,24 @@ def test_an_arms_model_takes_the_aliass_place_in_all_steps_that_name_it() -> Non
 def test_an_experiments_alias_can_be_named() -> None:
     served = _served(_request(adapter="support"), _pipeline(), trial=experiment(promoted="new"))
     assert (served.spec.steps.generate.model_name, served.assignment.arm) == ("support-r2", "new")
+
+
+def test_what_was_passed_over_is_counted() -> None:
+    def counted(adapter: str) -> float:
+        return (
+            REGISTRY.get_sample_value("sluice_gateway_adapters_passed_over_total", {"adapter": adapter})
+            or 0.0
+        )
+
+    resting = _snapshot(FRENCH | {"fr-ca": _adapter("canadian", locale="fr-CA", resting=True)})
+    before = counted("fr-ca")
+    serve(resting, _pipeline(), _request(locale="fr-CA"), "run").count()
+    assert counted("fr-ca") - before == 1
+    before, trial = counted("r2"), experiment(new=100, resting=("new",))
+    served = _served(_request(), _pipeline("support"), trial=trial)
+    served.count()
+    assert (served.assignment.arm, served.assignment.how) == ("base", How.RESTING)
+    assert counted("r2") - before == 1
 
 
 def test_answers_of_two_revisions_have_two_keys() -> None:

@@ -39,8 +39,11 @@ class Served:
 
     def count(self) -> None:
         """Counts the adapters that were not ready."""
-        for name in self.adapter.passed_over if self.adapter else ():
-            _PASSED_OVER.labels(name).inc()
+        by_selectors = self.adapter.passed_over if self.adapter else ()
+        by_arm = self.assignment.passed_over if self.assignment else ""
+        for name in (*by_selectors, by_arm):
+            if name:
+                _PASSED_OVER.labels(name).inc()
 
 
 def serve(snapshot: Snapshot, pipeline: PipelineSpec, request: RunRequest, run_id: str) -> Served:

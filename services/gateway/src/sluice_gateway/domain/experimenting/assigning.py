@@ -54,6 +54,8 @@ class Assignment:
     bucket: int
     """Of the unit, 0 to 9999."""
     how: How = How.DEALT
+    passed_over: str = ""
+    """The adapter of the unit's own arm, where it is not ready."""
 
     @property
     def counted(self) -> bool:
@@ -74,6 +76,7 @@ class Assignment:
             "unit": str(self.unit),
             "bucket": self.bucket,
             "how": str(self.how),
+            **({"passed_over": self.passed_over} if self.passed_over else {}),
         }
 
 
@@ -116,17 +119,18 @@ def _assigned(name: str, experiment: CompiledExperiment, request: RunRequest, ru
     spec = experiment.spec
     kind, *parts = _unit(spec.unit, request, run_id)
     unit = unit_digest(spec.salt or name, Unit(kind), *parts)
-    arm, how = arm_of(unit, {arm.name: arm.weight for arm in spec.arms}), How.DEALT
+    arm, how, passed_over = arm_of(unit, {arm.name: arm.weight for arm in spec.arms}), How.DEALT, ""
     if request.arm:
         arm, how = request.arm, How.PINNED
     elif experiment.promoted:
         arm, how = experiment.promoted, How.PROMOTED
     elif arm in experiment.resting:
-        control = next(arm.name for arm in spec.arms if arm.role is ArmRole.CONTROL)
-        how = How.DEALT if arm == control else How.RESTING
-        arm = control
+        control = next(arm for arm in spec.arms if arm.role is ArmRole.CONTROL)
+        own = next(each for each in spec.arms if each.name == arm)
+        if own is not control:
+            arm, how, passed_over = control.name, How.RESTING, own.adapter_ref or ""
     bucket = int.from_bytes(unit[:8], "big") % BUCKETS
-    return Assignment(name, arm, experiment.models[arm], Unit(kind), bucket, how)
+    return Assignment(name, arm, experiment.models[arm], Unit(kind), bucket, how, passed_over)
 
 
 def _unit(kind: Unit, request: RunRequest, run_id: str) -> tuple[str, ...]:
