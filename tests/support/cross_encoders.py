@@ -62,7 +62,7 @@ def folder(
             str(path / file),
             save_as_external_data=True,
             location=external,
-            size_threshold=0,
+            size_threshold=60,  # shapes have to be known without it
             convert_attribute=False,
         )
     else:

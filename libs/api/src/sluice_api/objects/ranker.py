@@ -33,8 +33,9 @@ class CrossEncoder(Model):
     """What it reads of question and passage together; the rest of the passage is cut off."""
     precision: Precision = Precision.INT8
     batch: Annotated[int, Field(ge=1, le=256)] = 8
-    """Passages of like length in one pass of a `float32` model. One of 8-bit integers reads each by itself: its steps
-    may depend on what is beside it, and a passage must score the same in any company."""
+    """Passages of like length in one pass of a `float32` model, as long as they are short: several in one pass have 512
+    tokens at most. A model of 8-bit integers reads each by itself: its steps may depend on what is beside it, and a
+    passage must score the same in any company."""
 
 
 class SentenceTransformers(Model):

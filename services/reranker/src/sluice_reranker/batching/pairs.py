@@ -38,12 +38,12 @@ class PairModel(Protocol):
         ...
 
     @property
-    def together(self) -> bool:
-        """True where several pairs take less time than each of them alone."""
+    def at_once(self) -> int:
+        """Pairs in one pass; 1 where several take no less time than each of them alone."""
         ...
 
     def relevance(self, pairs: Sequence[Pair]) -> list[float]:
-        """How well each passage answers, 0 to 1.
+        """How well each passage answers, 0 to 1; `at_once` pairs at most.
 
         Raises:
             FailedPrecondition: the model gives something else.

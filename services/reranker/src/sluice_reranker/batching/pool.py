@@ -11,7 +11,7 @@ from sluice_reranker.batching import metrics
 from sluice_reranker.batching.pace import Pace
 from sluice_reranker.batching.pairs import Load, Pair
 from sluice_reranker.batching.process import WorkerDied, WorkerProcess
-from sluice_reranker.batching.queueing import Piece, Queue
+from sluice_reranker.batching.queueing import BATCH_SECONDS, Piece, Queue
 from sluice_reranker.rankers.protocol import DEADLINE, Scores
 from sluice_servicekit.errors import Internal, ResourceExhausted, ServiceError
 
@@ -21,6 +21,8 @@ _LOG = logging.getLogger(__name__)
 _WINDOW = 0.002
 #: Seconds that a request without a deadline may take.
 _LONGEST = 60.0
+#: Seconds after which a worker begins nothing more of what it was given: the pace was wrong, or the machine is busy.
+_BATCH_SECONDS = 2 * BATCH_SECONDS
 #: Seconds until a worker is started again that could not be: the first time, and at most.
 _RETRY, _LONGEST_RETRY = 0.5, 30.0
 
@@ -52,7 +54,7 @@ class Pool:
         self._alive = dict(enumerate(started))
         loaded = started[0].loaded
         self.model = loaded.name
-        self._together = loaded.together
+        self._at_once = loaded.at_once
         self._queue = Queue(Pace(loaded.seconds_per_token), loaded.most_tokens)
         self._arrived = asyncio.Event()
         self._serving = [asyncio.create_task(self._serve(number)) for number in self._alive]
@@ -150,9 +152,15 @@ class Pool:
             pieces = await self._next()
             self._observe(pieces)
             worker = self._alive[number]
+            if self._at_once > 1:
+                pieces.sort(
+                    key=lambda piece: piece.tokens
+                )  # what is read in one pass is padded to the longest
+            pairs = [piece.pair for piece in pieces]
+            left = min(piece.job.until for piece in pieces) - time.monotonic()
             try:
                 read = await loop.run_in_executor(
-                    self._threads, worker.read, [piece.pair for piece in pieces]
+                    self._threads, worker.read, pairs, min(_BATCH_SECONDS, left)
                 )
             except WorkerDied:
                 _LOG.error("a worker of the ranker %s has died", self.model)
@@ -162,14 +170,16 @@ class Pool:
             except ServiceError as error:
                 self._queue.failed(pieces, error)
             else:
-                self._queue.pace.note(read.seconds, sum(piece.tokens for piece in pieces))
-                self._queue.read(pieces, read.relevance)
-                metrics.PAIR_SECONDS.labels(self.model).observe(read.seconds / len(pieces))
+                count = len(read.relevance)
+                self._queue.pace.note(read.seconds, sum(piece.tokens for piece in pieces[:count]))
+                self._queue.give_back(pieces[count:])
+                self._queue.read(pieces[:count], read.relevance)
+                metrics.PAIR_SECONDS.labels(self.model).observe(read.seconds / count)
 
     async def _next(self) -> list[Piece]:
         """What to read next, as soon as there is something."""
         while True:
-            if self._together and self._queue.jobs > 1 and not self._queue.fills_a_batch:
+            if self._at_once > 1 and self._queue.jobs > 1 and not self._queue.fills_a_batch:
                 await asyncio.sleep(_WINDOW)
             if pieces := self._queue.take(time.monotonic()):
                 return pieces

@@ -54,15 +54,15 @@ class WorkerProcess:
         """The process."""
         return self._process.pid or 0
 
-    def read(self, pairs: Sequence[Pair]) -> worker.Read:
-        """What the model says of pairs.
+    def read(self, pairs: Sequence[Pair], seconds: float) -> worker.Read:
+        """What the model says of the first pairs, of as many as it begins in so many seconds; of one at least.
 
         Raises:
             WorkerDied: it cannot say any more.
             FailedPrecondition: the model fails.
         """
         try:
-            self._connection.send(list(pairs))
+            self._connection.send(worker.Batch(pairs, seconds))
         except OSError as error:
             self.end()
             raise WorkerDied from error

@@ -85,6 +85,8 @@ class Queue:
         self._most_tokens = most_tokens
         self._turns: deque[Job] = deque()
         """Jobs with pairs that wait; whose turn it is comes first."""
+        self._open: set[Job] = set()
+        """Jobs of which more may come."""
 
     @property
     def jobs(self) -> int:
@@ -114,11 +116,13 @@ class Queue:
             deque(range(len(pairs))),
         )
         self._turns.append(job)
+        self._open.add(job)
         return job
 
     def remove(self, job: Job) -> None:
         """Nobody waits for it any more; what is being read of it is read to the end."""
         job.over = True
+        self._open.discard(job)
         job.waiting.clear()
         if job in self._turns:
             self._turns.remove(job)
@@ -157,6 +161,13 @@ class Queue:
                 piece.job.relevance[piece.index] = value
                 piece.job.settle()
 
+    def give_back(self, pieces: Sequence[Piece]) -> None:
+        """There was no time for these."""
+        for piece in reversed(pieces):
+            piece.job.reading -= 1
+            if not piece.job.over:
+                self._put_first(piece)
+
     def failed(self, pieces: Sequence[Piece], failure: ServiceError) -> None:
         """Reading has failed, and would again: the jobs get what they have."""
         for piece in pieces:
@@ -165,7 +176,8 @@ class Queue:
 
     def fail(self, failure: ServiceError) -> None:
         """Nobody reads any more: the jobs get what they have."""
-        for job in tuple(self._turns):
+        for job in tuple(self._open):
+            job.reading = 0
             self._give_up(job, failure)
 
     def died(self, pieces: Sequence[Piece], failure: ServiceError) -> None:
@@ -180,9 +192,12 @@ class Queue:
             if job.deaths[piece.index] >= _ATTEMPTS:
                 self._give_up(job, failure)
                 continue
-            job.waiting.appendleft(piece.index)
-            if job not in self._turns:
-                self._turns.appendleft(job)
+            self._put_first(piece)
+
+    def _put_first(self, piece: Piece) -> None:
+        piece.job.waiting.appendleft(piece.index)
+        if piece.job not in self._turns:
+            self._turns.appendleft(piece.job)
 
     def _leave(self, job: Job) -> None:
         self._turns.popleft()

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import cast
@@ -21,8 +22,17 @@ class Loaded:
 
     name: str
     most_tokens: int
-    together: bool
+    at_once: int
     seconds_per_token: float
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What to read."""
+
+    pairs: Sequence[Pair]
+    seconds: float
+    """After which nothing more of it is begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,7 @@ class Read:
     """What was read."""
 
     relevance: list[float]
+    """Of the first pairs: of all where that took no longer than it may."""
     seconds: float
 
 
@@ -45,7 +56,7 @@ def run(connection: "Connection[object, object]", load: Load, core: int | None) 
     """The process, from its start to its end.
 
     Args:
-        connection: Takes lists of pairs, and gives `Loaded` or `Failed` first, then a `Read` or a `Failed` for each.
+        connection: Takes batches, and gives `Loaded` or `Failed` first, then a `Read` or a `Failed` for each.
         load: Loads the model.
         core: The only core that it runs on; any where there is none.
     """
@@ -57,23 +68,32 @@ def run(connection: "Connection[object, object]", load: Load, core: int | None) 
         os.sched_setaffinity(0, {core})
     try:
         model = load()
-        loaded = Loaded(model.name, model.most_tokens, model.together, _pace(model))
+        loaded = Loaded(model.name, model.most_tokens, model.at_once, _pace(model))
     except Exception as error:
         connection.send(_failed(error))
         return
     connection.send(loaded)
     while True:
         try:
-            pairs = cast("list[Pair]", connection.recv())
+            batch = cast("Batch", connection.recv())
         except (EOFError, OSError):  # the parent is gone, or wants no more
             return
-        started = time.perf_counter()
         reply: Read | Failed
         try:
-            reply = Read(model.relevance(pairs), time.perf_counter() - started)
+            reply = _read(model, batch)
         except Exception as error:
             reply = _failed(error)
         connection.send(reply)
+
+
+def _read(model: PairModel, batch: Batch) -> Read:
+    started = time.perf_counter()
+    relevance: list[float] = []
+    spent = 0.0
+    while len(relevance) < len(batch.pairs) and (not relevance or spent < batch.seconds):
+        relevance += model.relevance(batch.pairs[len(relevance) : len(relevance) + model.at_once])
+        spent = time.perf_counter() - started
+    return Read(relevance, spent)
 
 
 def _pace(model: PairModel) -> float:

@@ -20,6 +20,8 @@ from sluice_reranker.models.folder import sigmoid, unfit
 _INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
 #: A question takes no more than this share of what the model reads; the rest is the passage's.
 _QUESTION = 2
+#: Padded tokens of pairs that are read in one pass: more of them than fit into a core's cache are slower.
+_BATCH_TOKENS = 512
 #: Characters that are handed to the tokenizer for each token that can be read; no word is so long.
 _CHARACTERS = 16
 #: Hex digits of a digest that names a version.
@@ -42,8 +44,7 @@ class CrossEncoderModel:
         file, is_to_be_made = folder.model_file(path, spec.precision)
         config = folder.read_config(path)
         self.most_tokens = min(spec.max_tokens, config.most_tokens)
-        self.together = spec.precision is Precision.FLOAT32 and spec.batch > 1
-        self._batch = spec.batch if self.together else 1
+        self.at_once = spec.batch if spec.precision is Precision.FLOAT32 else 1
         self._padding = config.padding
         self._outputs = config.outputs
         self._cutting = folder.open_tokenizer(path, config)
@@ -51,23 +52,22 @@ class CrossEncoderModel:
         self._tokenizer.enable_truncation(self.most_tokens, strategy="only_second")
         folder.check_external_data(file)
         self._file = file
-        self._session = _session(quantizing.quantized(file, cache) if is_to_be_made else file)
+        used = quantizing.quantized(file, cache) if is_to_be_made else file
+        self._session = _session(used)
         self._inputs = {each.name for each in self._session.get_inputs()}
         self._output = self._session.get_outputs()[0].name
         if unknown := self._inputs - _INPUTS:
             raise unfit(f"the ranker {file} takes {', '.join(sorted(unknown))}: it is no cross-encoder")
-        self.name = f"{path.resolve().name}-{_digest(file, path / 'tokenizer.json')}"
+        self.name = f"{path.resolve().name}-{_digest(used, path / 'tokenizer.json')}"
 
     def relevance(self, pairs: Sequence[Pair]) -> list[float]:
         """By the sigmoid of the model's logit."""
         encodings = [self._encoded(pair) for pair in pairs]
         lengths = [len(encoding.ids) for encoding in encodings]
         found = [0.0] * len(pairs)
-        for like in batches(lengths, self._batch * self.most_tokens):
-            for start in range(0, len(like), self._batch):
-                some = like[start : start + self._batch]
-                for index, logit in zip(some, self._logits([encodings[each] for each in some]), strict=True):
-                    found[index] = sigmoid(logit)
+        for like in batches(lengths, _BATCH_TOKENS):
+            for index, logit in zip(like, self._logits([encodings[each] for each in like]), strict=True):
+                found[index] = sigmoid(logit)
         return found
 
     def _encoded(self, pair: Pair) -> Encoding:

@@ -21,7 +21,7 @@ _QUESTIONS = 64
 class LateInteractionModel:
     """Encodes passages, and questions whose vectors were made by another model."""
 
-    together = True
+    at_once = 8
     most_tokens = MAX_TOKENS
 
     def __init__(self) -> None:

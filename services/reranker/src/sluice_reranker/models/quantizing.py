@@ -16,8 +16,8 @@ _CPU = Path("/proc/cpuinfo")
 def quantized(file: Path, cache: Path) -> Path:
     """The model on 8-bit integers: its weights once and for all, what flows between them by each pair's own range.
 
-    Made once for each model, whole or not at all; of several that make it at once one wins. A process that is to live
-    on calls it in another: it takes several times the model's size in memory.
+    Made once for each model, whole or not at all; of several that make it at once one wins. It takes several times the
+    model's size in memory.
 
     Args:
         file: The model of 32-bit floats.

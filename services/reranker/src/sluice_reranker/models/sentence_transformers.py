@@ -23,8 +23,6 @@ class SentenceTransformersModel:
         FailedPrecondition: sentence-transformers is not installed, or the folder holds no model that it can use.
     """
 
-    together = True
-
     def __init__(self, spec: SentenceTransformers) -> None:
         folder = Path(spec.path)
         if not (folder / "config.json").is_file():
@@ -48,7 +46,7 @@ class SentenceTransformersModel:
                 f"the model in {folder} has {self._model.config.num_labels} labels: a cross-encoder that ranks has one"
             )
         self._identity = torch.nn.Identity()
-        self._batch = spec.batch
+        self.at_once = spec.batch
         self.most_tokens = spec.max_tokens
         config = (folder / "config.json").read_bytes()
         self.name = f"{folder.resolve().name}-{hashlib.sha256(config).hexdigest()[:12]}"
@@ -57,7 +55,7 @@ class SentenceTransformersModel:
         """By the sigmoid of the model's logit, whatever function its configuration puts after it."""
         logits = self._model.predict(
             [(pair.question.text, pair.text) for pair in pairs],
-            batch_size=self._batch,
+            batch_size=self.at_once,
             show_progress_bar=False,
             activation_fn=self._identity,
         )
