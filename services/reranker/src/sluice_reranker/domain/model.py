@@ -3,6 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What was asked."""
+
+    text: str
+    tokens: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    """The vectors of its tokens, each of length 1, shape (tokens, components); no rows where none were sent."""
+    model_digest: str = ""
+    """Names the model that made them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -53,3 +69,5 @@ class Ranking:
     best: tuple[Ranked, ...]
     scored: int
     """Candidates that were scored before time ran out; the others follow them in the order given."""
+    partial_reason: str = ""
+    """Why others were not: `deadline`, or the reason of a failure; empty where all were that had to be."""

@@ -30,10 +30,13 @@ class RerankRequest(_message.Message):
     QUESTION_VECTORS_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     TOP_K_FIELD_NUMBER: _builtins.int
+    PIPELINE_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The question."""
     top_k: _builtins.int
     """How many to return; all when 0."""
+    pipeline: _builtins.str
+    """The pipeline whose ranker orders them; the embedded one when empty."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks."""
@@ -54,10 +57,11 @@ class RerankRequest(_message.Message):
         question_vectors: _common_pb2.QuestionVectors | None = ...,
         candidates: _abc.Iterable[_common_pb2.Passage] | None = ...,
         top_k: _builtins.int = ...,
+        pipeline: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "question_vectors", b"question_vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "principal", b"principal", "query", b"query", "question_vectors", b"question_vectors", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "pipeline", b"pipeline", "principal", b"principal", "query", b"query", "question_vectors", b"question_vectors", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -98,10 +102,13 @@ class RerankResponse(_message.Message):
     RANKED_FIELD_NUMBER: _builtins.int
     SCORED_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    PARTIAL_REASON_FIELD_NUMBER: _builtins.int
     scored: _builtins.int
     """How many candidates were scored before the deadline."""
     model: _builtins.str
     """The ranker that scored them."""
+    partial_reason: _builtins.str
+    """Why not all were scored that should have been: `deadline`, or the reason of a failure; empty where all were."""
     @_builtins.property
     def ranked(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ranked]:
         """Best first."""
@@ -112,10 +119,11 @@ class RerankResponse(_message.Message):
         ranked: _abc.Iterable[Global___Ranked] | None = ...,
         scored: _builtins.int = ...,
         model: _builtins.str = ...,
+        partial_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "ranked", b"ranked", "scored", b"scored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "partial_reason", b"partial_reason", "ranked", b"ranked", "scored", b"scored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
