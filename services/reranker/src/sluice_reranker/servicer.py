@@ -8,7 +8,7 @@ from prometheus_client import Counter
 
 from sluice.common.v1 import common_pb2
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
-from sluice_reranker.domain.model import Candidate, Placed, Question, Sentence
+from sluice_reranker.domain.model import Candidate, Placed, Question, Ranked, Sentence
 from sluice_reranker.rankers.registry import Rankers
 from sluice_servicekit import deadlines, tracing
 from sluice_servicekit import telemetry_names as names
@@ -50,11 +50,20 @@ class RerankerServicer(reranker_pb2_grpc.RerankerServiceServicer):
         if ranking.partial_reason:
             _TRUNCATED.labels(ranker.model, ranking.partial_reason).inc()
         return reranker_pb2.RerankResponse(
-            ranked=[reranker_pb2.Ranked(index=entry.index, score=entry.score) for entry in ranking.best],
+            ranked=[_ranked(entry) for entry in ranking.best],
             scored=ranking.scored,
             model=ranker.model,
             partial_reason=ranking.partial_reason,
         )
+
+
+def _ranked(entry: Ranked) -> reranker_pb2.Ranked:
+    sources = [
+        reranker_pb2.SourceScore(source=of.source, rank=of.rank, score=of.score) for of in entry.sources
+    ]
+    return reranker_pb2.Ranked(
+        index=entry.index, score=entry.score, sources=sources, duplicates=entry.duplicates
+    )
 
 
 def _question(request: reranker_pb2.RerankRequest) -> Question:
@@ -72,6 +81,8 @@ def _candidate(message: common_pb2.Passage) -> Candidate:
         title=message.title,
         text=message.text,
         score=message.score,
+        knowledge_base=message.knowledge_base,
+        metadata_json=message.metadata_json,
         legs={leg.leg: Placed(leg.rank, leg.score) for leg in message.legs},
         sentences=tuple(
             Sentence(sentence.span.start, sentence.span.end, sentence.similarity)

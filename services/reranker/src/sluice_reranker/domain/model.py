@@ -50,6 +50,20 @@ class Candidate:
     legs: Mapping[str, Placed] = field(default_factory=dict)
     """By the leg's name; one that did not find it is absent."""
     sentences: tuple[Sentence, ...] = ()
+    knowledge_base: str = ""
+    metadata_json: str = ""
+    """The document's, a JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceScore:
+    """Where a source placed a candidate: the ranker, the retrieval or one of its legs."""
+
+    source: str
+    rank: int
+    """From 0, among the candidates that were ranked."""
+    score: float
+    """The source's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,10 @@ class Ranked:
     """In the order given."""
     score: float
     """0 to 1."""
+    sources: tuple[SourceScore, ...] = ()
+    """What the sources say of it; kept where a pipeline arranges."""
+    duplicates: tuple[int, ...] = ()
+    """Candidates of the same text, which it stands for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The rankers of the pipelines in force."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from sluice_reranker.batching.pool import Pool, Workers
 from sluice_reranker.models.cross_encoder import CrossEncoderModel
 from sluice_reranker.models.late_interaction import LateInteractionModel
 from sluice_reranker.models.sentence_transformers import SentenceTransformersModel
+from sluice_reranker.rankers.arranging import ArrangingRanker
 from sluice_reranker.rankers.embedded import EmbeddedRanker
 from sluice_reranker.rankers.endpoint import EndpointScorer
 from sluice_reranker.rankers.pooled import PooledScorer
@@ -54,8 +56,11 @@ class Rankers:
         rankers: dict[str, Ranker] = {}
         try:
             for name, pipeline in pipelines.items():
-                spec = pipeline.steps.rerank.ranker
-                rankers[name] = await self._ranker(name, spec, made)
+                step = pipeline.steps.rerank
+                ranker = await self._ranker(name, step.ranker, made)
+                if not step.arrange.changes_nothing:
+                    ranker = ArrangingRanker(ranker, step.arrange, time.time)
+                rankers[name] = ranker
         except BaseException:
             for key, scorer in made.items():
                 if key not in self._scorers:

@@ -75,23 +75,65 @@ class Ranked(_message.Message):
 
     INDEX_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    DUPLICATES_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Index into `candidates`."""
     score: _builtins.float
     """Relevance, 0 to 1."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceScore]:
+        """What the sources say of it; told where the pipeline's step arranges."""
+
+    @_builtins.property
+    def duplicates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Indices of candidates of the same text, which it stands for."""
+
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         score: _builtins.float = ...,
+        sources: _abc.Iterable[Global___SourceScore] | None = ...,
+        duplicates: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "score", b"score", "sources", b"sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ranked: _TypeAlias = Ranked  # noqa: Y015
+
+@_typing.final
+class SourceScore(_message.Message):
+    """Where a source placed a candidate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """`ranker`, `retrieval`, or a leg: `dense`, `sparse`, `tokens`, `keyword`."""
+    rank: _builtins.int
+    """From 0, among the candidates that were ranked."""
+    score: _builtins.float
+    """The source's own score; comparable within the source only."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        rank: _builtins.int = ...,
+        score: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "score", b"score", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceScore: _TypeAlias = SourceScore  # noqa: Y015
 
 @_typing.final
 class RerankResponse(_message.Message):
