@@ -1,5 +1,6 @@
 """What a worker process runs: it loads a model, then reads what it is sent until nobody sends any more."""
 
+import logging
 import os
 import signal
 import time
@@ -64,6 +65,7 @@ def run(connection: "Connection[object, object]", load: Load, core: int | None) 
     # One process for each core: threads of their own would only stand in each other's way.
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    logging.disable(logging.WARNING)  # libraries' advice to those who make models
     if core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
     try:

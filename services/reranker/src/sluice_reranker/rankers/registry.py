@@ -1,6 +1,7 @@
 """The rankers of the pipelines in force."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,7 @@ class Rankers:
         self._scorers: dict[Model, Scorer] = {}
         self._rankers: Mapping[str, Ranker] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._leaving = asyncio.Event()
 
     async def apply(self, pipelines: Mapping[str, PipelineSpec]) -> None:
         """Takes over the pipelines of a snapshot; all or none. May take seconds, in which the present ones serve.
@@ -64,7 +66,7 @@ class Rankers:
         gone = [scorer for key, scorer in self._scorers.items() if key not in made]
         self._scorers, self._rankers = made, rankers
         for scorer in gone:
-            closing = asyncio.create_task(_close_later(scorer))
+            closing = asyncio.create_task(self._close_later(scorer))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -85,8 +87,7 @@ class Rankers:
 
     async def close(self) -> None:
         """Ends all of them."""
-        for closing in tuple(self._closing):
-            closing.cancel()
+        self._leaving.set()
         await asyncio.gather(*self._closing, return_exceptions=True)
         for scorer in self._scorers.values():
             await scorer.close()
@@ -120,9 +121,8 @@ class Rankers:
             load = partial(SentenceTransformersModel, spec.sentence_transformers)
         return PooledScorer(await Pool.start(load, self._workers))
 
-
-async def _close_later(scorer: Scorer) -> None:
-    try:
-        await asyncio.sleep(_LINGER)
-    finally:
+    async def _close_later(self, scorer: Scorer) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                await self._leaving.wait()
         await scorer.close()
