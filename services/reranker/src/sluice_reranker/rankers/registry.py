@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from sluice_api.objects.base import Model
-from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.objects.ranker import Ranker as RankerSpec
 from sluice_reranker.batching.pairs import Load
 from sluice_reranker.batching.pool import Pool, Workers
@@ -46,8 +45,9 @@ class Rankers:
         self._closing: set[asyncio.Task[None]] = set()
         self._leaving = asyncio.Event()
 
-    async def apply(self, pipelines: Mapping[str, PipelineSpec]) -> None:
-        """Takes over the pipelines of a snapshot; all or none. May take seconds, in which the present ones serve.
+    async def apply(self, specs: Mapping[str, RankerSpec]) -> None:
+        """Takes over the rankers of a snapshot's pipelines; all or none. May take seconds, in which the present ones
+        serve.
 
         Raises:
             FailedPrecondition: a model cannot be used, or a secret cannot be read.
@@ -55,8 +55,7 @@ class Rankers:
         made: dict[Model, Scorer] = {}
         rankers: dict[str, Ranker] = {}
         try:
-            for name, pipeline in pipelines.items():
-                spec = pipeline.steps.rerank.ranker
+            for name, spec in specs.items():
                 rankers[name] = await self._ranker(name, spec, made)
         except BaseException:
             for key, scorer in made.items():
