@@ -5,7 +5,7 @@ from pathlib import Path
 from sluice.common.v1 import common_pb2
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice_api.objects.arranging import Arranging, Boost, Duplicates
-from sluice_api.objects.pipeline import GenerateStep, PipelineSpec, RerankStep, Steps
+from sluice_api.objects.pipeline import RerankStep
 from sluice_reranker.batching.pool import Workers
 from sluice_reranker.rankers.registry import Rankers
 from sluice_reranker.servicer import RerankerServicer
@@ -16,14 +16,6 @@ from sluice_servicekit.service import Servicer
 TEXT = "The Ardmore press needs its oil change after 40 hours of work."
 
 
-def _pipeline(arrange: Arranging) -> PipelineSpec:
-    return PipelineSpec(
-        knowledge_base_ref="default",
-        guardrail_policy_ref="default",
-        steps=Steps(generate=GenerateStep(model_server_ref="m"), rerank=RerankStep(arrange=arrange)),
-    )
-
-
 def _passage(text: str, knowledge_base: str, score: float) -> common_pb2.Passage:
     return common_pb2.Passage(text=text, knowledge_base=knowledge_base, score=score)
 
@@ -32,8 +24,10 @@ async def test_a_pipelines_scores_are_arranged(tmp_path: Path) -> None:
     rankers = Rankers(Workers(1), tmp_path, None)
     preferred = Boost(knowledge_base="handbook", log_odds=5.0)
     await rankers.apply(
-        {"arranged": _pipeline(Arranging(boosts=(preferred,), duplicates=Duplicates.EXACT))}
-        | {"plain": _pipeline(Arranging())}
+        {
+            "arranged": RerankStep(arrange=Arranging(boosts=(preferred,), duplicates=Duplicates.EXACT)),
+            "plain": RerankStep(),
+        }
     )
     candidates = [
         _passage(TEXT, "wiki", 0.9),

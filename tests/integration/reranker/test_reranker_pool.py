@@ -1,6 +1,7 @@
 """Worker processes: what they read for whom, and what comes of it when time is short, one dies, a caller leaves."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import time
@@ -125,12 +126,10 @@ async def test_a_model_that_fails_says_so():
 
 
 async def test_a_model_that_cannot_be_loaded_says_so_and_leaves_no_process():
-    before = {child.pid for child in psutil.Process().children()}
     with pytest.raises(FailedPrecondition, match="fill it") as raised:
         await Pool.start(Numbers(loads=False), Workers(2))
     assert raised.value.reason == "RANKER_MISSING"
-    left = {child.pid for child in psutil.Process().children()} - before
-    assert not [pid for pid in left if "resource_tracker" not in " ".join(psutil.Process(pid).cmdline())]
+    assert not [child for child in multiprocessing.active_children() if child.name == "reranking"]
 
 
 async def test_of_a_caller_who_has_left_nothing_more_is_read(tmp_path):

@@ -26,7 +26,7 @@ async def build(context: ServiceContext[RerankerSettings]) -> AsyncIterator[list
     rankers = Rankers(workers, settings.data_dir / "rankers", settings.secrets_dir)
 
     async def apply(snapshot: Snapshot) -> None:
-        await rankers.apply({name: pipeline.spec for name, pipeline in snapshot.pipelines.items()})
+        await rankers.apply({name: each.spec.steps.rerank for name, each in snapshot.pipelines.items()})
 
     context.snapshots.on_change(apply)
     try:

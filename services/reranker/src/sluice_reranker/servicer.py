@@ -20,8 +20,8 @@ _TRUNCATED = Counter(
 )
 
 _MOST_CANDIDATES = 1000
-#: Seconds kept back for the way home.
-_RESERVE = 0.005
+#: What is kept back for the way home: seconds, and a share of the time there is.
+_RESERVE, _RESERVED = 0.005, 0.02
 
 
 class RerankerServicer(reranker_pb2_grpc.RerankerServiceServicer):
@@ -42,7 +42,7 @@ class RerankerServicer(reranker_pb2_grpc.RerankerServiceServicer):
         ranker = self._rankers.get(request.pipeline)
         candidates = [_candidate(message) for message in request.candidates]
         left = deadlines.remaining()
-        until = None if left is None else time.monotonic() + left - _RESERVE
+        until = None if left is None else time.monotonic() + left * (1 - _RESERVED) - _RESERVE
         with tracing.span(names.SPAN_RERANK, {names.REQUEST_MODEL: ranker.model}):
             ranking = await ranker.rank(_question(request), candidates, request.top_k, until)
         _SCORED.labels("scored").inc(ranking.scored)

@@ -81,7 +81,7 @@ class RankerEndpoint(Model):
 
 class LateInteraction(Model):
     """The built-in encoder reads each passage, and each token of the question finds the passage's token that is nearest
-    to it (MaxSim, as ColBERT). Needs no further model, and takes 20 to 40 ms of a core for each passage."""
+    to it (MaxSim, as ColBERT). Needs no further model, and takes 40 to 70 ms of a core for each passage."""
 
 
 class Ranker(Model):

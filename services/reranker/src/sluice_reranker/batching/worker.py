@@ -1,5 +1,7 @@
 """What a worker process runs: it loads a model, then reads what it is sent until nobody sends any more."""
 
+import contextlib
+import logging
 import os
 import signal
 import time
@@ -64,8 +66,14 @@ def run(connection: "Connection[object, object]", load: Load, core: int | None) 
     # One process for each core: threads of their own would only stand in each other's way.
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    logging.disable(logging.WARNING)  # libraries' advice to those who make models
     if core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone, or wants no more
+        _serve(connection, load)
+
+
+def _serve(connection: "Connection[object, object]", load: Load) -> None:
     try:
         model = load()
         loaded = Loaded(model.name, model.most_tokens, model.at_once, _pace(model))
@@ -74,10 +82,7 @@ def run(connection: "Connection[object, object]", load: Load, core: int | None) 
         return
     connection.send(loaded)
     while True:
-        try:
-            batch = cast("Batch", connection.recv())
-        except (EOFError, OSError):  # the parent is gone, or wants no more
-            return
+        batch = cast("Batch", connection.recv())
         reply: Read | Failed
         try:
             reply = _read(model, batch)

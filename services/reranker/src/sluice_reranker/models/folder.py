@@ -2,6 +2,7 @@
 
 import json
 import math
+import mmap
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ _AVX2 = ("onnx/model_quint8_avx2.onnx",)
 
 #: Models that count positions from behind the padding token's id.
 _SHIFTED = frozenset({"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer"})
+
+#: The key under which a tensor names the file that holds it.
+_LOCATION = b"location"
 
 _CPU = Path("/proc/cpuinfo")
 
@@ -129,7 +133,10 @@ def check_external_data(file: Path) -> None:
     Raises:
         FailedPrecondition: one of them is not there, or lies outside the model's folder; or the model is none.
     """
-    import onnx  # takes half a second, and only this and the quantization need it
+    with file.open("rb") as content, mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        if whole.find(_LOCATION) < 0:
+            return
+    import onnx  # takes half a second, and few models need it
     from onnx.external_data_helper import uses_external_data
 
     try:

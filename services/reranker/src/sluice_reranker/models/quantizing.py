@@ -32,6 +32,7 @@ def quantized(file: Path, cache: Path) -> Path:
     made = cache / _name(file, narrow=narrow) / "model.onnx"
     if made.is_file():
         return made
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     cache.mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,7 @@ def quantized(file: Path, cache: Path) -> Path:
         partial.mkdir()
         try:
             quantize_dynamic(
-                file,
+                onnx.load(str(file)),  # given a path, it writes beside the model, where it may not
                 partial / "model.onnx",
                 weight_type=QuantType.QInt8,
                 per_channel=True,

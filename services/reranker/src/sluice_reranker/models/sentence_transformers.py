@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sluice_api.objects.ranker import SentenceTransformers
 from sluice_reranker.batching.pairs import Pair
 from sluice_reranker.models.folder import sigmoid, unfit
@@ -41,10 +43,6 @@ class SentenceTransformersModel:
             raise unfit(
                 f"sentence-transformers cannot load the ranker in {folder}: {str(error)[:300]}"
             ) from error
-        if self._model.config.num_labels != 1:
-            raise unfit(
-                f"the model in {folder} has {self._model.config.num_labels} labels: a cross-encoder that ranks has one"
-            )
         self._identity = torch.nn.Identity()
         self.at_once = spec.batch
         self.most_tokens = spec.max_tokens
@@ -59,10 +57,12 @@ class SentenceTransformersModel:
             show_progress_bar=False,
             activation_fn=self._identity,
         )
-        found = [float(logit) for logit in logits]
-        if any(logit != logit for logit in found):
+        found = np.asarray(logits, np.float64)
+        if found.shape != (len(pairs),):
+            raise unfit(f"the ranker {self.name} does not give one figure for each pair: it does not rank")
+        if not np.isfinite(found).all():
             raise unfit(f"the ranker {self.name} gives what is no number")
-        return [sigmoid(logit) for logit in found]
+        return [sigmoid(float(logit)) for logit in found]
 
 
 def _library() -> tuple[Any, Any]:

@@ -1,13 +1,14 @@
 """The rankers of the pipelines in force."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from sluice_api.objects.base import Model
-from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.pipeline import RerankStep
 from sluice_api.objects.ranker import Ranker as RankerSpec
 from sluice_reranker.batching.pairs import Load
 from sluice_reranker.batching.pool import Pool, Workers
@@ -45,9 +46,11 @@ class Rankers:
         self._scorers: dict[Model, Scorer] = {}
         self._rankers: Mapping[str, Ranker] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._leaving = asyncio.Event()
 
-    async def apply(self, pipelines: Mapping[str, PipelineSpec]) -> None:
-        """Takes over the pipelines of a snapshot; all or none. May take seconds, in which the present ones serve.
+    async def apply(self, steps: Mapping[str, RerankStep]) -> None:
+        """Takes over the rankers of a snapshot's pipelines; all or none. May take seconds, in which the present ones
+        serve.
 
         Raises:
             FailedPrecondition: a model cannot be used, or a secret cannot be read.
@@ -55,8 +58,7 @@ class Rankers:
         made: dict[Model, Scorer] = {}
         rankers: dict[str, Ranker] = {}
         try:
-            for name, pipeline in pipelines.items():
-                step = pipeline.steps.rerank
+            for name, step in steps.items():
                 ranker = await self._ranker(name, step.ranker, made)
                 if not step.arrange.changes_nothing:
                     ranker = ArrangingRanker(ranker, step.arrange, time.time)
@@ -69,7 +71,7 @@ class Rankers:
         gone = [scorer for key, scorer in self._scorers.items() if key not in made]
         self._scorers, self._rankers = made, rankers
         for scorer in gone:
-            closing = asyncio.create_task(_close_later(scorer))
+            closing = asyncio.create_task(self._close_later(scorer))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -90,8 +92,7 @@ class Rankers:
 
     async def close(self) -> None:
         """Ends all of them."""
-        for closing in tuple(self._closing):
-            closing.cancel()
+        self._leaving.set()
         await asyncio.gather(*self._closing, return_exceptions=True)
         for scorer in self._scorers.values():
             await scorer.close()
@@ -125,9 +126,8 @@ class Rankers:
             load = partial(SentenceTransformersModel, spec.sentence_transformers)
         return PooledScorer(await Pool.start(load, self._workers))
 
-
-async def _close_later(scorer: Scorer) -> None:
-    try:
-        await asyncio.sleep(_LINGER)
-    finally:
+    async def _close_later(self, scorer: Scorer) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                await self._leaving.wait()
         await scorer.close()
