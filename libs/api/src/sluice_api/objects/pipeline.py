@@ -6,7 +6,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from sluice_api.objects.answer_cache import AnswerCache
+from sluice_api.objects.arranging import Arranging
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.ranker import Ranker
 from sluice_api.objects.retrieval import Retrieval
 from sluice_api.objects.rounds import Rounds
 
@@ -136,6 +138,10 @@ class RerankStep(StepPolicy):
 
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     """Passages handed to generation."""
+    ranker: Ranker = Ranker()
+    """Who orders them."""
+    arrange: Arranging = Arranging()
+    """What is done with the scores."""
     hedge_after: HedgeAfter = None
     """Starts a second attempt when one is still out after this time; the first good one wins. Off when absent."""
     on_fail: Annotated[

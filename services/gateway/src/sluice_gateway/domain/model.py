@@ -321,6 +321,14 @@ class Reranked:
     passages: Sequence[Passage]
     scored: int
     model: str
+    partial_reason: str = ""
+    """Why not all were scored that should have been; empty where all were."""
+
+    @property
+    def detail(self) -> dict[str, object]:
+        """What the journal says of it, beside the passages."""
+        partial = {"partial_reason": self.partial_reason} if self.partial_reason else {}
+        return {"scored": self.scored, "model": self.model, **partial}
 
 
 @dataclass(frozen=True, slots=True)

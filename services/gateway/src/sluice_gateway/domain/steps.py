@@ -163,10 +163,14 @@ class Steps:
 
         async def work() -> Done[Sequence[Passage]]:
             ranked = await self.services.reranker.rerank(
-                self.request.principal, retrieved.query, retrieved.vectors, retrieved.passages, step.top_k
+                self.request.principal,
+                retrieved.query,
+                retrieved.vectors,
+                retrieved.passages,
+                step.top_k,
+                self.request.pipeline,
             )
-            detail = {**passages_detail(ranked.passages), "scored": ranked.scored, "model": ranked.model}
-            return Done(ranked.passages, detail=detail)
+            return Done(ranked.passages, detail={**passages_detail(ranked.passages), **ranked.detail})
 
         return await self.or_else(retrieved.passages[: step.top_k], "rerank", step, work)
 
