@@ -77,6 +77,18 @@ def test_template_that_means_something_else_is_refused(tmp_path: Path, template:
     assert told in problem.message
 
 
+def test_example_of_the_documentation_compiles(tmp_path: Path):
+    page = Path(__file__).parents[3] / "docs" / "prompts.md"
+    example = page.read_text().split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "pipeline.yaml").write_text(example)
+    objects = Path(__file__).parents[3] / "examples" / "vllm"
+    others = [file for file in objects.glob("*.yaml") if file.name != "pipeline.yaml"]
+    compiled = compile_objects(load([tmp_path, *others])).snapshot.pipelines["default"]
+    prompt = compiled.spec.steps.generate.prompt
+    assert (prompt.max_prompt_tokens, prompt.metadata) == (6000, ("url", "updated"))
+    assert set(prompt.layout.names) == {"tenant", "date", "instructions", "system", "rules", "passages"}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -82,6 +82,7 @@ async def test_what_a_failed_attempt_had_room_for_counts_no_more():
     bench.world = Engine(finish=Finish("stop"), library=lambda _query: FINDS)
     _, result = await _run(bench)
     assert [citation.number for citation in result.citations] == [1, 2]
+    assert list(bench.world.checked.passages) == list(FINDS)
 
 
 async def test_fallback_lays_its_prompt_out_as_generate_does_unless_it_says_otherwise():
