@@ -176,7 +176,7 @@ class _Writing:
     def shown(self, number: int, passage: Passage) -> str:
         """A passage as it stands in the prompt."""
         tag, tokens = self._setting.tag, self._setting.tokens
-        shown: dict[str, str] = {"title": passage.title} if self._task.prompt.titles else {}
+        shown = {"title": passage.title} if passage.title and self._task.prompt.titles else {}
         shown |= _metadata(passage.metadata, self._task.prompt.metadata)
         attributes = "".join(f' {name}="{attribute(text, _TAG, tokens)}"' for name, text in shown.items())
         text = plain(contained(passage.text, _TAG), tokens)
