@@ -12,7 +12,7 @@ from aiohttp import web
 
 FINGERPRINT = "vllm-0.32.0-56ce1175"
 
-#: Tokens of every prompt.
+#: Tokens of every prompt, where it does not count them.
 PROMPT_TOKENS = 17
 
 
@@ -53,6 +53,12 @@ class ModelServer:
     silent_seconds: float = 0.0
     silent_before: int = 0
     """The piece before which it is silent."""
+    tokens: Callable[[str], int] | None = None
+    """How many tokens a text has: there is `/tokenize` then, and what is asked has as many."""
+    context: int | None = None
+    """How many tokens its model holds, where it tells."""
+    tokenized: list[dict[str, Any]] = field(default_factory=list)
+    """What it was asked to count."""
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -100,6 +106,22 @@ async def serving(server: ModelServer) -> AsyncIterator[ModelServer]:
         return await _Stream(server, request, body).send(answers)
 
     app = web.Application()
+
+    async def models(_: web.Request) -> web.Response:
+        card = {"id": "tiny", "object": "model", "parent": None, "max_model_len": server.context}
+        adapter = {"id": "support-de", "object": "model", "parent": "tiny", "max_model_len": None}
+        return web.json_response({"object": "list", "data": [card, adapter]})
+
+    async def tokenize(request: web.Request) -> web.Response:
+        server.tokenized.append(body := await request.json())
+        if server.tokens is None:
+            return web.json_response({"detail": "Not Found"}, status=404)
+        count = prompt_tokens(server, body)
+        told = {"count": count, "max_model_len": server.context, "tokens": [0] * count, "token_strs": None}
+        return web.json_response(told)
+
+    app.router.add_get("/v1/models", models)
+    app.router.add_post("/tokenize", tokenize)
     app.router.add_post("/v1/chat/completions", answer)
     # A caller who leaves cancels the handler, as in vLLM.
     runner = web.AppRunner(app, handler_cancellation=True)
@@ -111,6 +133,13 @@ async def serving(server: ModelServer) -> AsyncIterator[ModelServer]:
         yield server
     finally:
         await runner.cleanup()
+
+
+def prompt_tokens(server: ModelServer, body: dict[str, Any]) -> int:
+    """Of what is asked, in a template that puts five tokens around each message."""
+    if server.tokens is None:
+        return PROMPT_TOKENS
+    return 3 + sum(5 + server.tokens(message["content"] or "") for message in body["messages"])
 
 
 def asks_to_rewrite(body: dict[str, Any]) -> bool:
@@ -166,6 +195,7 @@ class _Stream:
             "created": 1795452003,
             "model": body["model"],
         }
+        self._read = prompt_tokens(server, body)
         self._continuous = body["stream_options"].get("continuous_usage_stats", False)
         self._top = body.get("top_logprobs", 0) if body.get("logprobs") else None
         may_call = body.get("tools") and body.get("tool_choice") != "none"
@@ -246,10 +276,9 @@ class _Stream:
         other = {"token": "?", "logprob": -1.5, "bytes": [63]}
         return {**told, "top_logprobs": [told, other][: self._top]}
 
-    @staticmethod
-    def _usage(written: int) -> dict[str, Any]:
+    def _usage(self, written: int) -> dict[str, Any]:
         return {
-            "prompt_tokens": PROMPT_TOKENS,
-            "total_tokens": PROMPT_TOKENS + written,
+            "prompt_tokens": self._read,
+            "total_tokens": self._read + written,
             "completion_tokens": written,
         }

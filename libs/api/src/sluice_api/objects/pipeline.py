@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from sluice_api.objects.answer_cache import AnswerCache
 from sluice_api.objects.arranging import Arranging
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.prompt import Prompt
 from sluice_api.objects.ranker import Ranker
 from sluice_api.objects.retrieval import Retrieval
 from sluice_api.objects.rounds import Rounds
@@ -167,6 +168,8 @@ class Generation(StepPolicy):
     """A model or adapter on that server; its base model when empty."""
     instructions: Annotated[str, Field(max_length=8192)] = ""
     """What the system prompt says before the passages; the engine's default when empty."""
+    prompt: Prompt | None = None
+    """What of passages and conversation the model reads, and how that is laid out."""
 
     @property
     def fallback(self) -> str:
@@ -179,11 +182,15 @@ class FallbackStep(Generation):
 
     instructions: Annotated[str, Field(max_length=8192)] = ""
     """What the system prompt says before the passages; those of `generate` when empty."""
+    prompt: Prompt | None = None
+    """How the prompt is laid out; as for `generate` when absent."""
 
 
 class GenerateStep(Generation):
     """Parameters of generation."""
 
+    prompt: Prompt = Prompt()
+    """What of passages and conversation the model reads, and how that is laid out."""
     sources: bool = True
     """Appends a list of the cited documents to the answer, so that every OpenAI client shows them."""
 

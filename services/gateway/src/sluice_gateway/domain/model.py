@@ -1,7 +1,7 @@
 """What a run works on. Passages and vectors stay as the services sent them; they are only passed on."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import NewType, Protocol
@@ -243,6 +243,21 @@ class ScreenedOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a model reads, where there is no room for all."""
+
+    passages_read: int
+    """The first so many passages. The others count as not retrieved: none may be cited."""
+    turns_left_out: int = 0
+    """Earlier turns of the conversation."""
+
+
+def read(passages: Sequence[Passage], prepared: Prepared | None) -> Sequence[Passage]:
+    """The passages that a model has read."""
+    return passages if prepared is None else passages[: prepared.passages_read]
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerContext:
     """What an answer is checked against."""
 
@@ -259,6 +274,10 @@ class AnswerContext:
     """The text is not the answer but the arguments of a tool's call."""
     tool_results: tuple[str, ...] = ()
     """What the answer may rest on besides the passages."""
+
+    def as_read(self, prepared: Prepared | None) -> "AnswerContext":
+        """Against the passages that the model has read."""
+        return self if prepared is None else replace(self, passages=read(self.passages, prepared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,10 +309,13 @@ class Finish:
     others: tuple[Choice, ...] = ()
     """The answers behind the first."""
     system_fingerprint: str = ""
+    prepared: Prepared | None = None
+    """None where the model has read all."""
 
 
 #: What an engine says while it answers. Text of the first answer comes as `str`; `Usage` is what was used up to there.
-Writing = str | Delta | Usage | Finish
+#: `Prepared` comes before all else.
+Writing = Prepared | str | Delta | Usage | Finish
 
 
 @dataclass(frozen=True, slots=True)

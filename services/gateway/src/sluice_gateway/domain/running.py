@@ -31,6 +31,7 @@ from sluice_gateway.domain.model import (
     ScreenedInput,
     Usage,
     Verdict,
+    read,
 )
 from sluice_gateway.domain.observing import EndedRun, RunObserver, groundedness
 from sluice_gateway.domain.outcome import (
@@ -211,7 +212,7 @@ class Run:
         )
         if self._streaming is StreamingMode.WITHHOLD:
             text, finish = await self._steps.generate(prompt)
-            output = await screened_answer(self._gates, answered, text, finish)
+            output = await screened_answer(self._gates, answered.as_read(finish.prepared), text, finish)
             self._degraded = reasons(self._degraded, output.withheld)
             result = await self._answered(output.text, output.finish, output.verdict, passages)
             for piece in releasing.pieces(result):
@@ -255,7 +256,7 @@ class Run:
         experiment, arm = self._arm
         answer_format = self._request.answer_format
         sourced = self._spec.steps.generate.sources and not answer_format.is_json
-        choices = written_choices(text, finish)
+        choices, passages = written_choices(text, finish), read(passages, finish.prepared)
         first, *others = (answer_choice(choice, passages, sourced=sourced) for choice in choices)
         if finish.unanswerable:
             first = answer_choice(choices[0], (), sourced=False)

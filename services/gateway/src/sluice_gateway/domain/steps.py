@@ -13,7 +13,7 @@ from sluice_gateway.domain.gating import Gates
 from sluice_gateway.domain.model import Finish, Passage, RunRequest, ScreenedInput, Vectors
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
-from sluice_gateway.domain.recording import digest, passages_detail
+from sluice_gateway.domain.recording import digest, passages_detail, prepared_detail
 from sluice_gateway.domain.run import StepState
 from sluice_gateway.domain.screened import screened_request
 from sluice_gateway.domain.search import Found, Search
@@ -221,4 +221,5 @@ def _generation_detail(finish: Finish) -> dict[str, object]:
         "prompt_tokens": finish.usage.prompt_tokens,
         "completion_tokens": finish.usage.completion_tokens,
         "unanswerable": finish.unanswerable,
+        **prepared_detail(finish.prepared),
     }
