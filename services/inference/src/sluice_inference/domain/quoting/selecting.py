@@ -8,6 +8,10 @@ from sluice_inference.domain.quoting.weighing import Weighed
 #: Share of the shorter sentence's terms from which two sentences say the same.
 _SAME = 0.75
 
+#: How much more recall counts than precision, the square of β (van Rijsbergen 1979): a sentence too many is passed over,
+#: one that is missing is missed.
+_RECALL = 2.0
+
 #: Share of a part's words, by rarity, that a sentence has to hold to answer it; and of what the best one holds.
 _ANSWERS, _AS_GOOD = 0.5, 0.8
 
@@ -31,16 +35,16 @@ def select(
 
 
 def _expected_best(ranked: Sequence[Weighed], total: float) -> list[Weighed]:
-    """As many of the best as make F1 by words highest, if each belonged to the answer with its chance: a further one
-    adds what it answers, and dilutes what is there."""
+    """As many of the best as make the F-measure by words highest, if each belonged to the answer with its chance: a
+    further one adds what it answers, and dilutes what is there."""
     right = words = best = 0.0
     for index, each in enumerate(ranked):
         right += each.chance * each.length
         words += each.length
-        f1 = 2 * right / (words + total)
-        if f1 < best:
+        measure = (1 + _RECALL) * right / (words + _RECALL * total)
+        if measure < best:
             return list(ranked[:index])
-        best = f1
+        best = measure
     return list(ranked)
 
 
