@@ -80,7 +80,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     sources = {
-        path.stem: _text(path)
+        path.stem: read_corpus(path)
         for path in sorted(arguments.data.glob("*.md"))
         if path.stem in (arguments.corpora or path.stem)
     }
@@ -280,7 +280,7 @@ def read_questions(path: Path) -> list[Question]:
         ]
 
 
-def _text(path: Path) -> str:
+def read_corpus(path: Path) -> str:
     """A corpus; wikitext's headings (` = = Plot = = `) become Markdown's, of the same length: places stay."""
 
     def heading(line: re.Match[str]) -> str:

@@ -97,7 +97,7 @@ def scifact(folder: Path, file: str) -> dict[str, Cases]:
     for (claim, document, label), numbers in evidence.items():
         if document not in abstracts:
             continue
-        lines = _lines(abstracts[document]["abstract"])
+        lines = lines_of(abstracts[document]["abstract"])
         title = abstracts[document]["title"]
         case = Case(claim, claims[claim], (f"{title}\n{' '.join(lines)}",), carried=label == "SUPPORT")
         if label == "CONTRADICT":
@@ -105,7 +105,7 @@ def scifact(folder: Path, file: str) -> dict[str, Cases]:
             continue
         found["carried"].append(case)
         other = documents[(documents.index(document) + _OTHER) % len(documents)]
-        text = f"{abstracts[other]['title']}\n{' '.join(_lines(abstracts[other]['abstract']))}"
+        text = f"{abstracts[other]['title']}\n{' '.join(lines_of(abstracts[other]['abstract']))}"
         found["another's abstract"].append(replace(case, passages=(text,), carried=False))
         left = " ".join(line for index, line in enumerate(lines) if index not in numbers)
         found["evidence dropped"].append(replace(case, passages=(f"{title}\n{left}",), carried=False))
@@ -234,7 +234,7 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
-def _lines(array: str) -> list[str]:
+def lines_of(array: str) -> list[str]:
     """The strings of an array as numpy prints it."""
     found = re.findall(r"'((?:[^'\\]|\\.|'(?=\w))*)'|\"((?:[^\"\\]|\\.)*)\"", array)
     return [(one or other).replace("\\'", "'") for one, other in found]

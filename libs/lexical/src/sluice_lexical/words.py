@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import Stemmer
 
+#: Scripts without blanks.
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]+")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 #: Words that say nothing about what a question asks for.
@@ -27,6 +29,19 @@ def terms(text: str) -> list[str]:
     words = [word for word in _WORD.findall(text.lower()) if word not in _STOP]
     stemmed: list[str] = _STEMMER.stemWords(words)
     return stemmed
+
+
+def pieces(text: str) -> list[str]:
+    """The terms of a text in order; pairs of characters where no blanks part the words."""
+    if text.isascii() or not _UNSPACED.search(text):
+        return terms(text)
+    found: list[str] = []
+    at = 0
+    for run in _UNSPACED.finditer(text):
+        found += terms(text[at : run.start()])
+        found += [run[0][start : start + 2] for start in range(max(1, len(run[0]) - 1))]
+        at = run.end()
+    return found + terms(text[at:])
 
 
 def count(text: str) -> int:

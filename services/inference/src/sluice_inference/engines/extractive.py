@@ -1,15 +1,20 @@
 """Quotes the sentences that answer, with citations. Needs no model and no network."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 
 from sluice_inference.domain import extractive
+from sluice_inference.domain.extractive import Quote
 from sluice_inference.domain.model import Delta, Finish, FinishReason, Rewriting, Rewritten, Task
 from sluice_lexical import unanswerable
 from sluice_lexical.words import count
 from sluice_servicekit.errors import FailedPrecondition, InvalidArgument
 
 MODEL = "extractive"
+
+#: The words' stemmer is for one thread at a time.
+_ALONE = threading.Lock()
 
 
 class ExtractiveEngine:
@@ -25,7 +30,7 @@ class ExtractiveEngine:
             InvalidArgument: something is asked for that only a model does (`UNSUPPORTED_VALUE`).
         """
         _refuse_what_a_model_does(task)
-        quotes = await asyncio.to_thread(extractive.choose, task.question, task.passages, self._max_sentences)
+        quotes = await asyncio.to_thread(_choose, task, self._max_sentences)
         pieces = [f"{_ended(quote.text)} [{quote.number}]" for quote in quotes]
         pieces = pieces or [unanswerable.sentence(task.question)]
         read = count(task.question) + sum(count(passage.text) for passage in task.passages)
@@ -53,6 +58,11 @@ class ExtractiveEngine:
 
     async def close(self) -> None:
         """Holds nothing."""
+
+
+def _choose(task: Task, most: int) -> list[Quote]:
+    with _ALONE:
+        return extractive.choose(task.question, task.passages, most)
 
 
 def _refuse_what_a_model_does(task: Task) -> None:
