@@ -123,7 +123,7 @@ def test_what_a_worker_has_died_over_is_read_once_more_each_by_itself():
     one, other = Added(queue, 2), Added(queue, 2)
     taken = queue.take(0.0)
     assert len(taken) == 4
-    queue.died(taken, DEAD)
+    queue.failed(taken, DEAD)
     again = [queue.take(0.0) for _ in range(4)]
     assert [len(pieces) for pieces in again] == [1, 1, 1, 1]
     for pieces in again:
@@ -132,31 +132,32 @@ def test_what_a_worker_has_died_over_is_read_once_more_each_by_itself():
     assert one.job.failure is None
 
 
-def test_only_the_request_to_blame_gives_up_and_keeps_what_it_has():
+def test_a_passage_that_cannot_be_read_is_left_out_alone():
     queue = _queue(0.004)
-    guilty, other = Added(queue, 2), Added(queue, 2)
-    queue.died(queue.take(0.0), DEAD)
+    guilty, other = Added(queue, 3), Added(queue, 2)
+    queue.failed(queue.take(0.0), DEAD)
     while pieces := queue.take(0.0):
         [piece] = pieces
         if piece.job is guilty.job and piece.index == 1:
-            queue.died(pieces, DEAD)
+            queue.failed(pieces, DEAD)
         else:
             queue.read(pieces, [0.5])
     assert (guilty.settled, other.settled) == (1, 1)
     assert guilty.job.failure is DEAD
-    assert guilty.job.relevance == [0.5, None]
+    assert guilty.job.relevance == [0.5, None, 0.5]
     assert other.job.failure is None
     assert other.job.relevance == [0.5, 0.5]
 
 
-def test_a_model_that_fails_ends_the_requests_it_was_asked_for():
+def test_a_request_of_which_nothing_can_be_read_is_given_up_soon():
     queue = _queue(0.004)
-    one, other = Added(queue, 30), Added(queue, 1)
-    queue.read(queue.take(0.0), [0.5] * 5)
-    queue.failed(queue.take(0.0), DEAD)
-    assert (one.settled, other.settled) == (1, 1)
-    assert one.job.failure is DEAD
-    assert other.job.failure is None
+    hopeless = Added(queue, 100)
+    tries = 0
+    while pieces := queue.take(0.0):
+        queue.failed(pieces, DEAD)
+        tries += 1
+    assert tries == 3  # together, and two by themselves
+    assert (hopeless.settled, hopeless.job.failure) == (1, DEAD)
     assert queue.jobs == 0
 
 

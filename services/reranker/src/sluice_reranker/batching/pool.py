@@ -38,8 +38,8 @@ class Workers:
     """Requests that may wait; more would only time out."""
 
     def core(self, number: int) -> int | None:
-        """The core of a worker, by its number."""
-        return self.cores[number % len(self.cores)] if self.cores else None
+        """The core of a worker, by its number; the first cores last, which others use most."""
+        return self.cores[-1 - number % len(self.cores)] if self.cores else None
 
 
 class Pool:
@@ -164,11 +164,14 @@ class Pool:
                 )
             except WorkerDied:
                 _LOG.error("a worker of the ranker %s has died", self.model)
-                self._queue.died(pieces, _gone(self.model))
+                self._queue.failed(pieces, _gone(self.model))
                 self._arrived.set()
                 await self._replace(number)
             except ServiceError as error:
                 self._queue.failed(pieces, error)
+            except Exception as error:
+                _LOG.exception("a batch of the ranker %s has failed", self.model)
+                self._queue.failed(pieces, Internal(f"unexpected {type(error).__name__} in the ranker"))
             else:
                 count = len(read.relevance)
                 self._queue.pace.note(read.seconds, sum(piece.tokens for piece in pieces[:count]))
