@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from sluice_reranker.batching.pool import Pool, Workers
-from sluice_servicekit.errors import FailedPrecondition, Internal, ResourceExhausted
+from sluice_servicekit.errors import FailedPrecondition, Internal, ResourceExhausted, Unavailable
 from support.pair_models import DEADLY, FAILING, Numbers, pairs
 
 ONE = Workers(1)
@@ -160,6 +160,6 @@ async def test_closing_ends_a_request_that_is_being_read(tmp_path):
     [pid] = pool.pids
     async with asyncio.timeout(20):
         await pool.close()
-        with pytest.raises(Internal):
+        with pytest.raises(Unavailable):
             await reading
     assert not psutil.pid_exists(pid)

@@ -83,11 +83,25 @@ def test_what_cannot_be_read_in_time_is_not_begun():
     assert one.job.relevance[:3] == [0.9, 0.8, None]
 
 
-def test_a_request_that_comes_too_late_is_told_at_once():
+def test_a_request_whose_turn_comes_too_late_is_told_at_once():
     queue = _queue(0.004)
     late = Added(queue, 2, until=0.001)
-    assert queue.take(0.0) == []
+    assert queue.take(0.001) == []
     assert (late.settled, late.job.relevance) == (1, [None, None])
+
+
+def test_a_pace_that_is_wrong_does_not_end_all_reading():
+    """As after a stall: each request has a passage read, by which the pace is put right."""
+    queue = _queue(10.0)
+    read: list[int] = []
+    for _ in range(100):
+        Added(queue, 2, until=0.1)
+        taken = queue.take(0.0)
+        queue.pace.note(0.004 * len(taken), sum(piece.tokens for piece in taken))
+        queue.read(taken, [0.5] * len(taken))
+        queue.take(0.1)
+        read.append(len(taken))
+    assert (read[0], read[-1]) == (1, 2)
 
 
 def test_no_request_makes_another_one_late():

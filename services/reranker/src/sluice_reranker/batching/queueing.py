@@ -60,6 +60,8 @@ class Piece:
 
     job: Job
     index: int
+    first: bool = False
+    """Whether it is the first one of its job that is read."""
 
     @property
     def pair(self) -> Pair:
@@ -128,22 +130,24 @@ class Queue:
             self._turns.remove(job)
 
     def take(self, now: float) -> list[Piece]:
-        """What to read next, together; nothing where nothing waits. Of a job that has no time for another pair nothing
-        is begun any more."""
+        """What to read next, together; nothing where nothing waits. Of a job that has no time for another pair after
+        the first nothing is begun any more."""
         taken: list[Piece] = []
         spent, first_end = 0.0, math.inf
         while self._turns and len(taken) < BATCH_PAIRS:
             job = self._turns[0]
             index = job.waiting[0]
             cost = self.pace.seconds(job.tokens[index])
-            if now + cost > job.until:
+            # One pair is read even so, as long as there is time at all: a pace that is wrong would never be put right.
+            if now >= job.until or (job.begun and now + cost > job.until):
                 self._leave(job)
                 continue
             end = now + spent + cost
             alone = index in job.failures
             if taken and (spent + cost > BATCH_SECONDS or end > min(first_end, job.until) or alone):
                 break
-            taken.append(Piece(job, job.waiting.popleft()))
+            taken.append(Piece(job, job.waiting.popleft(), first=not job.begun))
+            job.begun = True
             job.reading += 1
             spent, first_end = spent + cost, min(first_end, job.until)
             self._turns.popleft()
