@@ -146,6 +146,16 @@ def test_what_a_worker_has_died_over_is_read_once_more_each_by_itself():
     assert one.job.failure is None
 
 
+def test_what_may_be_to_blame_is_read_with_nobody_elses():
+    queue = _queue(0.015)  # one at a time
+    suspect, other = Added(queue, 2), Added(queue, 1)
+    queue.failed(queue.take(0.0), DEAD)
+    queue.pace = Pace()  # any number at a time
+    taken = [queue.take(0.0) for _ in range(3)]
+    assert [_indices(pieces, other) for pieces in taken] == [[0], [], []]
+    assert [_indices(pieces, suspect) for pieces in taken] == [[], [0], [1]]
+
+
 def test_a_passage_that_cannot_be_read_is_left_out_alone():
     queue = _queue(0.004)
     guilty, other = Added(queue, 3), Added(queue, 2)
