@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from sluice_reranker.batching.pool import Pool, Workers
-from sluice_servicekit.errors import FailedPrecondition, Internal, ResourceExhausted
+from sluice_servicekit.errors import FailedPrecondition, Internal, ResourceExhausted, Unavailable
 from support.pair_models import DEADLY, FAILING, Numbers, pairs
 
 ONE = Workers(1)
@@ -98,30 +98,22 @@ async def test_a_worker_that_dies_is_replaced_and_its_request_read_again(tmp_pat
         assert scores.relevance == (0.3, 0.0, 0.4)
         assert scores.partial_reason == ""
         assert pool.pids != [before]
+        os.kill(pool.pids[0], signal.SIGKILL)  # while it has nothing to read
+        assert (await pool.read(pairs("0.5"), None)).relevance == (0.5,)
 
 
-async def test_a_worker_killed_while_idle_is_no_matter():
+async def test_a_passage_that_cannot_be_read_costs_only_itself():
     async with _pool(Numbers()) as pool:
-        os.kill(pool.pids[0], signal.SIGKILL)
-        assert (await pool.read(pairs("0.3"), None)).relevance == (0.3,)
-
-
-async def test_a_passage_that_kills_every_worker_costs_only_itself():
-    async with _pool(Numbers()) as pool:
+        with pytest.raises(FailedPrecondition, match="no number"):
+            await pool.read(pairs(FAILING), None)
+        assert (await pool.read(pairs("0.5", FAILING, "0.7"), None)).relevance == (0.5, None, 0.7)
         alone = asyncio.create_task(pool.read(pairs(DEADLY), None))
-        scores = await pool.read(pairs("0.3", DEADLY), None)
-        assert scores.relevance == (0.3, None)
+        scores = await pool.read(pairs("0.3", DEADLY, "0.4"), None)
+        assert scores.relevance == (0.3, None, 0.4)
         assert scores.partial_reason == "RANKER_DIED"
         with pytest.raises(Internal, match="died") as raised:
             await alone
         assert raised.value.reason == "RANKER_DIED"
-        assert (await pool.read(pairs("0.5"), None)).relevance == (0.5,)
-
-
-async def test_a_model_that_fails_says_so():
-    async with _pool(Numbers()) as pool:
-        with pytest.raises(FailedPrecondition, match="no number"):
-            await pool.read(pairs(FAILING), None)
         assert (await pool.read(pairs("0.5"), None)).relevance == (0.5,)
 
 
@@ -168,6 +160,6 @@ async def test_closing_ends_a_request_that_is_being_read(tmp_path):
     [pid] = pool.pids
     async with asyncio.timeout(20):
         await pool.close()
-        with pytest.raises(Internal):
+        with pytest.raises(Unavailable):
             await reading
     assert not psutil.pid_exists(pid)

@@ -83,11 +83,25 @@ def test_what_cannot_be_read_in_time_is_not_begun():
     assert one.job.relevance[:3] == [0.9, 0.8, None]
 
 
-def test_a_request_that_comes_too_late_is_told_at_once():
+def test_a_request_whose_turn_comes_too_late_is_told_at_once():
     queue = _queue(0.004)
     late = Added(queue, 2, until=0.001)
-    assert queue.take(0.0) == []
+    assert queue.take(0.001) == []
     assert (late.settled, late.job.relevance) == (1, [None, None])
+
+
+def test_a_pace_that_is_wrong_does_not_end_all_reading():
+    """As after a stall: each request has a passage read, by which the pace is put right."""
+    queue = _queue(10.0)
+    read: list[int] = []
+    for _ in range(100):
+        Added(queue, 2, until=0.1)
+        taken = queue.take(0.0)
+        queue.pace.note(0.004 * len(taken), sum(piece.tokens for piece in taken))
+        queue.read(taken, [0.5] * len(taken))
+        queue.take(0.1)
+        read.append(len(taken))
+    assert (read[0], read[-1]) == (1, 2)
 
 
 def test_no_request_makes_another_one_late():
@@ -123,7 +137,7 @@ def test_what_a_worker_has_died_over_is_read_once_more_each_by_itself():
     one, other = Added(queue, 2), Added(queue, 2)
     taken = queue.take(0.0)
     assert len(taken) == 4
-    queue.died(taken, DEAD)
+    queue.failed(taken, DEAD)
     again = [queue.take(0.0) for _ in range(4)]
     assert [len(pieces) for pieces in again] == [1, 1, 1, 1]
     for pieces in again:
@@ -132,31 +146,42 @@ def test_what_a_worker_has_died_over_is_read_once_more_each_by_itself():
     assert one.job.failure is None
 
 
-def test_only_the_request_to_blame_gives_up_and_keeps_what_it_has():
+def test_what_may_be_to_blame_is_read_with_nobody_elses():
+    queue = _queue(0.015)  # one at a time
+    suspect, other = Added(queue, 2), Added(queue, 1)
+    queue.failed(queue.take(0.0), DEAD)
+    queue.pace = Pace()  # any number at a time
+    taken = [queue.take(0.0) for _ in range(3)]
+    assert [_indices(pieces, other) for pieces in taken] == [[0], [], []]
+    assert [_indices(pieces, suspect) for pieces in taken] == [[], [0], [1]]
+
+
+def test_a_passage_that_cannot_be_read_is_left_out_alone():
     queue = _queue(0.004)
-    guilty, other = Added(queue, 2), Added(queue, 2)
-    queue.died(queue.take(0.0), DEAD)
+    guilty, other = Added(queue, 3), Added(queue, 2)
+    queue.failed(queue.take(0.0), DEAD)
     while pieces := queue.take(0.0):
         [piece] = pieces
         if piece.job is guilty.job and piece.index == 1:
-            queue.died(pieces, DEAD)
+            queue.failed(pieces, DEAD)
         else:
             queue.read(pieces, [0.5])
     assert (guilty.settled, other.settled) == (1, 1)
     assert guilty.job.failure is DEAD
-    assert guilty.job.relevance == [0.5, None]
+    assert guilty.job.relevance == [0.5, None, 0.5]
     assert other.job.failure is None
     assert other.job.relevance == [0.5, 0.5]
 
 
-def test_a_model_that_fails_ends_the_requests_it_was_asked_for():
+def test_a_request_of_which_nothing_can_be_read_is_given_up_soon():
     queue = _queue(0.004)
-    one, other = Added(queue, 30), Added(queue, 1)
-    queue.read(queue.take(0.0), [0.5] * 5)
-    queue.failed(queue.take(0.0), DEAD)
-    assert (one.settled, other.settled) == (1, 1)
-    assert one.job.failure is DEAD
-    assert other.job.failure is None
+    hopeless = Added(queue, 100)
+    tries = 0
+    while pieces := queue.take(0.0):
+        queue.failed(pieces, DEAD)
+        tries += 1
+    assert tries == 3  # together, and two by themselves
+    assert (hopeless.settled, hopeless.job.failure) == (1, DEAD)
     assert queue.jobs == 0
 
 

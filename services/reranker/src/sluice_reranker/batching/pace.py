@@ -1,7 +1,7 @@
 """How long reading takes, learned from what was read."""
 
 #: Share of the newest measurement, in the mean and in the deviation.
-_MEAN, _DEVIATION = 0.125, 0.25
+_MEAN, _DEVIATION = 0.2, 0.25
 #: So many mean deviations above the mean are counted on.
 _MARGIN = 2.0
 #: A measurement counts for so many times the mean at most: a machine that stood still once says little.
@@ -9,7 +9,7 @@ _MOST = 4.0
 
 
 class Pace:
-    """Seconds per token: the mean and the mean deviation, as TCP has them for round trips (Jacobson 1988)."""
+    """Seconds per token: the mean and the mean deviation, much as TCP has them for round trips (Jacobson 1988)."""
 
     def __init__(self, seconds_per_token: float = 0.0) -> None:
         """`seconds_per_token`: the first measurement; nothing is known where it is 0."""

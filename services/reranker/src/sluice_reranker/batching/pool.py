@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from sluice_reranker.batching import metrics
 from sluice_reranker.batching.pace import Pace
@@ -13,7 +14,7 @@ from sluice_reranker.batching.pairs import Load, Pair
 from sluice_reranker.batching.process import WorkerDied, WorkerProcess
 from sluice_reranker.batching.queueing import BATCH_SECONDS, Piece, Queue
 from sluice_reranker.rankers.protocol import DEADLINE, Scores
-from sluice_servicekit.errors import Internal, ResourceExhausted, ServiceError
+from sluice_servicekit.errors import Internal, ResourceExhausted, ServiceError, Unavailable
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class Workers:
     """Requests that may wait; more would only time out."""
 
     def core(self, number: int) -> int | None:
-        """The core of a worker, by its number."""
-        return self.cores[number % len(self.cores)] if self.cores else None
+        """The core of a worker, by its number; the first cores last, which others use most."""
+        return self.cores[-1 - number % len(self.cores)] if self.cores else None
 
 
 class Pool:
@@ -138,7 +139,7 @@ class Pool:
         for serving in self._serving:
             serving.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
-        self._queue.fail(_gone(self.model))
+        self._queue.fail(Unavailable(f"the ranker {self.model} is ending", retry_after=0.5))
         for worker in self._alive.values():
             worker.kill()
         await asyncio.to_thread(self._threads.shutdown)
@@ -153,9 +154,8 @@ class Pool:
             self._observe(pieces)
             worker = self._alive[number]
             if self._at_once > 1:
-                pieces.sort(
-                    key=lambda piece: piece.tokens
-                )  # what is read in one pass is padded to the longest
+                # What is read in one pass is padded to the longest.
+                pieces.sort(key=lambda piece: piece.tokens)
             pairs = [piece.pair for piece in pieces]
             left = min(piece.job.until for piece in pieces) - time.monotonic()
             try:
@@ -164,11 +164,14 @@ class Pool:
                 )
             except WorkerDied:
                 _LOG.error("a worker of the ranker %s has died", self.model)
-                self._queue.died(pieces, _gone(self.model))
+                self._queue.failed(pieces, _gone(self.model))
                 self._arrived.set()
                 await self._replace(number)
             except ServiceError as error:
                 self._queue.failed(pieces, error)
+            except Exception as error:
+                _LOG.exception("a batch of the ranker %s has failed", self.model)
+                self._queue.failed(pieces, Internal(f"unexpected {type(error).__name__} in the ranker"))
             else:
                 count = len(read.relevance)
                 self._queue.pace.note(read.seconds, sum(piece.tokens for piece in pieces[:count]))
@@ -190,7 +193,7 @@ class Pool:
         del self._alive[number]
         wait = _RETRY
         loop = asyncio.get_running_loop()
-        start: Callable[[], WorkerProcess] = lambda: WorkerProcess(self._load, self._workers.core(number))  # noqa: E731
+        start = partial(WorkerProcess, self._load, self._workers.core(number))
         while True:
             metrics.RESTARTS.labels(self.model).inc()
             try:
@@ -205,13 +208,11 @@ class Pool:
             wait = min(2 * wait, _LONGEST_RETRY)
 
     def _observe(self, pieces: Sequence[Piece]) -> None:
-        jobs = {id(piece.job): piece.job for piece in pieces}
         metrics.BATCH_PAIRS.labels(self.model).observe(len(pieces))
-        metrics.BATCH_REQUESTS.labels(self.model).observe(len(jobs))
-        for job in jobs.values():
-            if not job.begun:
-                job.begun = True
-                metrics.QUEUE_SECONDS.labels(self.model).observe(time.monotonic() - job.since)
+        metrics.BATCH_REQUESTS.labels(self.model).observe(len({id(piece.job) for piece in pieces}))
+        for piece in pieces:
+            if piece.first:
+                metrics.QUEUE_SECONDS.labels(self.model).observe(time.monotonic() - piece.job.since)
 
 
 def _gone(model: str) -> Internal:

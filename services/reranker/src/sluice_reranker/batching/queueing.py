@@ -6,7 +6,7 @@ first: they are what is worth most where time is short.
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,8 +18,8 @@ from sluice_servicekit.errors import ServiceError
 BATCH_SECONDS = 0.02
 #: Pairs that are taken together, at most.
 BATCH_PAIRS = 32
-#: How often a pair is read that the worker has died over.
-_ATTEMPTS = 2
+#: How often a pair is read that cannot be, and of how many of them a job is given up.
+_ATTEMPTS, _MOST_LEFT_OUT = 2, 2
 
 
 @dataclass(eq=False, slots=True)
@@ -44,8 +44,8 @@ class Job:
     late: bool = False
     """A pair was left because it would not be read in time."""
     failure: ServiceError | None = None
-    deaths: dict[int, int] = field(default_factory=dict)
-    """By pair, how often a worker has died over it."""
+    failures: Counter[int] = field(default_factory=Counter)
+    """By pair, how often reading it has failed."""
 
     def settle(self) -> None:
         """Says so, if nothing more will come."""
@@ -60,6 +60,8 @@ class Piece:
 
     job: Job
     index: int
+    first: bool = False
+    """Whether it is the first one of its job that is read."""
 
     @property
     def pair(self) -> Pair:
@@ -128,22 +130,24 @@ class Queue:
             self._turns.remove(job)
 
     def take(self, now: float) -> list[Piece]:
-        """What to read next, together; nothing where nothing waits. Of a job that has no time for another pair nothing
-        is begun any more."""
+        """What to read next, together; nothing where nothing waits. Of a job that has no time for another pair after
+        the first nothing is begun any more."""
         taken: list[Piece] = []
         spent, first_end = 0.0, math.inf
         while self._turns and len(taken) < BATCH_PAIRS:
             job = self._turns[0]
             index = job.waiting[0]
             cost = self.pace.seconds(job.tokens[index])
-            if now + cost > job.until:
+            # One pair is read even so, as long as there is time at all: a pace that is wrong would never be put right.
+            if now >= job.until or (job.begun and now + cost > job.until):
                 self._leave(job)
                 continue
             end = now + spent + cost
-            alone = index in job.deaths
+            alone = index in job.failures
             if taken and (spent + cost > BATCH_SECONDS or end > min(first_end, job.until) or alone):
                 break
-            taken.append(Piece(job, job.waiting.popleft()))
+            taken.append(Piece(job, job.waiting.popleft(), first=not job.begun))
+            job.begun = True
             job.reading += 1
             spent, first_end = spent + cost, min(first_end, job.until)
             self._turns.popleft()
@@ -168,31 +172,28 @@ class Queue:
             if not piece.job.over:
                 self._put_first(piece)
 
-    def failed(self, pieces: Sequence[Piece], failure: ServiceError) -> None:
-        """Reading has failed, and would again: the jobs get what they have."""
-        for piece in pieces:
-            piece.job.reading -= 1
-            self._give_up(piece.job, failure)
-
     def fail(self, failure: ServiceError) -> None:
         """Nobody reads any more: the jobs get what they have."""
         for job in tuple(self._open):
             job.reading = 0
             self._give_up(job, failure)
 
-    def died(self, pieces: Sequence[Piece], failure: ServiceError) -> None:
-        """The worker has died over what it read. Each pair is read once more, by itself, since one of them may be to
-        blame; a job whose pair is, gets what it has."""
+    def failed(self, pieces: Sequence[Piece], failure: ServiceError) -> None:
+        """Reading has failed, or the worker has died over it. Each pair is read once more, by itself, since one of them
+        may be to blame. That one is left out; a job that has several of them gets what it has."""
         for piece in reversed(pieces):
             job = piece.job
             job.reading -= 1
             if job.over:
                 continue
-            job.deaths[piece.index] = job.deaths.get(piece.index, 0) + 1
-            if job.deaths[piece.index] >= _ATTEMPTS:
-                self._give_up(job, failure)
+            job.failures[piece.index] += 1
+            if job.failures[piece.index] < _ATTEMPTS:
+                self._put_first(piece)
                 continue
-            self._put_first(piece)
+            job.failure = job.failure or failure
+            if sum(count >= _ATTEMPTS for count in job.failures.values()) >= _MOST_LEFT_OUT:
+                self._give_up(job, failure)
+            job.settle()
 
     def _put_first(self, piece: Piece) -> None:
         piece.job.waiting.appendleft(piece.index)
