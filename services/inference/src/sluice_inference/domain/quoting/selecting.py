@@ -8,8 +8,8 @@ from sluice_inference.domain.quoting.weighing import Weighed
 #: Share of the shorter sentence's terms from which two sentences say the same.
 _SAME = 0.75
 
-#: How much more recall counts than precision, the square of β (van Rijsbergen 1979): a sentence too many is passed over,
-#: one that is missing is missed.
+#: How much more recall counts than precision, the square of β (van Rijsbergen 1979): a sentence too many is passed
+#: over, one that is missing is missed.
 _RECALL = 2.0
 
 #: Share of a part's words, by rarity, that a sentence has to hold to answer it; and of what the best one holds.
