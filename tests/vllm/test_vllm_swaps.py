@@ -137,7 +137,7 @@ async def test_adapter_is_swapped_under_load_and_no_request_fails(vllm: RealVllm
 
 async def test_caller_who_leaves_ends_the_work_of_the_engine(vllm: RealVllm, inference: str):
     async with _stub(inference) as stub:
-        call = stub.Generate(_request(MODEL, tokens=600), timeout=120)
+        call = stub.Generate(_request(MODEL, tokens=400), timeout=120)
         await call.read()
         await _until_running(vllm, 1)
         call.cancel()
