@@ -204,8 +204,11 @@ class ArtifactRegistry:
     url: str = ""
     files: str = ""
     """Where blobs are."""
+    pulls_of_a_token: int = 1000
+    """Requests after which one has run out."""
     realm: str = ""
     """Where tokens are; the registry itself where it is empty."""
+    _tokens: dict[str, int] = field(default_factory=dict)
 
     def layer(self, content: bytes, kind: str = RAW, title: str = "") -> dict[str, Any]:
         """Keeps a blob, and describes it."""
@@ -243,7 +246,7 @@ class ArtifactRegistry:
         """The registry."""
         if request.path == "/token":
             return self._token(request)
-        if self.login and request.headers.get("authorization") != "Bearer pull-token":
+        if self.login and not self._may_pull(request):
             realm = self.realm or f"{self.url}/token"
             challenge = (
                 f'Bearer realm="{realm}",service="registry",scope="repository:{self.repository}:pull,push"'
@@ -266,13 +269,21 @@ class ArtifactRegistry:
             return web.Response(status=400)
         return web.Response(body=self.blobs[request.path.removeprefix("/")])
 
+    def _may_pull(self, request: web.Request) -> bool:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        left = self._tokens.get(token, 0)
+        self._tokens[token] = left - 1
+        return left > 0
+
     def _token(self, request: web.Request) -> web.Response:
         expected = "Basic " + base64.b64encode(self.login.encode()).decode()
         if request.headers.get("authorization") != expected:
             return self._error(401, "UNAUTHORIZED")
         if request.query.get("scope") != f"repository:{self.repository}:pull":
             return self._error(403, "DENIED")
-        return web.json_response({"token": "pull-token", "expires_in": 300})
+        token = f"pull-{len(self._tokens)}"
+        self._tokens[token] = self.pulls_of_a_token
+        return web.json_response({"token": token, "expires_in": 300})
 
     @staticmethod
     def _error(status: int, code: str, headers: Mapping[str, str] | None = None) -> web.Response:

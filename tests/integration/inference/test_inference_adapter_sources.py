@@ -293,6 +293,17 @@ async def test_a_registry_is_signed_in_to_for_reading_alone_and_once(fetch: Fetc
     assert {sent for _, sent in files.asked} == {""}
 
 
+async def test_a_registrys_token_that_runs_out_is_asked_for_anew(fetch: Fetch, tmp_path: Path) -> None:
+    async with registry("robot:secret") as (double, site, files):
+        push_files(double)
+        double.pulls_of_a_token = 2
+        auths = {f"127.0.0.1:{site.port}": {"username": "robot", "password": "secret"}}
+        login = lora.written(tmp_path, {"config.json": json.dumps({"auths": auths}).encode()}) / "config.json"
+        await fetch(image(site), site, files, registry_credentials_file=login, **plain(site))
+    assert fetch.found == FILES
+    assert len([path for path in site.paths if path.startswith("/token")]) == 2
+
+
 async def test_without_a_login_or_with_a_wrong_one_a_registry_says_so(fetch: Fetch, tmp_path: Path) -> None:
     async with registry("robot:secret") as (double, site, files):
         push_files(double)

@@ -86,7 +86,7 @@ class Sink:
         limit = min(
             most or self.max_bytes, files.MAX_CONFIG_BYTES if name == files.CONFIG else self.max_bytes
         )
-        with await asyncio.to_thread((self.folder / name).open, "wb") as file:
+        with _created(self.folder / name) as file:
             writer = Writer(self, file, limit, name)
             yield writer
         self.digests[name] = writer.digest
@@ -115,6 +115,11 @@ class Sink:
     def _give_back(self, size: int) -> None:
         self.taken -= size
         self._store.give_back(size)
+
+
+def _created(path: Path) -> BinaryIO:
+    # Not in a thread: one who is cancelled while a thread opens a file never gets it, and cannot close it.
+    return path.open("wb")
 
 
 def too_large(name: str, most: int) -> Exception:

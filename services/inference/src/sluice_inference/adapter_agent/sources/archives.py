@@ -211,9 +211,9 @@ def _zip_opener(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[]
 async def _copy(sink: Sink, name: str, member: Member) -> None:
     async with sink.file(name, member.size or 1) as writer:
         try:
-            file = await asyncio.to_thread(member.open)
-            while piece := await asyncio.to_thread(file.read, files.PIECE):
-                await writer.write(piece)
+            with member.open() as file:
+                while piece := await asyncio.to_thread(file.read, files.PIECE):
+                    await writer.write(piece)
         except _BROKEN as error:
             raise invalid(f"{name} in it is broken: {type(error).__name__}") from None
     if writer.size != member.size:

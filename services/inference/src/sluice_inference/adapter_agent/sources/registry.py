@@ -57,12 +57,14 @@ class Registry:
         """
         what = f"{self._reference.registry}/{self._reference.repository}/{path}"
         async with self._remote.answer(f"{self._base}/{path}", self._headers(accept)) as response:
-            if response.status != 401 or self._authorization:
+            if response.status != 401:
                 remote.check(response, what)
                 yield response
                 return
             challenge = response.headers.get("www-authenticate", "")
-        self._authorization = await self._signed_in(challenge)
+        self._authorization = await self._signed_in(
+            challenge
+        )  # for the first time, or since the token ran out
         async with self._remote.answer(f"{self._base}/{path}", self._headers(accept)) as response:
             remote.check(response, what)
             yield response
