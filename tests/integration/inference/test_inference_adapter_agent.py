@@ -363,6 +363,22 @@ async def test_room_is_made_by_what_is_not_loaded(tmp_path: Path, vllm: Vllm) ->
         assert len(agent.folders) == 2
 
 
+async def test_an_adapter_that_was_just_unloaded_stays_for_requests_that_came_before(
+    tmp_path: Path, vllm: Vllm
+) -> None:
+    options = {"disk_budget": sum(map(len, FILES.values())), "keep_seconds": 3600}
+    async with running(tmp_path, vllm, **options) as agent:
+        adapter = await agent.resolve(local(agent))
+        await agent.load("a", adapter)
+    os.utime(tmp_path / "adapters" / adapter.path.rpartition("/")[2] / "sluice.json", (0, 0))
+    async with running(tmp_path, vllm, **options) as agent:
+        await agent.unload("a")
+        with pytest.raises(ServiceError) as caught:
+            await agent.resolve(local(agent, "b", lora.adapter(fill=2)))
+
+    assert caught.value.reason == Reason.DISK_FULL
+
+
 # vLLM
 
 

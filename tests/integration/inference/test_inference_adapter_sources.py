@@ -1,10 +1,11 @@
 """Adapters from every kind of source; servers are doubles on loopback, and everything else lies inside."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from aiohttp import ThreadedResolver, web
 from sluice_api.objects.lora_adapter import Source
 from sluice_inference.adapter_agent.reasons import Reason, is_permanent
 from sluice_inference.adapter_agent.sink import Sink
+from sluice_inference.adapter_agent.sources import credentials
 from sluice_inference.adapter_agent.sources.all_sources import Sources
 from sluice_inference.adapter_agent.sources.references import Reference
+from sluice_inference.adapter_agent.sources.registry import Registry
 from sluice_inference.adapter_agent.sources.remote import Remote
 from sluice_inference.adapter_agent.store import Store
 from sluice_servicekit.errors import ServiceError
@@ -328,11 +331,31 @@ async def test_a_realm_inside_is_not_asked(fetch: Fetch) -> None:
     assert inside.asked == []
 
 
+async def test_a_login_is_not_sent_to_a_realm_without_encryption(tmp_path: Path) -> None:
+    auths = {"r.example": {"username": "robot", "password": "secret"}}
+    login = lora.written(tmp_path, {"config.json": json.dumps({"auths": auths}).encode()}) / "config.json"
+    asked = []
+
+    class Challenging(Remote):
+        @asynccontextmanager
+        async def answer(self, url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
+            asked.append(url)
+            challenge = {"www-authenticate": 'Bearer realm="http://r.example/token",service="r"'}
+            yield SimpleNamespace(status=401, headers=challenge)
+
+    remote = Challenging(Policy(), ThreadedResolver())
+    with pytest.raises(ServiceError, match="without encryption"):
+        async with Registry(Reference.parse("r.example/a:v1"), remote, login, ()).get("manifests/v1"):
+            pass
+    assert asked == ["https://r.example/v2/a/manifests/v1"]
+
+
 async def test_what_came_must_have_the_digest_that_it_is_named_by(fetch: Fetch) -> None:
     async with registry() as (double, site, files):
         digest = push_files(double)
         double.blobs[lora.digest(WEIGHTS)] = lora.safetensors(lora.adapter_shapes(), fill=9)
         layer = await fetch.refused(image(site), site, files, **plain(site))
+        double.blobs[lora.digest(WEIGHTS)] = WEIGHTS
         kind, content = double.manifests[digest]
         double.manifests[digest] = kind, content + b" "
         manifest = await fetch.refused(image(site, f"@{digest}"), site, files, **plain(site))
@@ -423,6 +446,24 @@ async def test_a_login_is_sent_to_its_own_host_and_no_default_to_any(fetch: Fetc
             await fetch({"http": {"url": f"{site.url}/a"}}, site, http_credentials_file=netrc)
 
     assert [sent for _, sent in site.asked] == ["Basic bWU6c2VjcmV0", ""]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "may"),
+    [
+        ("https", "a.example", True),
+        ("http", "a.example", False),
+        ("http", "127.0.0.1", True),
+        ("http", "::1", True),
+    ],
+)
+def test_no_password_crosses_a_network_unencrypted(scheme: str, host: str, may: bool) -> None:
+    assert credentials.may_carry(scheme, host) is may
+
+
+def test_a_host_called_default_gets_no_login_that_is_for_none(tmp_path: Path) -> None:
+    netrc = lora.written(tmp_path, {"netrc": b"default login me password secret\n"}) / "netrc"
+    assert credentials.of_host(netrc, "default") is None
 
 
 @pytest.mark.parametrize(
@@ -577,9 +618,10 @@ async def test_no_path_leads_out_of_the_roots(
     assert fetch.found == {}
 
 
-async def test_without_roots_no_folder_is_read(fetch: Fetch, tmp_path: Path) -> None:
-    error = await fetch.refused(in_folder(lora.written(tmp_path / "a", FILES)))
-    assert error.reason == Reason.SOURCE_PATH_REFUSED
+async def test_outside_the_roots_nobody_learns_what_there_is(fetch: Fetch, tmp_path: Path) -> None:
+    there = await fetch.refused(in_folder(lora.written(tmp_path / "a", FILES)))
+    not_there = await fetch.refused(in_folder(tmp_path / "b"), local_roots=(tmp_path / "a",))
+    assert there.reason == not_there.reason == Reason.SOURCE_PATH_REFUSED
 
 
 async def test_a_folder_without_an_adapter_says_what_is_missing(fetch: Fetch, tmp_path: Path) -> None:

@@ -160,11 +160,11 @@ def encrypted_zip() -> bytes:
     return bytes(content)
 
 
-def lying_zip() -> bytes:
-    """Says that a file is smaller than what it unpacks to."""
+def lying_zip(size: int) -> bytes:
+    """Says that a file unpacks to another size than it does."""
     content = bytearray(zipped({"adapter_config.json": b"x" * 5000}))
     place = content.find(b"PK\x01\x02")
-    content[place + 24 : place + 28] = struct.pack("<I", 10)
+    content[place + 24 : place + 28] = struct.pack("<I", size)
     return bytes(content)
 
 
@@ -189,7 +189,8 @@ HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [
     ("sparse", sparse, "no plain file"),
     ("link in a zip", linked_zip, "no plain file"),
     ("encrypted", encrypted_zip, "encrypted"),
-    ("lying", lying_zip, "broken|cut off|more than"),
+    ("more than it says", lambda: lying_zip(10), "broken|cut off|more than"),
+    ("less than it says", lambda: lying_zip(6000), "cut off"),
     (
         "two adapters",
         lambda: zipped({f"{at}/{name}": b"{}" for at in "ab" for name in FILES}),
