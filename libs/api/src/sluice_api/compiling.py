@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sluice_api import experiments
+from sluice_api import adapters as lora
+from sluice_api import endpoints, experiments
 from sluice_api.errors import CompileError, Problem
 from sluice_api.loading import LoadedObject
 from sluice_api.objects.adapter_experiment import AdapterExperiment
@@ -43,6 +44,7 @@ def compile_objects(loaded: Sequence[LoadedObject]) -> Compilation:
         *_dangling(loaded),
         *_unfit(loaded),
         *experiments.unfit(loaded, servers, adapters),
+        *endpoints.unfit(loaded),
     ]
     if problems:
         raise CompileError(problems)
@@ -61,6 +63,8 @@ def compile_objects(loaded: Sequence[LoadedObject]) -> Compilation:
             name: experiments.compiled(item, adapters)
             for name, item in _named(loaded, AdapterExperiment).items()
         },
+        adapters={name: lora.compiled(item) for name, item in adapters.items()},
+        endpoints=endpoints.compiled(servers),
     )
     warnings = [*_without_effect(loaded), *experiments.idle(loaded, servers)]
     return Compilation(snapshot, tuple(sorted(warnings)))

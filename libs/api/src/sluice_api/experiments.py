@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from sluice_api.adapters import is_resting, served_name
 from sluice_api.errors import Problem
 from sluice_api.loading import LoadedObject
 from sluice_api.objects.adapter_experiment import AdapterExperiment
@@ -23,14 +24,9 @@ def compiled(experiment: AdapterExperiment, adapters: Adapters) -> CompiledExper
             arm.name: served_name(named[arm.name]) if arm.name in named else ""
             for arm in experiment.spec.arms
         },
-        resting=tuple(sorted(name for name, adapter in named.items() if _is_resting(adapter))),
+        resting=tuple(sorted(name for name, adapter in named.items() if is_resting(adapter))),
         promoted=_promoted(experiment),
     )
-
-
-def served_name(adapter: LoRAAdapter) -> str:
-    """The name that an engine serves an adapter under: the operator's, which has the version in it, else its alias."""
-    return str(adapter.status.get("engineName") or adapter.spec.model_name)
 
 
 def behind(
@@ -159,13 +155,3 @@ def _generates(pipeline: PipelineSpec, server: str, models: set[str]) -> bool:
 
 def _promoted(experiment: AdapterExperiment) -> str:
     return str(experiment.status.get("promoted") or "")
-
-
-def _is_resting(adapter: LoRAAdapter) -> bool:
-    """True where the operator says that it is not ready; without an operator nobody says so."""
-    conditions = adapter.status.get("conditions")
-    return any(
-        condition.get("type") == "Ready" and condition.get("status") != "True"
-        for condition in (conditions if isinstance(conditions, list) else ())
-        if isinstance(condition, dict)
-    )

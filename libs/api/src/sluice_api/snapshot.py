@@ -3,6 +3,7 @@
 import hashlib
 import json
 from functools import cached_property
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
@@ -10,7 +11,8 @@ from sluice_api.objects.adapter_experiment import AdapterExperimentSpec
 from sluice_api.objects.base import Model
 from sluice_api.objects.guardrail_policy import Action, GuardrailPolicySpec
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
-from sluice_api.objects.model_server import ModelServerSpec
+from sluice_api.objects.lora_adapter import Selectors
+from sluice_api.objects.model_server import ModelServerSpec, Url
 from sluice_api.objects.pipeline import PipelineSpec
 
 
@@ -42,6 +44,33 @@ class CompiledExperiment(Model):
     """The arm that all traffic goes to; none yet when empty."""
 
 
+class CompiledAdapter(Model):
+    """An adapter of a server, as requests find it."""
+
+    model_server: str
+    model_name: str
+    """The alias."""
+    engine_name: str
+    """What the engine serves it under."""
+    revision: str
+    selectors: Selectors
+    resting: bool = False
+    """Not ready: what would be served by it is served by the base model, or by the adapter that is next best."""
+
+
+class Endpoint(Model):
+    """A replica of a model server, as the operator sees it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """The pod's."""
+    url: Url
+    """Base URL, ending in `/v1`."""
+    adapters: Annotated[tuple[str, ...], Field(max_length=4096)] = ()
+    """Names in the engine of the adapters that it can serve."""
+    draining: bool = False
+    """Takes no new requests."""
+
+
 class Snapshot(Model):
     """Everything the services run by, keyed by object name."""
 
@@ -52,6 +81,9 @@ class Snapshot(Model):
     knowledge_bases: dict[str, KnowledgeBaseSpec] = Field(default={})
     model_servers: dict[str, ModelServerSpec] = Field(default={})
     experiments: dict[str, CompiledExperiment] = Field(default={})
+    adapters: dict[str, CompiledAdapter] = Field(default={})
+    endpoints: dict[str, tuple[Endpoint, ...]] = Field(default={})
+    """By model server; of those whose pods the operator runs."""
 
     @cached_property
     def content(self) -> bytes:

@@ -1,0 +1,32 @@
+"""Adapters on their way into the snapshot: what the operator says of them in their status. Pure."""
+
+from sluice_api.objects.lora_adapter import LoRAAdapter
+from sluice_api.snapshot import CompiledAdapter
+
+
+def compiled(adapter: LoRAAdapter) -> CompiledAdapter:
+    """An adapter whose references resolve."""
+    spec = adapter.spec
+    return CompiledAdapter(
+        model_server=spec.model_server_ref,
+        model_name=spec.model_name,
+        engine_name=served_name(adapter),
+        revision=spec.revision,
+        selectors=spec.selectors,
+        resting=is_resting(adapter),
+    )
+
+
+def served_name(adapter: LoRAAdapter) -> str:
+    """The name that an engine serves an adapter under: the operator's, which has the version in it, else its alias."""
+    return str(adapter.status.get("engineName") or adapter.spec.model_name)
+
+
+def is_resting(adapter: LoRAAdapter) -> bool:
+    """True where the operator says that it is not ready; without an operator nobody says so."""
+    conditions = adapter.status.get("conditions")
+    return any(
+        condition.get("type") == "Ready" and condition.get("status") != "True"
+        for condition in (conditions if isinstance(conditions, list) else ())
+        if isinstance(condition, dict)
+    )
