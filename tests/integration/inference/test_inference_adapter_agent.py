@@ -245,6 +245,8 @@ async def test_load_needs_what_is_here_and_a_name(agent: Agent) -> None:
         {"source": pb.Source(pvc=pb.PvcSource(claim_name="../x", path="a"))},
         {"source": pb.Source(oci=pb.OciSource())},
         {"source": pb.Source(local=pb.LocalSource(path="/a")), "digest": "sha256:short"},
+        {"source": pb.Source(local=pb.LocalSource(path="/a")), "timeout": -1.0},
+        {"source": pb.Source(local=pb.LocalSource(path="/a")), "timeout": float("nan")},
     ],
 )
 async def test_a_request_that_makes_no_sense_says_so(agent: Agent, fields: dict[str, Any]) -> None:
@@ -504,3 +506,19 @@ async def test_a_broken_archive_is_a_failure_that_the_status_keeps_until_it_is_a
         site.answer = giving(lora.tar(FILES))
         await agent.resolve(at(site))
         assert (await agent.status()).resolutions == []
+
+
+async def test_a_signed_url_is_written_down_nowhere(
+    tmp_path: Path, vllm: Vllm, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(giving(b"")) as site, running(tmp_path, vllm, site) as agent:
+        source = at(site, "/a.tar.gz?X-Signature=secret")
+        with pytest.raises(ServiceError) as caught:
+            await agent.resolve(source)
+        site.answer = giving(lora.tar(FILES))
+        adapter = await agent.resolve(source)
+        assert await agent.resolve(source) == adapter
+
+    records = [path.read_text() for path in (tmp_path / "adapters").glob("*/sluice.json")]
+    assert "/a.tar.gz" in caplog.text
+    assert "secret" not in caught.value.message + adapter.origin + caplog.text + "".join(records)

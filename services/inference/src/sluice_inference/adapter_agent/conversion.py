@@ -1,5 +1,6 @@
 """Between messages and nouns. Converts only."""
 
+import math
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -29,6 +30,8 @@ def wanted(request: pb.ResolveRequest) -> Wanted:
     for name in ("digest", "config_digest"):
         if (digest := getattr(request, name)) and not is_digest(digest):
             raise InvalidArgument(f"{name} is not `sha256:` and 64 hex digits", field=name)
+    if not 0 <= request.timeout < math.inf:
+        raise InvalidArgument("timeout is no number of seconds", field="timeout")
     return Wanted(
         _source(request.source), request.digest, request.config_digest, request.rank, request.strict
     )

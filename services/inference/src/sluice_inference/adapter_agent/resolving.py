@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
@@ -63,8 +64,14 @@ class Wanted:
 
     @property
     def key(self) -> str:
-        """The source, as canonical JSON."""
-        return self.source.model_dump_json(by_alias=True, exclude_none=True)
+        """Stands for the source: a hash, since a URL may be signed and this is written down."""
+        return hashlib.sha256(self.source.model_dump_json(exclude_none=True).encode()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The source in a log: without a URL's query, which may be a signature."""
+        kind, fields = next(iter(self.source.model_dump(exclude_none=True).items()))
+        return " ".join((kind, *(str(value).partition("?")[0] for value in fields.values())))
 
 
 @dataclass(slots=True)
@@ -190,10 +197,10 @@ class Resolving:
                 async with self._turns:
                     return await self._bring(job, seconds)
         except ServiceError as error:
-            _LOG.warning("%s: %s: %s", job.wanted.key, error.reason, error.message)
+            _LOG.warning("%s: %s: %s", job.wanted.name, error.reason, error.message)
             raise
         except Exception as error:
-            _LOG.exception("%s failed", job.wanted.key)
+            _LOG.exception("%s failed", job.wanted.name)
             raise Internal(f"unexpected {type(error).__name__}; the agent's log has the details") from error
 
     async def _bring(self, job: Job, seconds: float) -> Stored:

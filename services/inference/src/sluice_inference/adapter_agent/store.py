@@ -35,7 +35,7 @@ class Stored:
     digest: str
     config_digest: str
     source: str
-    """Where it was asked for from, as canonical JSON."""
+    """Stands for where it was asked for from."""
     origin: str
     rank: int
     base_model: str
@@ -180,8 +180,11 @@ class Store:
             if self.used <= self.budget:
                 break
             if stored.folder not in in_use and self._may_go(stored.folder):
+                del (
+                    self._found[stored.folder],
+                    self._used_at[stored.folder],
+                )  # first: nobody may find it any more
                 await asyncio.to_thread(self._remove, self._root / stored.folder)
-                del self._found[stored.folder], self._used_at[stored.folder]
                 self.used -= stored.size_bytes
         if self.used > self.budget:
             raise failure(
