@@ -260,24 +260,28 @@ def test_a_rank_that_does_not_fit_is_refused(
     assert refused(tmp_path, files, base, limits).reason == reason
 
 
-def patterned(**fields: Any) -> dict[str, bytes]:
+@pytest.mark.parametrize("key", ["1.self_attn.k_proj", "^model.layers.1.self_attn.k_proj$"])
+def test_a_module_may_have_a_rank_of_its_own(tmp_path: Path, base: Path, key: str) -> None:
     name = "base_model.model.model.layers.1.self_attn.k_proj"
     wider = {f"{name}.lora_A.weight": (8, 16), f"{name}.lora_B.weight": (8, 8)}
-    return with_shapes({**lora.adapter_shapes(), **wider}, rank_pattern={"1.self_attn.k_proj": 8}, **fields)
+    shapes = {**lora.adapter_shapes(), **wider}
+
+    assert checked(tmp_path / "a", with_shapes(shapes, rank_pattern={key: 8}), base).rank == 8
+    other = with_shapes(shapes, rank_pattern={"attn.k_proj": 8})  # the end of the name, but of no part of it
+    assert refused(tmp_path / "b", other, base).reason == Reason.RANK_MISMATCH
 
 
-def test_vllm_scales_by_one_rank_so_another_scale_is_refused(tmp_path: Path, base: Path) -> None:
-    error = refused(tmp_path / "a", patterned(), base)
-    assert error.reason == Reason.SCALING_MISMATCH
-    assert "layers.1.self_attn.k_proj" in error.message
-
-    same = patterned(alpha_pattern={"1.self_attn.k_proj": 16})
-    assert checked(tmp_path / "b", same, base).rank == 8
+def test_an_expression_is_told_of_and_not_run(tmp_path: Path, base: Path) -> None:
+    (warning,) = checked(tmp_path, lora.adapter(rank_pattern={r".*\.1\..*k_proj": 4}), base).warnings
+    assert warning.reason == "RANKS_UNCHECKED"
 
 
-def test_a_pattern_that_is_an_expression_is_told_of_and_never_run(tmp_path: Path, base: Path) -> None:
-    (warning,) = checked(tmp_path, lora.adapter(rank_pattern={"(a+)+$": 4}), base).warnings
-    assert warning.reason == "PATTERNS_UNCHECKED"
+@pytest.mark.parametrize("key", ["(a+)+$", "(a|a)*b", "a" * 300, ".*.*.*.*.*x"])
+@pytest.mark.parametrize("name", ["rank_pattern", "alpha_pattern"])
+def test_an_expression_that_would_hold_vllm_up_is_refused(
+    tmp_path: Path, base: Path, name: str, key: str
+) -> None:
+    assert refused(tmp_path, lora.adapter(**{name: {key: 4}}), base).reason == Reason.UNSUPPORTED_ADAPTER
 
 
 # names
@@ -322,9 +326,11 @@ def test_the_base_model_is_compared_by_its_name(
         {"layer_replication": [[0, 1], [0, 1]]},
         {"trainable_token_indices": [1]},
         {"alora_invocation_tokens": [1, 2]},
+        {"use_bdlora": {"a": 1}},
+        {"init_lora_weights": "pissa"},
     ],
 )
-def test_what_vllm_would_leave_out_is_refused(tmp_path: Path, base: Path, fields: dict[str, Any]) -> None:
+def test_what_vllm_does_not_do_is_refused(tmp_path: Path, base: Path, fields: dict[str, Any]) -> None:
     assert refused(tmp_path, lora.adapter(**fields), base).reason == Reason.UNSUPPORTED_ADAPTER
 
 
@@ -358,6 +364,7 @@ def test_tensors_that_vllm_does_not_load_are_refused(tmp_path: Path, base: Path,
         lora.config(target_modules=None),
         lora.config(target_modules=[1]),
         lora.config(rank_pattern=[1]),
+        lora.config(alpha_pattern={"q_proj": "8"}),
         lora.config(rank_pattern={"q_proj": -1}),
         lora.config(base_model_name_or_path=5),
     ],

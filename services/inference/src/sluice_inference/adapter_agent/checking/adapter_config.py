@@ -1,4 +1,4 @@
-"""`adapter_config.json` as PEFT writes it: what of it vLLM takes, and what it would leave out without a word."""
+"""`adapter_config.json` as PEFT writes it, and what of it vLLM takes (`vllm/lora/peft_helper.py` of 0.32)."""
 
 import json
 import math
@@ -9,11 +9,17 @@ from types import MappingProxyType
 from typing import Any, Final, Self
 
 from sluice_inference.adapter_agent.reasons import Reason, failure
+from sluice_servicekit.errors import ServiceError
 
-#: A key of `rank_pattern` that is a name. PEFT takes regular expressions too; those of others are not run here.
-_NAME: Final = re.compile(r"[A-Za-z0-9_.]+")
+#: A key of `rank_pattern` or `alpha_pattern` that is a name. Both PEFT and vLLM take it for a regular expression;
+#: those of others are not run here.
+_NAME: Final = re.compile(r"\^?([A-Za-z0-9_.]+)\$?")
+#: A group that is repeated: a search may then take longer than anybody waits, and vLLM would make it.
+_REPEATED_GROUP: Final = re.compile(r"\)[*+?{]")
+_MAX_REPEATS: Final = 4
+_MAX_KEY: Final = 256
 
-#: What changes the answer and vLLM either refuses or does not read. A value that counts as false is as good as none.
+#: What vLLM refuses, or leaves out. A value that counts as false is as good as none.
 _UNSUPPORTED: Final = (
     "use_dora",
     "modules_to_save",
@@ -22,7 +28,11 @@ _UNSUPPORTED: Final = (
     "trainable_token_indices",
     "alora_invocation_tokens",
     "use_qalora",
+    "use_bdlora",
 )
+#: Ways to begin that leave the base model's weights as they are. Others, such as PiSSA, change them when PEFT loads the
+#: adapter, and vLLM does not.
+_BEGINNINGS: Final = frozenset({"gaussian", "eva", "orthogonal", "mica", "lora_ga"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +40,6 @@ class AdapterConfig:
     """An adapter as its configuration describes it."""
 
     rank: int
-    alpha: float
-    rank_stabilized: bool
     base_model: str
     """Empty where it names none."""
     target_modules: tuple[str, ...]
@@ -40,8 +48,6 @@ class AdapterConfig:
     """The base's weights are stored as (in, out)."""
     ranks: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     """By module, where it is not `rank`."""
-    alphas: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    """By module, where it is not `alpha`."""
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
@@ -52,35 +58,17 @@ class AdapterConfig:
                 (`UNSUPPORTED_ADAPTER`).
         """
         found = _object(content)
-        kind = found.get("peft_type", "LORA")
-        if kind != "LORA":
-            raise failure(
-                Reason.UNSUPPORTED_ADAPTER, f"the adapter is of the kind {_short(kind)}; vLLM loads LORA"
-            )
-        for name in _UNSUPPORTED:
-            if found.get(name):
-                raise failure(
-                    Reason.UNSUPPORTED_ADAPTER,
-                    f"vLLM does not do what {name} asks for; train the adapter without it",
-                )
-        if found.get("bias", "none") != "none":
-            raise failure(
-                Reason.UNSUPPORTED_ADAPTER, "vLLM loads no biases; train the adapter with bias: none"
-            )
+        _check_supported(found)
+        _number(found.get("lora_alpha"), "lora_alpha")
+        for key, alpha in _pattern(found, "alpha_pattern").items():
+            _number(alpha, f"the alpha of {_short(key)}")
+        ranks = _pattern(found, "rank_pattern")
         return cls(
             rank=_rank(found, "r"),
-            alpha=_number(found.get("lora_alpha"), "lora_alpha"),
-            rank_stabilized=found.get("use_rslora") is True,
             base_model=_text(found, "base_model_name_or_path"),
             target_modules=_targets(found),
             transposed=found.get("fan_in_fan_out") is True,
-            ranks={
-                name: _rank(_pattern(found, "rank_pattern"), name) for name in _pattern(found, "rank_pattern")
-            },
-            alphas={
-                name: _number(value, "alpha_pattern")
-                for name, value in _pattern(found, "alpha_pattern").items()
-            },
+            ranks={key: _rank(ranks, key) for key in ranks},
         )
 
     @property
@@ -89,28 +77,37 @@ class AdapterConfig:
         return max(self.rank, *self.ranks.values()) if self.ranks else self.rank
 
     @property
-    def unread_patterns(self) -> tuple[str, ...]:
-        """Keys of `rank_pattern` and `alpha_pattern` that are expressions rather than names."""
-        return tuple(key for key in {**self.ranks, **self.alphas} if not _NAME.fullmatch(key))
+    def expressions(self) -> tuple[str, ...]:
+        """Keys of `rank_pattern` that are expressions rather than names."""
+        return tuple(key for key in self.ranks if not _NAME.fullmatch(key))
 
     def rank_of(self, module: str) -> int:
-        """The rank that a module should have."""
-        return int(_of(self.ranks, module, self.rank))
-
-    def is_scaled_as_vllm_does(self, module: str) -> bool:
-        """False where the module was trained with another scale than the adapter's, which is the one vLLM reads."""
-        own = self._scale(_of(self.alphas, module, self.alpha), self.rank_of(module))
-        return math.isclose(own, self._scale(self.alpha, self.rank))
-
-    def _scale(self, alpha: float, rank: int) -> float:
-        return alpha / (math.sqrt(rank) if self.rank_stabilized else rank)
+        """The rank that a module should have, by the names: the first that is the module's, or its end."""
+        for key, rank in self.ranks.items():
+            if (name := _NAME.fullmatch(key)) and f".{module}".endswith(f".{name[1]}"):
+                return rank
+        return self.rank
 
 
-def _of(pattern: Mapping[str, Any], module: str, otherwise: Any) -> Any:
-    for key, value in pattern.items():  # as PEFT: the first that is the module's name or its end
-        if module == key or module.endswith(f".{key}"):
-            return value
-    return otherwise
+def _check_supported(found: Mapping[str, Any]) -> None:
+    kind = found.get("peft_type", "LORA")
+    if kind != "LORA":
+        raise _unsupported(f"the adapter is of the kind {_short(kind)}; vLLM loads LORA")
+    for name in _UNSUPPORTED:
+        if found.get(name):
+            raise _unsupported(f"vLLM does not do what {name} asks for; train the adapter without it")
+    if found.get("bias", "none") != "none":
+        raise _unsupported("vLLM loads no biases; train the adapter with bias: none")
+    beginning = found.get("init_lora_weights")
+    if isinstance(beginning, str) and beginning.lower() not in _BEGINNINGS:
+        raise _unsupported(
+            f"init_lora_weights {_short(beginning)} has PEFT change the base model's weights, and vLLM does not; "
+            "save the adapter with path_initial_model_for_weight_conversion"
+        )
+
+
+def _unsupported(message: str) -> ServiceError:
+    return failure(Reason.UNSUPPORTED_ADAPTER, message)
 
 
 def _object(content: bytes) -> dict[str, Any]:
@@ -130,10 +127,9 @@ def _rank(found: Mapping[str, Any], name: str) -> int:
     return rank
 
 
-def _number(value: Any, name: str) -> float:
+def _number(value: Any, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise failure(Reason.CONFIG_INVALID, f"adapter_config.json: {name} is no number")
-    return float(value)
 
 
 def _text(found: Mapping[str, Any], name: str) -> str:
@@ -156,6 +152,10 @@ def _pattern(found: Mapping[str, Any], name: str) -> dict[str, Any]:
     pattern = found.get(name) or {}
     if not isinstance(pattern, dict):
         raise failure(Reason.CONFIG_INVALID, f"adapter_config.json: {name} maps no names")
+    for key in pattern:
+        repeats = sum(key.count(sign) for sign in "*+?{")
+        if len(key) > _MAX_KEY or repeats > _MAX_REPEATS or _REPEATED_GROUP.search(key):
+            raise _unsupported(f"{name} has an expression that may take for ever to search: {_short(key)}")
     return pattern
 
 

@@ -52,8 +52,7 @@ def check(config: AdapterConfig, pairs: Mapping[str, Pair], base: BaseModel, lim
         ServiceError: it does not fit; which reason and which module.
     """
     warnings: list[AdapterWarning] = []
-    rank = _rank(config, pairs, limits)
-    _scaling(config, pairs, warnings)
+    rank = _rank(config, pairs, limits, warnings)
     _base_model(config, limits, warnings)
     _shapes(config, pairs, base, warnings)
     if limits.strict and warnings:
@@ -62,7 +61,9 @@ def check(config: AdapterConfig, pairs: Mapping[str, Pair], base: BaseModel, lim
     return Checked(rank, tuple(kinds), tuple(warnings))
 
 
-def _rank(config: AdapterConfig, pairs: Mapping[str, Pair], limits: Limits) -> int:
+def _rank(
+    config: AdapterConfig, pairs: Mapping[str, Pair], limits: Limits, warnings: list[AdapterWarning]
+) -> int:
     rank = max(config.largest_rank, *(pair.rank for pair in pairs.values()))
     if rank > limits.max_rank:
         raise failure(
@@ -73,27 +74,17 @@ def _rank(config: AdapterConfig, pairs: Mapping[str, Pair], limits: Limits) -> i
         raise failure(
             Reason.RANK_MISMATCH, f"the adapter has the rank {rank}, and {limits.rank} is asked for"
         )
-    exact = not config.unread_patterns
+    if config.expressions:
+        message = f"rank_pattern has expressions, {_named(config.expressions)}, which were not compared with the ranks"
+        warnings.append(AdapterWarning("RANKS_UNCHECKED", message))
+        return rank
     for module, pair in pairs.items():
-        if exact and pair.rank != config.rank_of(module):
+        if pair.rank != config.rank_of(module):
             raise failure(
                 Reason.RANK_MISMATCH,
                 f"{module} has the rank {pair.rank}; adapter_config.json says {config.rank_of(module)}",
             )
     return rank
-
-
-def _scaling(config: AdapterConfig, pairs: Mapping[str, Pair], warnings: list[AdapterWarning]) -> None:
-    wrong = [module for module in pairs if not config.is_scaled_as_vllm_does(module)]
-    if wrong:
-        raise failure(
-            Reason.SCALING_MISMATCH,
-            f"vLLM scales every module by lora_alpha and r alone, and {_named(wrong)} would be scaled wrongly; "
-            "train without rank_pattern and alpha_pattern",
-        )
-    if config.unread_patterns:
-        message = f"vLLM does not read rank_pattern and alpha_pattern, here {_named(config.unread_patterns)}"
-        warnings.append(AdapterWarning("PATTERNS_UNCHECKED", message))
 
 
 def _base_model(config: AdapterConfig, limits: Limits, warnings: list[AdapterWarning]) -> None:
