@@ -76,8 +76,8 @@ class Agent:
             raise failure(
                 Reason.ADAPTER_MISSING, f"the adapter {digest} is not here (any more); resolve it first"
             )
-        async with self._turns.of(name):
-            with self._store.pinned(stored), counted(LOADS, "load"):
+        with self._store.pinned(stored), counted(LOADS, "load"):
+            async with self._turns.of(name):
                 started = time.monotonic()
                 is_new = await self._engine.load(name, self.path(stored))
                 return Loaded(not is_new, time.monotonic() - started if is_new else 0.0)

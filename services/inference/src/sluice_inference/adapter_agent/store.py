@@ -180,11 +180,9 @@ class Store:
             if self.used <= self.budget:
                 break
             if stored.folder not in in_use and self._may_go(stored.folder):
-                del (
-                    self._found[stored.folder],
-                    self._used_at[stored.folder],
-                )  # first: nobody may find it any more
-                await asyncio.to_thread(self._remove, self._root / stored.folder)
+                del self._found[stored.folder], self._used_at[stored.folder]
+                doomed = self._doom(self._root / stored.folder)
+                await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
                 self.used -= stored.size_bytes
         if self.used > self.budget:
             raise failure(
@@ -196,11 +194,9 @@ class Store:
     def _may_go(self, name: str) -> bool:
         return name not in self._pins and self._used_at[name] + self._keep_seconds <= time.time()
 
-    def _remove(self, folder: Path) -> None:
-        # renamed first: half a folder must never have an adapter's name
-        doomed = self._root / f"{_PARTIAL}{uuid4().hex}"
-        folder.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+    def _doom(self, folder: Path) -> Path:
+        # renamed before it is removed: half a folder must never have an adapter's name
+        return folder.rename(self._root / f"{_PARTIAL}{uuid4().hex}")
 
     def _take_over(self, folder: Path) -> None:
         if folder.name.startswith(_PARTIAL):
@@ -211,7 +207,7 @@ class Store:
             stored = _read(folder)
             self._used_at[folder.name] = (folder / _RECORD).stat().st_mtime
         except (OSError, ValueError, TypeError, KeyError):
-            self._remove(folder)  # not one that was finished here
+            shutil.rmtree(self._doom(folder), ignore_errors=True)  # not one that was finished here
             return
         self._found[folder.name] = stored
         self.used += stored.size_bytes

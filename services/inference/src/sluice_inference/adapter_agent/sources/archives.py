@@ -96,12 +96,11 @@ async def _padding_passed(waiting: bytes, pieces: AsyncIterator[bytes]) -> bytes
     return waiting
 
 
-async def extract(sink: Sink, archive: str, wanted: Iterable[str] = files.BOTH) -> frozenset[str]:
+async def extract(sink: Sink, archive: str) -> frozenset[str]:
     """Reads the adapter's files out of an archive in a sink, and removes the archive.
 
     Args:
         archive: Its name; a tar that is not packed, or a zip.
-        wanted: Names of files.
 
     Returns:
         The names of those that were in it.
@@ -114,14 +113,14 @@ async def extract(sink: Sink, archive: str, wanted: Iterable[str] = files.BOTH) 
             members = await asyncio.to_thread(_members, sink.folder / archive, opened)
         except _BROKEN as error:
             raise invalid(f"it cannot be read: {type(error).__name__}") from None
-        chosen = choose(members, frozenset(wanted))
+        chosen = choose(members)
         for name, member in chosen.items():
             await _copy(sink, name, member)
     sink.remove(archive)
     return frozenset(chosen)
 
 
-def choose(members: Iterable[Member], wanted: frozenset[str]) -> dict[str, Member]:
+def choose(members: Iterable[Member]) -> dict[str, Member]:
     """The files to take, all of one folder: that below which all others lie, as the checkpoints of a training do.
 
     Raises:
@@ -130,7 +129,7 @@ def choose(members: Iterable[Member], wanted: frozenset[str]) -> dict[str, Membe
     """
     folders: dict[PurePosixPath, dict[str, Member]] = {}
     for member in members:
-        if member.path.name in wanted or member.path.name in files.PICKLES:
+        if member.path.name in files.BOTH or member.path.name in files.PICKLES:
             folders.setdefault(member.path.parent, {})[member.path.name] = member
     if not folders:
         return {}
@@ -138,8 +137,8 @@ def choose(members: Iterable[Member], wanted: frozenset[str]) -> dict[str, Membe
     if not all(folder.is_relative_to(first) for folder in folders):
         listed = ", ".join(sorted(str(folder)[:80] for folder in folders)[:3])
         raise invalid(f"it holds more than one adapter ({listed}); pack one alone")
-    chosen = {name: member for name, member in folders[first].items() if name in wanted}
-    if files.WEIGHTS in wanted and files.WEIGHTS not in chosen and len(chosen) < len(folders[first]):
+    chosen = {name: member for name, member in folders[first].items() if name in files.BOTH}
+    if files.WEIGHTS not in chosen and len(chosen) < len(folders[first]):
         raise pickled()
     return chosen
 
