@@ -28,7 +28,7 @@ WORKERS := 2
 
 .PHONY: test
 test: setup ## All tests that need no root
-	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients --ignore tests/chaos $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients --ignore tests/chaos --ignore tests/vllm $(ARGS)
 
 .PHONY: chaos
 chaos: setup ## Gateways killed, stopped and upgraded in the middle of durable runs, time that passes: minutes
@@ -58,6 +58,27 @@ $(CLIENTS)/.stamp: tests/clients/node/package.json tests/clients/node/package-lo
 .PHONY: clients
 clients: setup $(CLIENTS)/.stamp ## What others have written against OpenAI's API, on a real gateway; needs Node and npm
 	SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}node $(RUN) pytest -q tests/clients $(ARGS)
+
+VLLM := .cache/vllm
+
+# PyPI's torch for Linux brings CUDA's libraries along, which the processor does not need: most of the 6 GB.
+$(VLLM)/.stamp: tests/vllm/requirements.txt tests/vllm/overrides.txt | setup
+	@test "$$(uname -s)" = Linux || { echo "vLLM for processors is built for Linux alone"; exit 1; }
+	@mkdir -p $(VLLM)
+	@test $$(df -Pk $(VLLM) | awk 'NR == 2 {print int($$4 / 1024 ^ 2)}') -ge 8 || { echo "8 GB of disk are needed at $(VLLM)"; exit 1; }
+	rm -rf $(VLLM)/venv
+	$(UV) venv --quiet $(VLLM)/venv
+	$(UV) pip install --python $(VLLM)/venv/bin/python --override tests/vllm/overrides.txt -r tests/vllm/requirements.txt
+	@touch $@
+
+$(VLLM)/model/.stamp: tests/vllm/make_model.py $(VLLM)/.stamp
+	rm -rf $(VLLM)/model
+	$(VLLM)/venv/bin/python tests/vllm/make_model.py $(VLLM)/model
+	@touch $@
+
+.PHONY: test-vllm
+test-vllm: setup $(VLLM)/model/.stamp ## A real vLLM on this processor: adapters, streams, swaps under load; needs 8 GB of disk, takes minutes
+	SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}vllm $(RUN) pytest -q tests/vllm $(ARGS)
 
 .PHONY: lint
 lint: setup ## The checks that .pre-commit-config.yaml lists, on everything

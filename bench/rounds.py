@@ -77,7 +77,13 @@ class InProcess:
         return self._found[search.query]
 
     async def rerank(
-        self, principal: Principal, query: str, vectors: object, passages: Sequence[Passage], top_k: int
+        self,
+        principal: Principal,
+        query: str,
+        vectors: object,
+        passages: Sequence[Passage],
+        top_k: int,
+        pipeline: str,
     ) -> Reranked:
         best = rank(query, [candidate(each) for each in passages], top_k, lambda: True).best
         return Reranked([passages[each.index] for each in best], len(passages), "features")

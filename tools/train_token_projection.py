@@ -3,7 +3,7 @@
     python tools/train_token_projection.py corpus.jsonl
 
 Reads the `text` of JSON lines, encodes a fixed sample of them and writes the axes as float16, shape
-(384, 128), to the retriever's assets. The mean is not removed: cosine similarity has to survive the
+(384, 128), to the built-in encoder's assets. The mean is not removed: cosine similarity has to survive the
 projection.
 """
 
@@ -18,7 +18,7 @@ from sluice_retriever.domain.model import TOKEN_DIMENSION
 from sluice_retriever.encoding.encoder import Encoder
 
 SAMPLE = 400
-TARGET = Path("services/retriever/src/sluice_retriever/encoding/assets/token_projection.npy")
+TARGET = Path("libs/minilm/src/sluice_minilm/assets/token_projection.npy")
 
 
 def main() -> None:

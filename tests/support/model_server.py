@@ -6,11 +6,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from doubles.vllm import FINGERPRINT, Asked, Call, Request, Vllm, Written, failed
+from aiohttp import web
+
+from doubles.vllm import (
+    FINGERPRINT,
+    Asked,
+    Call,
+    Request,
+    Settings,
+    Vllm,
+    Written,
+    believing,
+    failed,
+)
 
 __all__ = ["FINGERPRINT", "PROMPT_TOKENS", "Call", "ModelServer", "asks_to_rewrite", "serving"]
 
-#: Tokens of every prompt.
+#: Tokens of every prompt, where it does not count them.
 PROMPT_TOKENS = 17
 
 
@@ -41,6 +53,12 @@ class ModelServer:
     silent_seconds: float = 0.0
     silent_before: int = 0
     """The piece before which it is silent."""
+    tokens: Callable[[str], int] | None = None
+    """How many tokens a text has: there is `/tokenize` then, and what is asked has as many."""
+    context: int | None = None
+    """How many tokens its model holds, where it tells."""
+    tokenized: list[dict[str, Any]] = field(default_factory=list)
+    """What it was asked to count."""
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -64,7 +82,16 @@ async def serving(server: ModelServer) -> AsyncIterator[ModelServer]:
     def write(asked: Asked) -> Written:
         return _written(server, asked.body)
 
+    def tokenize(body: dict[str, Any]) -> list[int]:
+        server.tokenized.append(body)
+        if server.tokens is None:
+            raise web.HTTPNotFound
+        return [0] * prompt_tokens(server, body)
+
     double = Vllm(
+        Settings(max_model_len=server.context),
+        read=believing,
+        tokenize=tokenize,
         heard=hear,
         write=write,
         left=server.left,
@@ -73,8 +100,16 @@ async def serving(server: ModelServer) -> AsyncIterator[ModelServer]:
         fingerprint=server.fingerprint,
     )
     async with double:
+        await double.load("support-de", "/adapters/support-de")
         server.url = double.v1
         yield server
+
+
+def prompt_tokens(server: ModelServer, body: dict[str, Any]) -> int:
+    """Of what is asked, in a template that puts five tokens around each message."""
+    if server.tokens is None:
+        return PROMPT_TOKENS
+    return 3 + sum(5 + server.tokens(message["content"] or "") for message in body["messages"])
 
 
 def asks_to_rewrite(body: dict[str, Any]) -> bool:
@@ -96,7 +131,7 @@ def _written(server: ModelServer, body: dict[str, Any]) -> Written:
         server.finish_reason,
         calls=server.calls if may_call and body["messages"][-1]["role"] != "tool" else (),
         reasoning=server.reasoning,
-        prompt_tokens=PROMPT_TOKENS,
+        prompt_tokens=prompt_tokens(server, body),
         break_after=server.break_after,
         silent_seconds=server.silent_seconds,
         silent_before=server.silent_before,

@@ -82,11 +82,18 @@ def ask(client: httpx.Client, case: Case, adapters: Path) -> Answer:
     return Answer(reply.status_code, reply.headers.get("content-type"), text)
 
 
-def difference(expected: Answer, got: Answer) -> tuple[Any, Any] | None:
-    """What was expected and what came instead; None where they agree."""
+def difference(expected: Answer, got: Answer, *, may_merge: bool = False) -> tuple[Any, Any] | None:
+    """What was expected and what came instead; None where they agree.
+
+    Args:
+        may_merge: Takes a stream that is the recorded one without some shapes: on a busy machine vLLM sends tokens that
+            have come meanwhile in one frame.
+    """
     if (expected.status, expected.content_type) != (got.status, got.content_type):
         return expected, got
     wanted, found = _seen(expected), _seen(got)
+    if may_merge and isinstance(wanted, list):
+        wanted = [each for each in wanted if each in found]
     return None if wanted == found else (wanted, found)
 
 

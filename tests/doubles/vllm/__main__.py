@@ -22,7 +22,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--failing-load", action="append", default=[], metavar="FOLDER=MESSAGE")
     for each in fields(Settings):
         option = f"--{each.name.replace('_', '-')}"
-        if each.type in (bool, "bool"):
+        if isinstance(each.default, bool):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=each.default)
         else:
             parser.add_argument(option, type=type(each.default), default=each.default)

@@ -105,14 +105,7 @@ class _Paths:
 
     async def tokenize(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        if "messages" in body:
-            text = tokens.chat_text(body["messages"], prompted=body.get("add_generation_prompt", True))
-        elif "prompt" in body:
-            text = body["prompt"]
-        else:
-            raise errors.missing(["prompt", "messages"], body)
-        self._server.adapter(body.get("model"))
-        ids = tokens.encode(text)
+        ids = self._server.tokenize(body)
         return _json(
             {
                 "count": len(ids),

@@ -49,19 +49,16 @@ async def _generate(
     written = server.write(Asked(body, request.headers, adapter, prompt, most))
     reply = _Reply(server, request, {**body, "model": body.get("model") or server.settings.model}, written)
     job = Job(adapter, ids, most)
-    ended = "abort"
     try:
         if body.get("stream"):
             response = await reply.stream(job, chunks)
         else:
             response = await reply.whole(job, whole)
-        ended = "length" if written.finish_reason == "length" else "stop"
-        return response
     except (asyncio.CancelledError, ConnectionError):
         server.left.set()
         raise
-    finally:
-        server.metrics.finished(ended)
+    server.metrics.finished("length" if written.finish_reason == "length" else "stop")
+    return response
 
 
 class _Reply:

@@ -81,7 +81,7 @@ class Metrics:
         self._lora.labels(str(self._settings.max_loras), names, names).set_to_current_time()
 
     def finished(self, reason: str) -> None:
-        """Counts a request that has ended."""
+        """Counts a request that has been answered; as in vLLM who leaves before is not counted as `abort`."""
         self._success[reason].inc()
 
     def text(self) -> str:

@@ -40,6 +40,8 @@ def completion(body: Json) -> None:
 def lengths(body: Json, settings: Settings, prompt: str, count: int) -> int:
     """How many tokens may be written; raises where the prompt or the limit is beyond the context."""
     length = settings.max_model_len
+    if length is None:
+        length = 1 << 30
     asked, field = body.get("max_tokens"), "max_tokens"
     if body.get("max_completion_tokens") is not None:
         asked, field = body["max_completion_tokens"], "max_completion_tokens"

@@ -9,14 +9,14 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from doubles.vllm import errors, writing
+from doubles.vllm import errors, tokens, writing
 from doubles.vllm.adapters import Adapter, Reader, reading
 from doubles.vllm.app import application
 from doubles.vllm.chat import FINGERPRINT
 from doubles.vllm.engine import Engine
 from doubles.vllm.metrics import Metrics
 from doubles.vllm.settings import Settings
-from doubles.vllm.writing import Request, Writer
+from doubles.vllm.writing import Json, Request, Writer
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Vllm:
         read: Reads adapters' folders; `adapters.believing` takes any path.
         write: Writes the answers.
         heard: Told of each request for text before anything else.
+        tokenize: Tokens of what `/tokenize` is asked, in place of its own tokenizer's.
         left: Set once a caller has left before the end.
         any_model: Answers by any name, as the base model does.
         any_length: Takes prompts and limits beyond the context.
@@ -58,6 +59,7 @@ class Vllm:
         read: Reader | None = None,
         write: Writer | None = None,
         heard: Callable[[Request], None] | None = None,
+        tokenize: Callable[[Json], list[int]] | None = None,
         left: asyncio.Event | None = None,
         any_model: bool = False,
         any_length: bool = False,
@@ -71,6 +73,7 @@ class Vllm:
         self.any_length = any_length
         self.fingerprint = fingerprint
         self.write = write or writing.drawing(settings.answer_tokens)
+        self.tokenize = tokenize or self._tokenize
         self.heard = heard or (lambda request: None)
         self.requests: list[Request] = []
         """Requests for text, oldest first."""
@@ -188,6 +191,16 @@ class Vllm:
         if not model or model == self.settings.model or self.any_model:
             return None
         raise errors.unknown_model(model, self.settings.model)
+
+    def _tokenize(self, body: Json) -> list[int]:
+        if "messages" in body:
+            text = tokens.chat_text(body["messages"], prompted=body.get("add_generation_prompt", True))
+        elif "prompt" in body:
+            text = body["prompt"]
+        else:
+            raise errors.missing(["prompt", "messages"], body)
+        self.adapter(body.get("model"))
+        return tokens.encode(text)
 
     def _reread(self, adapter: Adapter) -> None:
         self._read(adapter.name, adapter.path)

@@ -9,7 +9,8 @@ class Settings:
 
     model: str = "tiny"
     """The base model's served name."""
-    max_model_len: int = 1024
+    max_model_len: int | None = 1024
+    """Tokens of prompt and answer; None where it neither tells nor has a limit."""
     max_num_seqs: int = 256
     """Requests that run at once; the rest wait."""
     max_loras: int = 2

@@ -111,12 +111,13 @@ def compact(body: Json) -> bytes:
 
 
 def drawing(answer_tokens: int) -> Writer:
-    """Draws words, as many as may be written up to `answer_tokens`; several answers are all the same."""
+    """Draws words, as many as may be written up to `answer_tokens`, or with `ignore_eos` as many as may be; several
+    answers are all the same."""
 
     def write(asked: Asked) -> Written:
-        count = min(asked.most, answer_tokens)
+        count = asked.most if asked.body.get("ignore_eos") else min(asked.most, answer_tokens)
         pieces = _pieces(asked.adapter.weights if asked.adapter else "", asked.prompt, count)
-        reason = "length" if asked.most <= answer_tokens else "stop"
+        reason = "length" if count == asked.most else "stop"
         return Written((pieces,) * asked.body.get("n", 1), reason)
 
     return write

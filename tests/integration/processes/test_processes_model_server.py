@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 
+import openai
 import pytest
 
 from support import handbook
@@ -45,7 +46,7 @@ def _ask(up: Running, text: str):
 
 async def test_answer_is_written_by_the_model_server(tmp_path: Path):
     question = handbook.questions()[0]
-    server = ModelServer(("The Ardmore press needs it after 40 hours ", "of work [1]."))
+    server = ModelServer(("The Ardmore press needs it after 40 hours ", "of work [1]."), context=3000)
     async with serving(server):
         objects = _objects(tmp_path / "objects", server.url)
 
@@ -60,6 +61,11 @@ async def test_answer_is_written_by_the_model_server(tmp_path: Path):
                 unresolved = _ask(up, question.text)
                 assert unresolved.returncode == 3
                 assert json.loads(unresolved.stdout)["verdict"]["reason"] == "UNRESOLVED_CITATION"
+
+                asked = [{"role": "user", "content": question.text}]
+                with pytest.raises(openai.BadRequestError, match="may have 0 tokens") as refused:
+                    up.openai().chat.completions.create(model="default", messages=asked, max_tokens=3000)
+                assert refused.value.code == "context_length_exceeded"
 
                 server.status = 404
                 failed = _ask(up, question.text)

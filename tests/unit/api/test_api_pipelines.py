@@ -8,7 +8,7 @@ import yaml
 from sluice_api.compiling import Compilation, compile_objects
 from sluice_api.errors import CompileError, LoadError
 from sluice_api.loading import load
-from sluice_api.objects.pipeline import Steps
+from sluice_api.objects.pipeline import PipelineSpec, Steps
 
 GENERATE = {"modelServerRef": "default"}
 SMALL = {"modelServerRef": "small"}
@@ -115,3 +115,38 @@ def test_fallbacks_are_tried_in_the_order_of_the_catches():
         }
     )
     assert [name for name, _ in steps.chain()] == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("ranker", "told"),
+    [
+        (
+            {"embedded": {}, "lateInteraction": {}},
+            "only one of embedded, crossEncoder, sentenceTransformers, endpoint, lateInteraction may be set, "
+            "not embedded and lateInteraction",
+        ),
+        ({"crossEncoder": {}}, "steps.rerank.ranker.crossEncoder.path"),
+        ({"crossEncoder": {"path": "/m", "precision": "int4"}}, "'int8' or 'float32'"),
+        ({"endpoint": {"url": "host:80"}}, "steps.rerank.ranker.endpoint.url"),
+        (
+            {"endpoint": {"url": "http://h/v1", "protocol": "cohere"}},
+            "model must be set where protocol is cohere",
+        ),
+        ({"blend": 0.2}, "blend mixes the embedded ranker into another one"),
+        ({"lateInteraction": {}, "candidates": 0}, "steps.rerank.ranker.candidates"),
+    ],
+)
+def test_rankers_that_cannot_be(tmp_path: Path, ranker: dict[str, object], told: str):
+    with pytest.raises(LoadError) as raised:
+        _compiled(tmp_path, {"rerank": {"ranker": ranker}})
+    assert told in str(raised.value)
+
+
+def test_the_ranker_is_embedded_where_nothing_is_said(tmp_path: Path):
+    def spec(rerank: dict[str, object]) -> PipelineSpec:
+        return _compiled(tmp_path, {"rerank": rerank}).snapshot.pipelines["default"].spec
+
+    assert spec({}).steps.rerank.ranker.is_embedded
+    assert spec({"ranker": {"embedded": {}}}).steps.rerank.ranker.is_embedded
+    other = spec({"ranker": {"lateInteraction": {}, "blend": 0.2, "candidates": 20}}).steps.rerank.ranker
+    assert (other.is_embedded, other.blend, other.candidates) == (False, 0.2, 20)

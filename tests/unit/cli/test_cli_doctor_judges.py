@@ -17,6 +17,7 @@ from sluice_cli.diagnosing import (
     machine,
     packages,
     ports,
+    rankers,
     reporting,
     services,
     snapshots,
@@ -366,3 +367,22 @@ def _one(findings: Sequence[Finding], check: str, detail: str, remedy: str, exit
     assert detail in found.detail
     assert remedy in found.remedy
     assert _exit_code(findings) == exit_code
+
+
+@pytest.mark.parametrize(
+    ("probe", "state", "told"),
+    [
+        (Probe(0, '{"model": "m-1", "seconds": 0.012}\n', ""), State.OK, ["m-1 ranks a passage in 12 ms"]),
+        (
+            Probe(0, '{"problem": "the folder is not there; copy it"}\n', ""),
+            State.FAILED,
+            ["the folder is not there; copy it", "spec.steps.rerank.ranker of Pipeline/default"],
+        ),
+        (Probe(None, "", ""), State.FAILED, ["did not end in time", "less busy"]),
+        (Probe(-signal.SIGKILL, "", ""), State.FAILED, ["was killed by SIGKILL"]),
+    ],
+)
+def test_rankers(probe: Probe, state: State, told: list[str]):
+    finding = rankers.judge("default", probe)
+    assert finding.state is state
+    assert all(text in f"{finding.detail} {finding.remedy}" for text in told)

@@ -8,7 +8,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
-from sluice_api.snapshot import CompiledPolicy, Snapshot
+from sluice_api.objects.pipeline import FallbackStep, GenerateStep, PipelineSpec, Steps
+from sluice_api.objects.prompt import Prompt
+from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
 from sluice_guardrail.domain.model import Channel, Decision, Segment
 from sluice_guardrail.domain.screening import Screener
 from sluice_guardrail.domain.streaming import OutputStream
@@ -193,3 +195,16 @@ def test_modules_that_nothing_names_are_not_kept(tmp_path: Path):
     assert folder.read(digest(FLAGS)[7:]) == FLAGS
     with pytest.raises(FailedPrecondition):
         folder.read(digest(BLOCKS)[7:])
+
+
+def test_text_of_templates_and_of_fallbacks_is_guarded_as_instructions_are(bench: Bench):
+    template = Prompt(template="For staff alone, {tenant}.\n\n{passages}")
+    generate = GenerateStep(model_server_ref="m", on_fail="catch:small", prompt=template)
+    small = FallbackStep(model_server_ref="s", instructions="Be brief.")
+    steps = Steps(generate=generate, fallbacks={"small": small})
+    spec = PipelineSpec(knowledge_base_ref="k", guardrail_policy_ref="a", steps=steps)
+    pipelines = {"default": CompiledPipeline(version="1", spec=spec)}
+    policies = Policies(bench.parts())
+    policies.swap(policies.prepare(_snapshot(a={}, b={}).model_copy(update={"pipelines": pipelines})))
+    assert policies.in_force["a"].instructions == ("Be brief.", "For staff alone, .")
+    assert policies.in_force["b"].instructions == ()

@@ -9,6 +9,7 @@ from sluice_cli.diagnosing import (
     objects,
     packages,
     ports,
+    rankers,
     round_trip,
     services,
     settings,
@@ -31,6 +32,7 @@ def checks(subject: Subject) -> list[Check]:
         *keys.checks(subject),
         *embedding.checks(),
         *model_servers.checks(subject),
+        *rankers.checks(subject),
         *services.checks(subject),
         *round_trip.checks(subject),
     ]

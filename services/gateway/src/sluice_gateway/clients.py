@@ -136,11 +136,15 @@ class RerankerClient:
         vectors: Vectors | None,
         passages: Sequence[Passage],
         top_k: int,
+        pipeline: str,
     ) -> Reranked:
         """The best passages with their new scores."""
         candidates = cast("Sequence[common_pb2.Passage]", passages)
-        response = await self._rerank(principal, query, conversion.vectors(vectors), candidates, top_k)
-        return Reranked(_reordered(candidates, response), response.scored, response.model)
+        response = await self._rerank(
+            principal, query, conversion.vectors(vectors), candidates, top_k, pipeline
+        )
+        ordered = _reordered(candidates, response)
+        return Reranked(ordered, response.scored, response.model, response.partial_reason)
 
     async def rerank_messages(
         self,
@@ -150,7 +154,7 @@ class RerankerClient:
         passages: Sequence[common_pb2.Passage],
         top_k: int,
     ) -> Sequence[common_pb2.Passage]:
-        """The same on messages."""
+        """The same on messages, by the embedded ranker."""
         return _reordered(passages, await self._rerank(principal, query, vectors, passages, top_k))
 
     async def _rerank(
@@ -160,6 +164,7 @@ class RerankerClient:
         vectors: common_pb2.QuestionVectors | None,
         passages: Sequence[common_pb2.Passage],
         top_k: int,
+        pipeline: str = "",
     ) -> reranker_pb2.RerankResponse:
         request = reranker_pb2.RerankRequest(
             principal=conversion.principal(principal),
@@ -167,6 +172,7 @@ class RerankerClient:
             question_vectors=vectors,
             candidates=passages,
             top_k=top_k,
+            pipeline=pipeline,
         )
         return await self._stub.Rerank(request)
 

@@ -5,8 +5,10 @@ from typing import cast
 
 from sluice.common.v1 import common_pb2
 from sluice.inference.v1 import inference_pb2
+from sluice_api.objects import prompt as prompts
+from sluice_api.objects.prompt import PassageOrder
 from sluice_gateway import conversion
-from sluice_gateway.domain.model import Finish, Message, Sampling, Usage
+from sluice_gateway.domain.model import Finish, Message, Prepared, Sampling, Usage
 from sluice_gateway.domain.pieces import Delta, Logprob
 from sluice_gateway.domain.ports import Prompt
 from sluice_gateway.domain.tools import AnswerForm, AnswerFormat, ToolCall, ToolCallDelta, ToolChoice, Tools
@@ -31,6 +33,11 @@ _FORMS = {
     AnswerForm.JSON_OBJECT: inference_pb2.ANSWER_FORM_JSON_OBJECT,
     AnswerForm.JSON_SCHEMA: inference_pb2.ANSWER_FORM_JSON_SCHEMA,
 }
+_ORDERS = {
+    PassageOrder.RANK: inference_pb2.PASSAGE_ORDER_RANK,
+    PassageOrder.REVERSED: inference_pb2.PASSAGE_ORDER_REVERSED,
+    PassageOrder.EDGES: inference_pb2.PASSAGE_ORDER_EDGES,
+}
 
 
 def request(prompt: Prompt) -> inference_pb2.GenerateRequest:
@@ -47,6 +54,7 @@ def request(prompt: Prompt) -> inference_pb2.GenerateRequest:
         canary=prompt.canary,
         tools=_tools(prompt.tools) if prompt.tools.functions else None,
         answer_format=_answer_format(prompt.answer_format) if prompt.answer_format.is_json else None,
+        prompt=None if prompt.step.prompt is None else _laid_out(prompt.step.prompt),
     )
 
 
@@ -113,7 +121,13 @@ def finish(end: inference_pb2.Finish) -> Finish:
         end.model,
         end.unanswerable,
         system_fingerprint=end.system_fingerprint,
+        prepared=Prepared(end.passages_read, end.turns_left_out) if end.HasField("passages_read") else None,
     )
+
+
+def prepared(told: inference_pb2.Prepared) -> Prepared:
+    """What the model reads."""
+    return Prepared(told.passages_read, told.turns_left_out)
 
 
 def usage(used: inference_pb2.Usage) -> Usage:
@@ -150,6 +164,20 @@ def _tools(tools: Tools) -> inference_pb2.Tools:
         choice=_CHOICES[tools.choice],
         name=tools.name,
         parallel=tools.parallel,
+    )
+
+
+def _laid_out(how: prompts.Prompt) -> inference_pb2.Prompt:
+    return inference_pb2.Prompt(
+        template=how.template,
+        max_prompt_tokens=how.max_prompt_tokens or 0,
+        max_history_tokens=how.max_history_tokens,
+        min_passages=how.min_passages,
+        max_passage_tokens=how.max_passage_tokens or 0,
+        passage_order=_ORDERS[how.passage_order],
+        titles=how.titles,
+        metadata=how.metadata,
+        special_tokens=how.special_tokens,
     )
 
 

@@ -25,6 +25,8 @@ class GeneratorClient:
                 yield response.delta
             elif event == "piece":
                 yield generation.delta(response.piece)
+            elif event == "prepared":
+                yield generation.prepared(response.prepared)
             elif event == "finish":
                 yield generation.finish(response.finish)
 

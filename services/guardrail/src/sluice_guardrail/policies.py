@@ -154,9 +154,12 @@ class _Screeners:
 
 def _policy(name: str, snapshot: Snapshot) -> Policy:
     compiled = snapshot.guardrail_policies[name]
-    instructions = {
-        pipeline.spec.steps.generate.instructions
+    steps = [
+        step
         for pipeline in snapshot.pipelines.values()
         if pipeline.spec.guardrail_policy_ref == name
-    }
+        for step in (pipeline.spec.steps.generate, *(each for _, each in pipeline.spec.steps.chain()))
+    ]
+    instructions = {step.instructions for step in steps}
+    instructions |= {step.prompt.layout.literals for step in steps if step.prompt is not None}
     return Policy(name, compiled.version, compiled.spec, tuple(sorted(filter(None, instructions))))

@@ -2,7 +2,10 @@
 
 import json
 
+from pydantic import ValidationError
+
 from sluice.inference.v1 import inference_pb2
+from sluice_api.objects.prompt import PassageOrder, Prompt
 from sluice_inference.domain.model import (
     AnswerForm,
     AnswerFormat,
@@ -12,6 +15,7 @@ from sluice_inference.domain.model import (
     Logprob,
     Message,
     Passage,
+    Prepared,
     Sampling,
     Sentence,
     Task,
@@ -36,13 +40,17 @@ _FORMS = {
     inference_pb2.ANSWER_FORM_JSON_OBJECT: AnswerForm.JSON_OBJECT,
     inference_pb2.ANSWER_FORM_JSON_SCHEMA: AnswerForm.JSON_SCHEMA,
 }
+_ORDERS = {
+    inference_pb2.PASSAGE_ORDER_REVERSED: PassageOrder.REVERSED,
+    inference_pb2.PASSAGE_ORDER_EDGES: PassageOrder.EDGES,
+}
 
 
 def task(request: inference_pb2.GenerateRequest) -> Task:
     """What is to be answered.
 
     Raises:
-        InvalidArgument: a schema is not JSON.
+        InvalidArgument: a schema is not JSON, or the prompt cannot be laid out so.
     """
     return Task(
         messages=tuple(_message(message) for message in request.messages),
@@ -56,6 +64,7 @@ def task(request: inference_pb2.GenerateRequest) -> Task:
                     Sentence(sentence.span.start, sentence.span.end, sentence.similarity)
                     for sentence in passage.sentences
                 ),
+                passage.metadata_json if request.prompt.metadata else "",
             )
             for passage in request.passages
         ),
@@ -65,6 +74,8 @@ def task(request: inference_pb2.GenerateRequest) -> Task:
         canary=request.canary,
         tools=_tools(request.tools),
         answer_format=_answer_format(request.answer_format),
+        prompt=_prompt(request.prompt),
+        tenant=request.principal.tenant,
     )
 
 
@@ -94,12 +105,15 @@ def response(delta: Delta) -> inference_pb2.GenerateResponse:
 
 def finish(end: Finish) -> inference_pb2.Finish:
     """The end."""
+    prepared = end.prepared
     return inference_pb2.Finish(
         reason=_REASONS[end.reason],
         usage=_usage(Usage(end.prompt_tokens, end.completion_tokens, end.estimated)),
         model=end.model,
         unanswerable=end.unanswerable,
         system_fingerprint=end.system_fingerprint,
+        passages_read=None if prepared is None else prepared.passages_read,
+        turns_left_out=0 if prepared is None else prepared.turns_left_out,
     )
 
 
@@ -159,6 +173,34 @@ def _json(text: str, field: str) -> str:
     except ValueError as error:
         raise InvalidArgument(f"{field} is not JSON: {error}", field=field) from None
     return text
+
+
+def prepared(prepared: Prepared) -> inference_pb2.GenerateResponse:
+    """What the model reads."""
+    content = inference_pb2.Prepared(
+        passages_read=prepared.passages_read, turns_left_out=prepared.turns_left_out
+    )
+    return inference_pb2.GenerateResponse(prepared=content)
+
+
+def _prompt(message: inference_pb2.Prompt) -> Prompt:
+    fields = {
+        "template": message.template,
+        "max_prompt_tokens": message.max_prompt_tokens or None,
+        "max_history_tokens": message.max_history_tokens if message.HasField("max_history_tokens") else None,
+        "min_passages": message.min_passages or 1,
+        "max_passage_tokens": message.max_passage_tokens or None,
+        "passage_order": _ORDERS.get(message.passage_order, PassageOrder.RANK),
+        "titles": message.titles if message.HasField("titles") else True,
+        "metadata": tuple(message.metadata),
+        "special_tokens": message.special_tokens,
+    }
+    try:
+        return Prompt.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = f"prompt.{first['loc'][0]}"
+        raise InvalidArgument(f"{field}: {first['msg']}", field=field) from None
 
 
 def _usage(usage: Usage) -> inference_pb2.Usage:

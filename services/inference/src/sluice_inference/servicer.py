@@ -8,7 +8,7 @@ from prometheus_client import Counter
 
 from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
 from sluice_inference import conversion
-from sluice_inference.domain.model import Finish, Message, Rewriting
+from sluice_inference.domain.model import Finish, Message, Prepared, Rewriting
 from sluice_inference.engines.registry import Engines
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit import tracing
@@ -37,6 +37,8 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
                     if isinstance(event, Finish):
                         _count(request.model_server, event.prompt_tokens, event.completion_tokens)
                         yield inference_pb2.GenerateResponse(finish=conversion.finish(event))
+                    elif isinstance(event, Prepared):
+                        yield conversion.prepared(event)
                     else:
                         yield conversion.response(event)
 

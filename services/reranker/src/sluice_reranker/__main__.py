@@ -1,15 +1,15 @@
 """Runs the reranker."""
 
+from sluice_reranker.settings import RerankerSettings
 from sluice_servicekit.service import Build, run_service
-from sluice_servicekit.settings import ServiceSettings
 
 
 def main() -> None:
     """The `sluice-reranker` command."""
-    run_service("reranker", ServiceSettings, _load)
+    run_service("reranker", RerankerSettings, _load)
 
 
-def _load() -> Build[ServiceSettings]:
+def _load() -> Build[RerankerSettings]:
     from sluice_reranker.service import build
 
     return build

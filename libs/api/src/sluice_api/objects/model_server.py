@@ -50,6 +50,9 @@ class ModelServerSpec(Model):
 
     base_model: Annotated[str, Field(max_length=512)] = ""
     """The model's name as the engine knows it; not needed for `extractive`."""
+    tokenizer: Annotated[str, Field(max_length=4096)] = ""
+    """The model's `tokenizer.json`, or the folder that holds it, where inference runs: prompts are counted by it. When
+    empty, by the server, where it has `/tokenize` as vLLM does, else by an estimate that learns."""
     extractive: Extractive | None = None
     external: External | None = None
     vllm: Vllm | None = None

@@ -6,7 +6,10 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from sluice_api.objects.answer_cache import AnswerCache
+from sluice_api.objects.arranging import Arranging
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.prompt import Prompt
+from sluice_api.objects.ranker import Ranker
 from sluice_api.objects.retrieval import Retrieval
 from sluice_api.objects.rounds import Rounds
 
@@ -136,6 +139,10 @@ class RerankStep(StepPolicy):
 
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     """Passages handed to generation."""
+    ranker: Ranker = Ranker()
+    """Who orders them."""
+    arrange: Arranging = Arranging()
+    """What is done with the scores."""
     hedge_after: HedgeAfter = None
     """Starts a second attempt when one is still out after this time; the first good one wins. Off when absent."""
     on_fail: Annotated[
@@ -161,6 +168,8 @@ class Generation(StepPolicy):
     """A model or adapter on that server; its base model when empty."""
     instructions: Annotated[str, Field(max_length=8192)] = ""
     """What the system prompt says before the passages; the engine's default when empty."""
+    prompt: Prompt | None = None
+    """What of passages and conversation the model reads, and how that is laid out."""
 
     @property
     def fallback(self) -> str:
@@ -173,11 +182,15 @@ class FallbackStep(Generation):
 
     instructions: Annotated[str, Field(max_length=8192)] = ""
     """What the system prompt says before the passages; those of `generate` when empty."""
+    prompt: Prompt | None = None
+    """How the prompt is laid out; as for `generate` when absent."""
 
 
 class GenerateStep(Generation):
     """Parameters of generation."""
 
+    prompt: Prompt = Prompt()
+    """What of passages and conversation the model reads, and how that is laid out."""
     sources: bool = True
     """Appends a list of the cited documents to the answer, so that every OpenAI client shows them."""
 

@@ -12,8 +12,8 @@ T = TypeVar("T")
 
 GENERATE = "generate"
 
-#: The reason of an engine that cannot do what is asked of it.
-_UNABLE = "UNSUPPORTED_VALUE"
+#: The reasons of an engine that cannot do what is asked of it, or has no room for it.
+_UNABLE = {"UNSUPPORTED_VALUE", "PROMPT_TOO_LONG"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ async def written(steps: Steps, write: Callable[[str, Generation], Awaitable[T]]
         try:
             return Written(name, step, await write(name, step), "; ".join(failures))
         except StepFailedError as failed:
-            unable = cause is not None and failed.error.reason == _UNABLE
+            unable = cause is not None and failed.error.reason in _UNABLE
             fallback = next(following, None) if unable or is_caught(failed.error) else None
             if fallback is None:
                 if cause is not None and unable:
@@ -62,4 +62,9 @@ def is_caught(error: ServiceError) -> bool:
 
 
 def _inheriting(fallback: Generation, steps: Steps) -> Generation:
-    return fallback.model_copy(update={"instructions": fallback.instructions or steps.generate.instructions})
+    of = steps.generate
+    inherited = {
+        "instructions": fallback.instructions or of.instructions,
+        "prompt": fallback.prompt or of.prompt,
+    }
+    return fallback.model_copy(update=inherited)

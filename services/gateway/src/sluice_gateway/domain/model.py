@@ -1,7 +1,7 @@
 """What a run works on. Passages and vectors stay as the services sent them; they are only passed on."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import NewType, Protocol
@@ -113,10 +113,20 @@ class RunRequest:
     """The conversation that it is part of; only ever hashed."""
     arm: str = ""
     """Pins an experiment's arm, for admins only; such a run counts in no statistics."""
+    adapter: str = ""
+    """The alias of the adapter that is to answer; the pipeline's when empty."""
+    task: str = ""
+    locale: str = ""
+    """What adapters are selected by, where none is named: a word of theirs, and a BCP 47 tag."""
     priority: Priority = Priority.INTERACTIVE
     """As the request says itself; the principal's holds where that is less urgent."""
     tools: Tools = field(default=NO_TOOLS)
     answer_format: AnswerFormat = field(default=PROSE)
+
+    @property
+    def model(self) -> str:
+        """As the client names it: the pipeline, and the adapter if it names one."""
+        return f"{self.pipeline}/{self.adapter}" if self.adapter else self.pipeline
 
     @property
     def question(self) -> str:
@@ -233,6 +243,21 @@ class ScreenedOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a model reads, where there is no room for all."""
+
+    passages_read: int
+    """The first so many passages. The others count as not retrieved: none may be cited."""
+    turns_left_out: int = 0
+    """Earlier turns of the conversation."""
+
+
+def read(passages: Sequence[Passage], prepared: Prepared | None) -> Sequence[Passage]:
+    """The passages that a model has read."""
+    return passages if prepared is None else passages[: prepared.passages_read]
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerContext:
     """What an answer is checked against."""
 
@@ -249,6 +274,10 @@ class AnswerContext:
     """The text is not the answer but the arguments of a tool's call."""
     tool_results: tuple[str, ...] = ()
     """What the answer may rest on besides the passages."""
+
+    def as_read(self, prepared: Prepared | None) -> "AnswerContext":
+        """Against the passages that the model has read."""
+        return self if prepared is None else replace(self, passages=read(self.passages, prepared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,10 +309,13 @@ class Finish:
     others: tuple[Choice, ...] = ()
     """The answers behind the first."""
     system_fingerprint: str = ""
+    prepared: Prepared | None = None
+    """None where the model has read all."""
 
 
 #: What an engine says while it answers. Text of the first answer comes as `str`; `Usage` is what was used up to there.
-Writing = str | Delta | Usage | Finish
+#: `Prepared` comes before all else.
+Writing = Prepared | str | Delta | Usage | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +343,14 @@ class Reranked:
     passages: Sequence[Passage]
     scored: int
     model: str
+    partial_reason: str = ""
+    """Why not all were scored that should have been; empty where all were."""
+
+    @property
+    def detail(self) -> dict[str, object]:
+        """What the journal says of it, beside the passages."""
+        partial = {"partial_reason": self.partial_reason} if self.partial_reason else {}
+        return {"scored": self.scored, "model": self.model, **partial}
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,9 @@ class Reranker(Protocol):
         vectors: Vectors | None,
         passages: Sequence[Passage],
         top_k: int,
+        pipeline: str,
     ) -> Reranked:
-        """The best passages in their new order."""
+        """The best passages in the order of the pipeline's ranker."""
 
 
 @dataclass(frozen=True, slots=True)

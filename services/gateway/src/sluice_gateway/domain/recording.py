@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sluice_api.objects.pipeline import Audit
 from sluice_gateway.domain.clock import Clock
-from sluice_gateway.domain.model import Passage, Report, ScreenedPassages, Usage, Verdict
+from sluice_gateway.domain.model import Passage, Prepared, Report, ScreenedPassages, Usage, Verdict
 from sluice_gateway.domain.run import Event, EventKind, RunState, StepState
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit.errors import ServiceError
@@ -191,3 +191,10 @@ def passages_detail(passages: Sequence[Passage]) -> Detail:
         "legs": Counter(placed.leg for passage in passages for placed in passage.legs),
         "first": [[p.chunk_id, round(p.score, 4)] for p in passages[:5]],
     }
+
+
+def prepared_detail(prepared: Prepared | None) -> Detail:
+    """What the journal keeps of what there was no room for; nothing where the model has read all."""
+    if prepared is None:
+        return {}
+    return {"passages_read": prepared.passages_read, "turns_left_out": prepared.turns_left_out}

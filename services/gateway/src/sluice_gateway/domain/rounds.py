@@ -207,17 +207,25 @@ class Rounds:
         pools = [self._pools[question] for question in questions]
 
         async def work() -> Done[tuple[Sequence[Passage], ...]]:
-            reranker, principal = self.steps.services.reranker, self.steps.request.principal
+            reranker, request = self.steps.services.reranker, self.steps.request
             ranked = await together(
                 [
-                    reranker.rerank(principal, question, pool.vectors, pool.candidates, step.top_k)
+                    reranker.rerank(
+                        request.principal,
+                        question,
+                        pool.vectors,
+                        pool.candidates,
+                        step.top_k,
+                        request.pipeline,
+                    )
                     for question, pool in zip(questions, pools, strict=True)
                 ]
             )
+            partial = next((each for each in ranked if each.partial_reason), ranked[0])
             detail = {
                 **passages_detail(fused([(1.0, each.passages) for each in ranked])),
+                **partial.detail,
                 "scored": sum(each.scored for each in ranked),
-                "model": ranked[0].model,
             }
             return Done(tuple(each.passages for each in ranked), detail=detail)
 

@@ -13,7 +13,7 @@ from sluice_gateway.domain.gating import Gates
 from sluice_gateway.domain.model import Finish, Passage, RunRequest, ScreenedInput, Vectors
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
-from sluice_gateway.domain.recording import digest, passages_detail
+from sluice_gateway.domain.recording import digest, passages_detail, prepared_detail
 from sluice_gateway.domain.run import StepState
 from sluice_gateway.domain.screened import screened_request
 from sluice_gateway.domain.search import Found, Search
@@ -163,10 +163,14 @@ class Steps:
 
         async def work() -> Done[Sequence[Passage]]:
             ranked = await self.services.reranker.rerank(
-                self.request.principal, retrieved.query, retrieved.vectors, retrieved.passages, step.top_k
+                self.request.principal,
+                retrieved.query,
+                retrieved.vectors,
+                retrieved.passages,
+                step.top_k,
+                self.request.pipeline,
             )
-            detail = {**passages_detail(ranked.passages), "scored": ranked.scored, "model": ranked.model}
-            return Done(ranked.passages, detail=detail)
+            return Done(ranked.passages, detail={**passages_detail(ranked.passages), **ranked.detail})
 
         return await self.or_else(retrieved.passages[: step.top_k], "rerank", step, work)
 
@@ -217,4 +221,5 @@ def _generation_detail(finish: Finish) -> dict[str, object]:
         "prompt_tokens": finish.usage.prompt_tokens,
         "completion_tokens": finish.usage.completion_tokens,
         "unanswerable": finish.unanswerable,
+        **prepared_detail(finish.prepared),
     }

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,7 @@ from sluice_gateway.domain.model import (
     AnswerContext,
     Decision,
     Finish,
+    Prepared,
     Released,
     RunRequest,
     Usage,
@@ -22,8 +23,8 @@ from sluice_gateway.domain.model import (
     Writing,
 )
 from sluice_gateway.domain.pieces import Choice, Delta
-from sluice_gateway.domain.ports import Prompt, Services
-from sluice_gateway.domain.recording import verdict_detail
+from sluice_gateway.domain.ports import Guard, Prompt, Services
+from sluice_gateway.domain.recording import prepared_detail, verdict_detail
 from sluice_gateway.domain.releasing import Spelling
 from sluice_gateway.domain.results import written_choices
 from sluice_gateway.domain.run import StepState
@@ -68,7 +69,7 @@ async def windowed(
     try:
         # In the background, since the guard's call reads the deltas from a task of its own.
         async with in_background(_deltas(stepper, services, spec, prompt, written)) as deltas:
-            screening = services.guard.check_output_stream(context, _texts(deltas, spelling))
+            screening = _screened(services.guard, context, deltas, written, spelling)
             async with aclosing(screening):
                 async for last in screening:
                     if last.text:
@@ -77,7 +78,8 @@ async def windowed(
                             yield piece
         finish, on_calls = written.finish, None
         if last is not None and last.verdict.decision is not Decision.BLOCK:
-            finish, on_calls = await screened_calls(services.guard, context, finish)
+            known = context.as_read(finish.prepared)
+            finish, on_calls = await screened_calls(services.guard, known, finish)
     except ServiceError as error:
         stepper.recorder.step_ended(OUTPUT, 1, StepState.FAILED, reason=error.reason)
         raise StepFailedError(OUTPUT, error) from error
@@ -102,6 +104,54 @@ async def windowed(
     )
     text = "".join(released)
     yield Screened(text, finish, verdict, (Choice(text),))
+
+
+class _FewerReadError(Exception):
+    """The engine reads fewer passages than the output gate has been told of."""
+
+
+async def _screened(
+    guard: Guard,
+    context: AnswerContext,
+    deltas: AsyncIterator[str | Delta],
+    written: Written,
+    spelling: Spelling,
+) -> AsyncGenerator[Released, None]:
+    """What the output gate says. It is told of the passages while the engine still reads them; where that has no room
+    for all, it is told anew before the first piece."""
+    begun: list[str | Delta] = []
+    texts = _texts(_unless_fewer(deltas, written, begun), spelling)
+    try:
+        async with aclosing(guard.check_output_stream(context, texts)) as screening:
+            async for released in screening:
+                if not begun:  # what is still said of nothing is not meant
+                    yield released
+    except _FewerReadError:
+        texts = _texts(_going_on(begun, deltas), spelling)
+        known = context.as_read(written.prepared)
+        async with aclosing(guard.check_output_stream(known, texts)) as screening:
+            async for released in screening:
+                yield released
+
+
+async def _unless_fewer(
+    deltas: AsyncIterator[str | Delta], written: Written, begun: list[str | Delta]
+) -> AsyncIterator[str | Delta]:
+    """The deltas; stops at the first one, and keeps it in `begun`, where the engine reads fewer passages."""
+    async for delta in deltas:
+        if written.prepared is not None:
+            begun.append(delta)
+            raise _FewerReadError
+        yield delta
+
+
+async def _going_on(
+    begun: Sequence[str | Delta], deltas: AsyncIterator[str | Delta]
+) -> AsyncIterator[str | Delta]:
+    for delta in begun:
+        yield delta
+    async for delta in deltas:
+        yield delta
 
 
 async def _texts(deltas: AsyncIterator[str | Delta], spelling: Spelling) -> AsyncIterator[str]:
@@ -129,7 +179,7 @@ async def detected(
         async for delta in deltas:
             yield delta
     text, finish = written.text, written.finish
-    verdict = await recorded(gates, context, text, finish)
+    verdict = await recorded(gates, context.as_read(finish.prepared), text, finish)
     yield Screened(text, finish, verdict, written_choices(text, finish))
 
 
@@ -142,7 +192,11 @@ async def _deltas(
 
     async def first(step: Generation) -> Done[tuple[AsyncGenerator[Writing, None], Writing]]:
         events = services.generator.generate(replace(prompt, step=step))
-        return Done((events, await anext(events)), detail={"first": True})
+        event, written.prepared = await anext(events), None
+        if isinstance(event, Prepared):
+            written.take(event)
+            event = await anext(events)
+        return Done((events, event), detail={"first": True})
 
     async def begin(name: str, step: Generation) -> tuple[AsyncGenerator[Writing, None], Writing]:
         nonlocal started
@@ -161,7 +215,7 @@ async def _deltas(
         async with aclosing(events):
             while not isinstance(event, Finish):
                 written.take(event)
-                if not isinstance(event, Usage):
+                if not isinstance(event, Usage | Prepared):
                     yield event
                 # Around the wait alone: a timeout around a `yield` would cancel whoever reads.
                 async with asyncio.timeout_at(ends):
@@ -178,5 +232,10 @@ async def _deltas(
         stepper.recorder.step_ended(name, 1, StepState.CANCELLED)
         raise
     finish = written.finish
-    detail = {"model": finish.model, "finish_reason": finish.reason, "unanswerable": finish.unanswerable}
+    detail = {
+        "model": finish.model,
+        "finish_reason": finish.reason,
+        "unanswerable": finish.unanswerable,
+        **prepared_detail(finish.prepared),
+    }
     stepper.recorder.step_ended(name, 1, StepState.SUCCEEDED, detail=detail)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sluice_gateway.domain.model import Finish, Writing
+from sluice_gateway.domain.model import Finish, Prepared, Writing
 from sluice_gateway.domain.pieces import Choice, Delta, Logprob
 from sluice_gateway.domain.tools import ToolCall
 
@@ -30,6 +30,8 @@ class Written:
         self._answers: dict[int, _Answer] = {0: _Answer()}
         self._pieces = self._answers[0].pieces
         self._end = Finish("stop")
+        self.prepared: Prepared | None = None
+        """What the engine has told of itself; None where it reads all."""
 
     def take(self, event: Writing) -> None:
         """Takes the next event of an engine."""
@@ -37,6 +39,8 @@ class Written:
             self._pieces.append(event)
         elif isinstance(event, Delta):
             self._take(event)
+        elif isinstance(event, Prepared):
+            self.prepared = event
         elif isinstance(event, Finish):
             self._end = event
 

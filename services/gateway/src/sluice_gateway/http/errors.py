@@ -17,6 +17,8 @@ _TYPES = {
     503: "service_unavailable_error",
     504: "timeout_error",
 }
+#: Reasons that OpenAI has a word of its own for, by which its clients go.
+_CODES = {"PROMPT_TOO_LONG": "context_length_exceeded"}
 
 
 class HttpFault(InvalidArgument):
@@ -55,7 +57,7 @@ def error_body(error: ServiceError, *, step: str = "") -> dict[str, object]:
         "message": message,
         "type": kind,
         "param": error.field or None if isinstance(error, InvalidArgument) else None,
-        "code": error.reason.lower(),
+        "code": _CODES.get(error.reason, error.reason.lower()),
     }
     if step:
         body["step"] = step

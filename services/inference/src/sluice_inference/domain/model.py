@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sluice_api.objects.prompt import Prompt
 from sluice_inference.domain.tools import NO_TOOLS, ToolCall, ToolCallDelta, Tools
 
 
@@ -36,6 +37,8 @@ class Passage:
     text: str
     score: float
     sentences: tuple[Sentence, ...] = ()
+    metadata: str = ""
+    """The document's, as a JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,9 @@ class Task:
     """A random word that the prompt holds and the answer must not; none when empty."""
     tools: Tools = field(default=NO_TOOLS)
     answer_format: AnswerFormat = field(default=PROSE)
+    prompt: Prompt = field(default=Prompt())
+    """How the prompt is laid out."""
+    tenant: str = ""
 
     @property
     def uses_tools(self) -> bool:
@@ -167,6 +173,16 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a model reads, where that is not all."""
+
+    passages_read: int
+    """The first so many passages; the last may be cut. None of the others may be cited."""
+    turns_left_out: int = 0
+    """Earlier turns that there was no room for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The end of an answer, or of all."""
 
@@ -179,6 +195,8 @@ class Finish:
     estimated: bool = False
     """The server has not counted the tokens itself."""
     system_fingerprint: str = ""
+    prepared: Prepared | None = None
+    """None where the model has read all."""
 
 
 @dataclass(frozen=True, slots=True)

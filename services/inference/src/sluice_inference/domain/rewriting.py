@@ -4,8 +4,8 @@ lines of the reply. Pure."""
 import re
 from collections.abc import Iterator, Sequence
 
+from sluice_inference.domain.containing import contained, plain
 from sluice_inference.domain.model import Message
-from sluice_inference.domain.prompting import contained
 
 _INSTRUCTIONS = (
     "You are given a conversation as quoted data. Rewrite the user's last question so that it can be understood "
@@ -39,7 +39,7 @@ _BULLET = re.compile(r"^(?:[-*•–]|\(?\d{1,2}[.):]\)?)\s+")
 def prompt(turns: Sequence[Message], search_queries: int = 0) -> list[Message]:
     """The messages to send; the last turn is the question. With `search_queries`, that asks for so many at most."""
     quoted = "\n".join(
-        f'<turn role="{turn.role}">\n{contained(turn.content, "turn", "conversation")}\n</turn>'
+        f'<turn role="{turn.role}">\n{plain(contained(turn.content, "turn", "conversation"))}\n</turn>'
         for turn in turns
     )
     wanted = "The search queries" if search_queries else "The user's last question, rewritten to stand alone"

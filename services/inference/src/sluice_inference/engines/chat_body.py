@@ -20,13 +20,23 @@ def body(
     """The body of a request that streams; what is not set is left to the server."""
     return {
         "model": model,
-        "messages": [_message(message) for message in messages],
+        "messages": messages_of(messages),
         "stream": True,
         "stream_options": {"include_usage": True},
         **{name: value for name, value in _sampling(sampling).items() if value is not None},
         **(_tools(tools) if tools.functions else {}),
         **({"response_format": _response_format(answer_format)} if answer_format.is_json else {}),
     }
+
+
+def messages_of(conversation: Sequence[Message]) -> list[Json]:
+    """A conversation in OpenAI's words."""
+    return [_message(message) for message in conversation]
+
+
+def tools_of(tools: Tools) -> list[Json]:
+    """What may be called, in OpenAI's words."""
+    return [_tool(tool) for tool in tools.functions]
 
 
 def _message(message: Message) -> Json:
@@ -64,7 +74,7 @@ def _sampling(sampling: Sampling) -> Json:
 
 
 def _tools(tools: Tools) -> Json:
-    content: Json = {"tools": [_tool(tool) for tool in tools.functions]}
+    content: Json = {"tools": tools_of(tools)}
     if tools.choice is ToolChoice.NAMED:
         content["tool_choice"] = {"type": "function", "function": {"name": tools.name}}
     elif tools.choice is not ToolChoice.DEFAULT:

@@ -10,10 +10,22 @@ from typing import Any
 import aiohttp
 from prometheus_client import Counter
 
-from sluice_inference.domain import prompting, rewriting
-from sluice_inference.domain.model import Delta, Finish, FinishReason, Rewriting, Rewritten, Sampling, Task
-from sluice_inference.engines import chat_body, sse
+from sluice_inference.domain import rewriting
+from sluice_inference.domain.model import (
+    Delta,
+    Finish,
+    FinishReason,
+    Prepared,
+    Rewriting,
+    Rewritten,
+    Sampling,
+    Task,
+)
+from sluice_inference.engines import chat_body, server_facts, sse
 from sluice_inference.engines.chat_events import Reply
+from sluice_inference.engines.composing import Composer
+from sluice_inference.engines.server_facts import ServerFacts
+from sluice_inference.engines.tokenizing import LocalTokenizer
 from sluice_lexical import unanswerable
 from sluice_servicekit import deadlines, upstream
 from sluice_servicekit import telemetry_names as names
@@ -29,11 +41,14 @@ from sluice_servicekit.errors import (
 
 _FAILURES = Counter(names.UPSTREAM_FAILURES, "Calls to upstream servers that failed", ("reason",))
 
-#: The only path that is ever asked for: a server's admin paths stay out of reach.
+#: All that is ever asked for, with the two paths of `server_facts`: a server's admin paths stay out of reach.
 _PATH = "/chat/completions"
 
 #: Characters of a token, about, where the server has not told how many tokens it has read.
 _CHARACTERS = 4
+
+#: What vLLM, and OpenAI, say of a prompt that the model cannot hold.
+_TOO_LONG = "maximum context length"
 
 #: How the `system_fingerprint` of vLLM begins.
 _VLLM = "vllm-"
@@ -47,38 +62,46 @@ class OpenAiCompatibleEngine:
         model: The model's name where the task names none.
         api_key: Sent as a bearer token where it is not empty.
         connect_timeout: Seconds to reach a server.
+        tokenizer: The model's, where there is one.
     """
 
     def __init__(
-        self, urls: Sequence[str], model: str, api_key: str = "", connect_timeout: float = 2.0
+        self,
+        urls: Sequence[str],
+        model: str,
+        api_key: str = "",
+        connect_timeout: float = 2.0,
+        tokenizer: LocalTokenizer | None = None,
     ) -> None:
         self._urls = [url.rstrip("/") for url in urls]
         self._turn = itertools.count()
+        self._asked_for_facts = itertools.count()
         self._model = model
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._connect_timeout = connect_timeout
         self._session: aiohttp.ClientSession | None = None
         #: By a server's URL, once it has answered: whether it is vLLM, which tells usage with each chunk if asked to.
         self._tells_usage: dict[str, bool] = {}
+        self._composer = Composer(ServerFacts(self._ask), tokenizer)
 
-    async def generate(self, task: Task) -> AsyncGenerator[Delta | Finish, None]:
+    async def generate(self, task: Task) -> AsyncGenerator[Prepared | Delta | Finish, None]:
         """The server's answers as they are written; the server is not asked where there is nothing to answer from."""
         if not task.passages and not task.uses_tools:
             yield Delta(unanswerable.sentence(task.question))
             yield Finish(FinishReason.STOP, task.model_name or self._model, unanswerable=True)
             return
         pieces: list[str] = []
-        body = chat_body.body(
-            task.model_name or self._model,
-            prompting.prompt(task),
-            task.sampling,
-            task.tools,
-            task.answer_format,
-        )
+        model = task.model_name or self._model
+        composed = await self._composer.compose(task, model)
+        if composed.prepared is not None:
+            yield composed.prepared
+        body = chat_body.body(model, composed.messages, task.sampling, task.tools, task.answer_format)
         async with aclosing(self._asked(body)) as events:
             async for event in events:
                 if isinstance(event, Finish):
-                    yield replace(event, unanswerable=unanswerable.says_so("".join(pieces)))
+                    self._composer.learn(composed, task, model, event)
+                    says_so = unanswerable.says_so("".join(pieces))
+                    yield replace(event, unanswerable=says_so, prepared=composed.prepared)
                 else:
                     if event.text and not event.choice:
                         pieces.append(event.text)
@@ -155,6 +178,11 @@ class OpenAiCompatibleEngine:
             message = f"the model server at {url} cannot be reached: {type(error).__name__}"
             raise Unavailable(message, reason="UPSTREAM_UNREACHABLE") from error
 
+    async def _ask(self, path: str, body: server_facts.Json | None) -> server_facts.Json | None:
+        """See `server_facts.Ask`; any of the servers may answer, they are equal."""
+        url = self._urls[next(self._asked_for_facts) % len(self._urls)]
+        return await server_facts.ask(self._connected(), url, self._headers, path, body)
+
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
@@ -208,5 +236,6 @@ def _upstream_error(status: int, text: str, headers: Any) -> ServiceError:
         after = upstream.retry_after(headers)
         return ResourceExhausted(said, reason="UPSTREAM_BUSY", retry_after=1.0 if after is None else after)
     if status < 500:
-        return InvalidArgument(said, reason="UPSTREAM_REFUSED")
+        too_long = status == 400 and _TOO_LONG in message.casefold()
+        return InvalidArgument(said, reason="PROMPT_TOO_LONG" if too_long else "UPSTREAM_REFUSED")
     return Unavailable(said, reason="UPSTREAM_FAILED")

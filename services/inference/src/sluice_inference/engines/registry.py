@@ -7,6 +7,7 @@ from sluice_api.objects.model_server import ModelServerSpec
 from sluice_inference.engines.extractive import ExtractiveEngine
 from sluice_inference.engines.openai_compatible import OpenAiCompatibleEngine
 from sluice_inference.engines.protocol import Engine
+from sluice_inference.engines.tokenizing import LocalTokenizer
 from sluice_servicekit import secrets
 from sluice_servicekit.errors import NotFound
 
@@ -22,7 +23,7 @@ class Engines:
         """Takes over the model servers of a snapshot; all or none.
 
         Raises:
-            FailedPrecondition: a secret cannot be read.
+            FailedPrecondition: a secret cannot be read, or there is no tokenizer where one should be.
         """
         kept = {name: entry for name, entry in self._engines.items() if specs.get(name) == entry[0]}
         made = {
@@ -58,5 +59,6 @@ class Engines:
             return ExtractiveEngine(spec.extractive.max_sentences)
         if spec.external is not None:
             key = secrets.read(self._secrets_dir, spec.external.api_key_secret, f"model server {name!r}")
-            return OpenAiCompatibleEngine(spec.external.urls, spec.base_model, key)
+            tokenizer = LocalTokenizer(Path(spec.tokenizer)) if spec.tokenizer else None
+            return OpenAiCompatibleEngine(spec.external.urls, spec.base_model, key, tokenizer=tokenizer)
         return None  # vLLM's pods are the operator's to start

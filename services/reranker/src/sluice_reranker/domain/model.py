@@ -3,6 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What was asked."""
+
+    text: str
+    tokens: Floats = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    """The vectors of its tokens, each of length 1, shape (tokens, components); no rows where none were sent."""
+    model_digest: str = ""
+    """Names the model that made them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -34,6 +50,20 @@ class Candidate:
     legs: Mapping[str, Placed] = field(default_factory=dict)
     """By the leg's name; one that did not find it is absent."""
     sentences: tuple[Sentence, ...] = ()
+    knowledge_base: str = ""
+    metadata_json: str = ""
+    """The document's, a JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceScore:
+    """Where a source placed a candidate: the ranker, the retrieval or one of its legs."""
+
+    source: str
+    rank: int
+    """From 0, among the candidates that were ranked."""
+    score: float
+    """The source's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +74,10 @@ class Ranked:
     """In the order given."""
     score: float
     """0 to 1."""
+    sources: tuple[SourceScore, ...] = ()
+    """What the sources say of it; kept where a pipeline arranges."""
+    duplicates: tuple[int, ...] = ()
+    """Candidates of the same text, which it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +87,5 @@ class Ranking:
     best: tuple[Ranked, ...]
     scored: int
     """Candidates that were scored before time ran out; the others follow them in the order given."""
+    partial_reason: str = ""
+    """Why others were not: `deadline`, or the reason of a failure; empty where all were that had to be."""

@@ -1,16 +1,15 @@
 """all-MiniLM-L6-v2 on ONNX Runtime: sentence, token and in-context sentence vectors from one pass."""
 
-import hashlib
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from tokenizers import Encoding
 
 from sluice_minilm.batching import batches
 from sluice_minilm.model import MiniLm, normalised
+from sluice_minilm.token_vectors import TokenProjection
 from sluice_minilm.tokenizing import load_tokenizer
 from sluice_retriever.domain.model import (
     DENSE_DIMENSION,
@@ -24,8 +23,6 @@ from sluice_retriever.domain.model import (
 
 #: Padded tokens in one forward pass of many texts: what fits into a core's cache is a fifth faster than 4096.
 BATCH_TOKENS = 512
-
-ASSETS = Path(__file__).parent / "assets"
 
 #: More of a question is not tokenised: the model would read none of it.
 MAX_QUESTION_CHARACTERS = 16_384
@@ -46,10 +43,10 @@ class Encoder:
 
     def __init__(self, threads: int = 1) -> None:
         self._model = MiniLm()
-        self._projection: Floats = np.load(ASSETS / "token_projection.npy").astype(np.float32)
+        self._projection = TokenProjection(self._model)
         self._tokenizer = load_tokenizer(truncate=True)
         self._threads = ThreadPoolExecutor(threads, "encoding")
-        self.model_digest = hashlib.sha256(self._model.content + self._projection.tobytes()).hexdigest()
+        self.model_digest = self._projection.model_digest
         """SHA-256 over the model and the token projection: vectors are comparable only within it."""
 
     def question(self, text: str, *, dense_only: bool = False) -> QuestionVectors:
@@ -60,7 +57,7 @@ class Encoder:
         if dense_only:
             none = np.empty((0, TOKEN_DIMENSION), np.float32)
             return QuestionVectors(self.model_digest, sentence, none, np.empty(0, np.uint32), sentence)
-        tokens, ids = self._project(states), _token_ids(encoding)
+        tokens, ids = self._projection.of(states), _token_ids(encoding)
         return QuestionVectors(self.model_digest, sentence, tokens, ids, sentence)
 
     def chunks(self, chunks: Sequence[tuple[str, Chunk]]) -> list[ChunkVectors]:
@@ -115,10 +112,7 @@ class Encoder:
             inside[0] = inside[-1] = False  # [CLS] and [SEP] carry offset 0
             # A sentence past the model's limit has no tokens of its own; the chunk speaks for it.
             sentences[row] = normalised(states[inside].mean(axis=0)) if inside.any() else dense
-        return ChunkVectors(dense, self._project(states), sentences, _token_ids(encoding))
-
-    def _project(self, states: Floats) -> Floats:
-        return normalised(normalised(states[1:-1]) @ self._projection)
+        return ChunkVectors(dense, self._projection.of(states), sentences, _token_ids(encoding))
 
 
 def _token_ids(encoding: Encoding) -> TokenIds:

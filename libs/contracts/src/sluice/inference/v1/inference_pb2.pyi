@@ -80,6 +80,34 @@ ANSWER_FORM_JSON_SCHEMA: AnswerForm.ValueType  # 3
 """JSON by a schema."""
 Global___AnswerForm: _TypeAlias = AnswerForm  # noqa: Y015
 
+class _PassageOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PassageOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PassageOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PASSAGE_ORDER_UNSPECIFIED: _PassageOrder.ValueType  # 0
+    """Not set: by rank."""
+    PASSAGE_ORDER_RANK: _PassageOrder.ValueType  # 1
+    """The best one first."""
+    PASSAGE_ORDER_REVERSED: _PassageOrder.ValueType  # 2
+    """The best one last."""
+    PASSAGE_ORDER_EDGES: _PassageOrder.ValueType  # 3
+    """The best ones first and last."""
+
+class PassageOrder(_PassageOrder, metaclass=_PassageOrderEnumTypeWrapper):
+    """Where in a prompt the best passages stand."""
+
+PASSAGE_ORDER_UNSPECIFIED: PassageOrder.ValueType  # 0
+"""Not set: by rank."""
+PASSAGE_ORDER_RANK: PassageOrder.ValueType  # 1
+"""The best one first."""
+PASSAGE_ORDER_REVERSED: PassageOrder.ValueType  # 2
+"""The best one last."""
+PASSAGE_ORDER_EDGES: PassageOrder.ValueType  # 3
+"""The best ones first and last."""
+Global___PassageOrder: _TypeAlias = PassageOrder  # noqa: Y015
+
 class _FinishReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -398,6 +426,69 @@ class Sampling(_message.Message):
 Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
+class Prompt(_message.Message):
+    """How a prompt is laid out, and what it has room for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    MAX_PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_HISTORY_TOKENS_FIELD_NUMBER: _builtins.int
+    MIN_PASSAGES_FIELD_NUMBER: _builtins.int
+    MAX_PASSAGE_TOKENS_FIELD_NUMBER: _builtins.int
+    PASSAGE_ORDER_FIELD_NUMBER: _builtins.int
+    TITLES_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    SPECIAL_TOKENS_FIELD_NUMBER: _builtins.int
+    template: _builtins.str
+    """The system message, with placeholders; the engine's own when empty."""
+    max_prompt_tokens: _builtins.int
+    """The most tokens of the whole prompt; what the model's context holds besides the answer when zero."""
+    max_history_tokens: _builtins.int
+    """The most tokens of earlier turns; by what the passages need when unset."""
+    min_passages: _builtins.int
+    """So many of the best passages have room before earlier turns do; one when zero."""
+    max_passage_tokens: _builtins.int
+    """A longer passage is cut after a sentence; never when zero."""
+    passage_order: Global___PassageOrder.ValueType
+    """Where the best passages stand."""
+    titles: _builtins.bool
+    """Whether the documents' titles are shown; they are when unset."""
+    special_tokens: _builtins.bool
+    """Whether a model's special tokens stay as they are in what the caller sends."""
+    @_builtins.property
+    def metadata(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields of the documents' metadata that are shown."""
+
+    def __init__(
+        self,
+        *,
+        template: _builtins.str = ...,
+        max_prompt_tokens: _builtins.int = ...,
+        max_history_tokens: _builtins.int | None = ...,
+        min_passages: _builtins.int = ...,
+        max_passage_tokens: _builtins.int = ...,
+        passage_order: Global___PassageOrder.ValueType = ...,
+        titles: _builtins.bool | None = ...,
+        metadata: _abc.Iterable[_builtins.str] | None = ...,
+        special_tokens: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_history_tokens", b"_max_history_tokens", "_titles", b"_titles", "max_history_tokens", b"max_history_tokens", "titles", b"titles"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_history_tokens", b"_max_history_tokens", "_titles", b"_titles", "max_history_tokens", b"max_history_tokens", "max_passage_tokens", b"max_passage_tokens", "max_prompt_tokens", b"max_prompt_tokens", "metadata", b"metadata", "min_passages", b"min_passages", "passage_order", b"passage_order", "special_tokens", b"special_tokens", "template", b"template", "titles", b"titles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_history_tokens: _TypeAlias = _typing.Literal["max_history_tokens"]  # noqa: Y015
+    _WhichOneofArgType__max_history_tokens: _TypeAlias = _typing.Literal["_max_history_tokens", b"_max_history_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__titles: _TypeAlias = _typing.Literal["titles"]  # noqa: Y015
+    _WhichOneofArgType__titles: _TypeAlias = _typing.Literal["_titles", b"_titles"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_history_tokens) -> _WhichOneofReturnType__max_history_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__titles) -> _WhichOneofReturnType__titles | None: ...
+
+Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
+
+@_typing.final
 class GenerateRequest(_message.Message):
     """Asks for an answer."""
 
@@ -414,6 +505,7 @@ class GenerateRequest(_message.Message):
     CANARY_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     ANSWER_FORMAT_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
     model_server: _builtins.str
     """The ModelServer to use."""
     model_name: _builtins.str
@@ -450,6 +542,10 @@ class GenerateRequest(_message.Message):
     def answer_format(self) -> Global___AnswerFormat:
         """The form of the answer."""
 
+    @_builtins.property
+    def prompt(self) -> Global___Prompt:
+        """How the prompt is laid out."""
+
     def __init__(
         self,
         *,
@@ -464,10 +560,11 @@ class GenerateRequest(_message.Message):
         canary: _builtins.str = ...,
         tools: Global___Tools | None = ...,
         answer_format: Global___AnswerFormat | None = ...,
+        prompt: Global___Prompt | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "principal", b"principal", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "principal", b"principal", "prompt", b"prompt", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "canary", b"canary", "instructions", b"instructions", "messages", b"messages", "model_name", b"model_name", "model_server", b"model_server", "passages", b"passages", "principal", b"principal", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "canary", b"canary", "instructions", b"instructions", "messages", b"messages", "model_name", b"model_name", "model_server", b"model_server", "passages", b"passages", "principal", b"principal", "prompt", b"prompt", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -628,6 +725,8 @@ class Finish(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     UNANSWERABLE_FIELD_NUMBER: _builtins.int
     SYSTEM_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    PASSAGES_READ_FIELD_NUMBER: _builtins.int
+    TURNS_LEFT_OUT_FIELD_NUMBER: _builtins.int
     reason: Global___FinishReason.ValueType
     """Why the first one ended."""
     model: _builtins.str
@@ -636,6 +735,10 @@ class Finish(_message.Message):
     """True where the passages do not answer the question and the answer says so."""
     system_fingerprint: _builtins.str
     """The configuration that the engine ran with, as it names it."""
+    passages_read: _builtins.int
+    """As in `Prepared`; unset where the engine has had room for all."""
+    turns_left_out: _builtins.int
+    """As in `Prepared`."""
     @_builtins.property
     def usage(self) -> Global___Usage:
         """Tokens read and written."""
@@ -648,24 +751,55 @@ class Finish(_message.Message):
         model: _builtins.str = ...,
         unanswerable: _builtins.bool = ...,
         system_fingerprint: _builtins.str = ...,
+        passages_read: _builtins.int | None = ...,
+        turns_left_out: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_passages_read", b"_passages_read", "passages_read", b"passages_read", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "reason", b"reason", "system_fingerprint", b"system_fingerprint", "unanswerable", b"unanswerable", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_passages_read", b"_passages_read", "model", b"model", "passages_read", b"passages_read", "reason", b"reason", "system_fingerprint", b"system_fingerprint", "turns_left_out", b"turns_left_out", "unanswerable", b"unanswerable", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__passages_read: _TypeAlias = _typing.Literal["passages_read"]  # noqa: Y015
+    _WhichOneofArgType__passages_read: _TypeAlias = _typing.Literal["_passages_read", b"_passages_read"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__passages_read) -> _WhichOneofReturnType__passages_read | None: ...
 
 Global___Finish: _TypeAlias = Finish  # noqa: Y015
 
 @_typing.final
+class Prepared(_message.Message):
+    """What of the passages and of the conversation the model reads, where that is not all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSAGES_READ_FIELD_NUMBER: _builtins.int
+    TURNS_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    passages_read: _builtins.int
+    """The first so many passages. None of the others may be cited."""
+    turns_left_out: _builtins.int
+    """Earlier turns that there was no room for."""
+    def __init__(
+        self,
+        *,
+        passages_read: _builtins.int = ...,
+        turns_left_out: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passages_read", b"passages_read", "turns_left_out", b"turns_left_out"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Prepared: _TypeAlias = Prepared  # noqa: Y015
+
+@_typing.final
 class GenerateResponse(_message.Message):
-    """One event of an answer: deltas, then one finish."""
+    """One event of an answer: what was prepared, if less than all, then deltas, then one finish."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DELTA_FIELD_NUMBER: _builtins.int
     FINISH_FIELD_NUMBER: _builtins.int
     PIECE_FIELD_NUMBER: _builtins.int
+    PREPARED_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     delta: _builtins.str
     """The next piece of the first answer's text."""
@@ -678,6 +812,10 @@ class GenerateResponse(_message.Message):
         """The next piece of any answer."""
 
     @_builtins.property
+    def prepared(self) -> Global___Prepared:
+        """What the model reads."""
+
+    @_builtins.property
     def usage(self) -> Global___Usage:
         """Tokens read and written up to here, for a call that ends before its finish."""
 
@@ -687,13 +825,14 @@ class GenerateResponse(_message.Message):
         delta: _builtins.str = ...,
         finish: Global___Finish | None = ...,
         piece: Global___Delta | None = ...,
+        prepared: Global___Prepared | None = ...,
         usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "event", b"event", "finish", b"finish", "piece", b"piece", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "event", b"event", "finish", b"finish", "piece", b"piece", "prepared", b"prepared", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "event", b"event", "finish", b"finish", "piece", b"piece", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "event", b"event", "finish", b"finish", "piece", b"piece", "prepared", b"prepared", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["delta", "finish", "piece"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["delta", "finish", "piece", "prepared"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from sluice.common.v1 import common_pb2 as sluice_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sluice/reranker/v1/reranker.proto\x12\x12sluice.reranker.v1\x1a\x1dsluice/common/v1/common.proto\"\xc9\x01\n\rRerankRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\r\n\x05query\x18\x02 \x01(\t\x12;\n\x10question_vectors\x18\x03 \x01(\x0b\x32!.sluice.common.v1.QuestionVectors\x12-\n\ncandidates\x18\x04 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12\r\n\x05top_k\x18\x05 \x01(\r\"&\n\x06Ranked\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05score\x18\x02 \x01(\x02\"[\n\x0eRerankResponse\x12*\n\x06ranked\x18\x01 \x03(\x0b\x32\x1a.sluice.reranker.v1.Ranked\x12\x0e\n\x06scored\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t2b\n\x0fRerankerService\x12O\n\x06Rerank\x12!.sluice.reranker.v1.RerankRequest\x1a\".sluice.reranker.v1.RerankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sluice/reranker/v1/reranker.proto\x12\x12sluice.reranker.v1\x1a\x1dsluice/common/v1/common.proto\"\xdb\x01\n\rRerankRequest\x12.\n\tprincipal\x18\x01 \x01(\x0b\x32\x1b.sluice.common.v1.Principal\x12\r\n\x05query\x18\x02 \x01(\t\x12;\n\x10question_vectors\x18\x03 \x01(\x0b\x32!.sluice.common.v1.QuestionVectors\x12-\n\ncandidates\x18\x04 \x03(\x0b\x32\x19.sluice.common.v1.Passage\x12\r\n\x05top_k\x18\x05 \x01(\r\x12\x10\n\x08pipeline\x18\x06 \x01(\t\"l\n\x06Ranked\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x30\n\x07sources\x18\x03 \x03(\x0b\x32\x1f.sluice.reranker.v1.SourceScore\x12\x12\n\nduplicates\x18\x04 \x03(\r\":\n\x0bSourceScore\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\r\x12\r\n\x05score\x18\x03 \x01(\x02\"s\n\x0eRerankResponse\x12*\n\x06ranked\x18\x01 \x03(\x0b\x32\x1a.sluice.reranker.v1.Ranked\x12\x0e\n\x06scored\x18\x02 \x01(\r\x12\r\n\x05model\x18\x03 \x01(\t\x12\x16\n\x0epartial_reason\x18\x04 \x01(\t2b\n\x0fRerankerService\x12O\n\x06Rerank\x12!.sluice.reranker.v1.RerankRequest\x1a\".sluice.reranker.v1.RerankResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,11 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.reranker.v1.reranker
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RERANKREQUEST']._serialized_start=89
-  _globals['_RERANKREQUEST']._serialized_end=290
-  _globals['_RANKED']._serialized_start=292
-  _globals['_RANKED']._serialized_end=330
-  _globals['_RERANKRESPONSE']._serialized_start=332
-  _globals['_RERANKRESPONSE']._serialized_end=423
-  _globals['_RERANKERSERVICE']._serialized_start=425
-  _globals['_RERANKERSERVICE']._serialized_end=523
+  _globals['_RERANKREQUEST']._serialized_end=308
+  _globals['_RANKED']._serialized_start=310
+  _globals['_RANKED']._serialized_end=418
+  _globals['_SOURCESCORE']._serialized_start=420
+  _globals['_SOURCESCORE']._serialized_end=478
+  _globals['_RERANKRESPONSE']._serialized_start=480
+  _globals['_RERANKRESPONSE']._serialized_end=595
+  _globals['_RERANKERSERVICE']._serialized_start=597
+  _globals['_RERANKERSERVICE']._serialized_end=695
 # @@protoc_insertion_point(module_scope)

@@ -30,10 +30,13 @@ class RerankRequest(_message.Message):
     QUESTION_VECTORS_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     TOP_K_FIELD_NUMBER: _builtins.int
+    PIPELINE_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The question."""
     top_k: _builtins.int
     """How many to return; all when 0."""
+    pipeline: _builtins.str
+    """The pipeline whose ranker orders them; the embedded one when empty."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks."""
@@ -54,10 +57,11 @@ class RerankRequest(_message.Message):
         question_vectors: _common_pb2.QuestionVectors | None = ...,
         candidates: _abc.Iterable[_common_pb2.Passage] | None = ...,
         top_k: _builtins.int = ...,
+        pipeline: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "question_vectors", b"question_vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "principal", b"principal", "query", b"query", "question_vectors", b"question_vectors", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "pipeline", b"pipeline", "principal", b"principal", "query", b"query", "question_vectors", b"question_vectors", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -71,23 +75,65 @@ class Ranked(_message.Message):
 
     INDEX_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    DUPLICATES_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Index into `candidates`."""
     score: _builtins.float
     """Relevance, 0 to 1."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceScore]:
+        """What the sources say of it; told where the pipeline's step arranges."""
+
+    @_builtins.property
+    def duplicates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Indices of candidates of the same text, which it stands for."""
+
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         score: _builtins.float = ...,
+        sources: _abc.Iterable[Global___SourceScore] | None = ...,
+        duplicates: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "index", b"index", "score", b"score", "sources", b"sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ranked: _TypeAlias = Ranked  # noqa: Y015
+
+@_typing.final
+class SourceScore(_message.Message):
+    """Where a source placed a candidate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """`ranker`, `retrieval`, or a leg: `dense`, `sparse`, `tokens`, `keyword`."""
+    rank: _builtins.int
+    """From 0, among the candidates that were ranked."""
+    score: _builtins.float
+    """The source's own score; comparable within the source only."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        rank: _builtins.int = ...,
+        score: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "score", b"score", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceScore: _TypeAlias = SourceScore  # noqa: Y015
 
 @_typing.final
 class RerankResponse(_message.Message):
@@ -98,10 +144,13 @@ class RerankResponse(_message.Message):
     RANKED_FIELD_NUMBER: _builtins.int
     SCORED_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    PARTIAL_REASON_FIELD_NUMBER: _builtins.int
     scored: _builtins.int
     """How many candidates were scored before the deadline."""
     model: _builtins.str
     """The ranker that scored them."""
+    partial_reason: _builtins.str
+    """Why not all were scored that should have been: `deadline`, or the reason of a failure; empty where all were."""
     @_builtins.property
     def ranked(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ranked]:
         """Best first."""
@@ -112,10 +161,11 @@ class RerankResponse(_message.Message):
         ranked: _abc.Iterable[Global___Ranked] | None = ...,
         scored: _builtins.int = ...,
         model: _builtins.str = ...,
+        partial_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "ranked", b"ranked", "scored", b"scored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "partial_reason", b"partial_reason", "ranked", b"ranked", "scored", b"scored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

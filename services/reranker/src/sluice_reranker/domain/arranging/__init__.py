@@ -1,0 +1,1 @@
+"""What becomes of a ranker's scores before the best candidates leave. Pure."""

@@ -1,0 +1,1 @@
+"""Models that read a question with a passage. They run in worker processes."""

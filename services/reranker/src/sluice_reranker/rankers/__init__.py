@@ -1,0 +1,1 @@
+"""The rankers: what each needs, and how it scores."""
