@@ -18,7 +18,6 @@ from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_retriever.arriving import Arrivals
 from sluice_retriever.domain.model import Document, Outcome, Passage, Reader
 from sluice_retriever.domain.parameters import Parameters
-from sluice_retriever.fetching.failures import FetchFailed
 from sluice_retriever.fetching.fetcher import Fetched
 from sluice_retriever.ingestion import Ingestion
 from sluice_retriever.preparing.preparer import Bounds, Preparer
@@ -28,6 +27,7 @@ from sluice_retriever.store.bm25 import SparseEncoder
 from sluice_retriever.store.knowledge_bases import Home, KnowledgeBases
 from sluice_retriever.store.messages import Lookup
 from sluice_retriever.store.schema import FORMAT
+from sluice_servicekit.fetching.failures import FetchFailed
 
 CACHE = Path(__file__).parents[2] / ".cache" / "evaluation"
 

@@ -321,7 +321,8 @@ def test_what_an_attacker_writes_into_a_tool_is_screened(gateway: Serving, clien
 
 
 def test_models(client: OpenAI):
-    assert {model.id for model in client.models.list()} == {*PIPELINES, "quoting"}
+    adapters = {f"{pipeline}/french" for pipeline in PIPELINES}
+    assert {model.id for model in client.models.list()} == {*PIPELINES, *adapters, "quoting"}
 
 
 def test_engine_that_quotes_says_what_it_cannot_do(client: OpenAI):

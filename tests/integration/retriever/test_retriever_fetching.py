@@ -12,9 +12,9 @@ import pytest
 from aiohttp import ThreadedResolver, web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from sluice_retriever.fetching.failures import FetchFailed, NotAllowed
 from sluice_retriever.fetching.fetcher import Fetcher
-from sluice_retriever.fetching.policy import Policy
+from sluice_servicekit.fetching.failures import FetchFailed, NotAllowed
+from sluice_servicekit.fetching.policy import Policy
 
 #: The server's address, which tests allow; everything else of the machine is inside.
 OPEN, INSIDE = "127.0.0.2", "127.0.0.1"

@@ -8,8 +8,8 @@ import pytest
 from sluice_retriever.arriving import Arrivals
 from sluice_retriever.domain import documents
 from sluice_retriever.domain.model import Document
-from sluice_retriever.fetching.failures import FetchFailed
 from sluice_retriever.fetching.fetcher import Fetched
+from sluice_servicekit.fetching.failures import FetchFailed
 
 NOW = 1_800_000_000.0
 

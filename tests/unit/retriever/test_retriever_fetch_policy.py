@@ -5,10 +5,11 @@ from pydantic import ValidationError
 from yarl import URL
 
 from sluice_api.media_types import MediaType
-from sluice_retriever.fetching import addresses, bodies
-from sluice_retriever.fetching.failures import FetchFailed, NotAllowed
-from sluice_retriever.fetching.policy import Policy
+from sluice_retriever.fetching import bodies
 from sluice_retriever.settings import RetrieverSettings
+from sluice_servicekit.fetching import addresses
+from sluice_servicekit.fetching.failures import FetchFailed, NotAllowed
+from sluice_servicekit.fetching.policy import Policy
 
 PUBLIC = Policy.parse("public", "80,443")
 

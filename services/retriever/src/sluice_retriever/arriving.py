@@ -8,9 +8,9 @@ from prometheus_client import Counter
 
 from sluice_retriever.domain import documents
 from sluice_retriever.domain.model import Document
-from sluice_retriever.fetching.failures import Unfetched
 from sluice_retriever.fetching.fetcher import Fetching
 from sluice_servicekit import telemetry_names as names
+from sluice_servicekit.fetching.failures import Unfetched
 
 _FETCHED = Counter(names.DOCUMENTS_FETCHED, "Documents fetched by URL, or not", ("outcome",))
 

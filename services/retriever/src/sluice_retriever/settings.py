@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from sluice_retriever.fetching.policy import Policy
 from sluice_servicekit import cores
+from sluice_servicekit.fetching.policy import Policy
 from sluice_servicekit.settings import ServiceSettings
 
 

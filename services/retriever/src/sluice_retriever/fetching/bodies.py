@@ -7,9 +7,9 @@ from encodings.aliases import aliases
 from yarl import URL
 
 from sluice_api.media_types import MAX_CONTENT_BYTES, MediaType, media_type_of
-from sluice_retriever.fetching.failures import FetchFailed
 from sluice_retriever.preparing.parsers.compressed import gunzip
 from sluice_retriever.preparing.parsers.parsed import Unparsable
+from sluice_servicekit.fetching.failures import FetchFailed
 
 #: What servers say that do not know; the first bytes and the name tell more.
 _UNKNOWN = frozenset(

@@ -11,12 +11,9 @@ from yarl import URL
 
 from sluice_api.media_types import MAX_CONTENT_BYTES
 from sluice_retriever.fetching import bodies
-from sluice_retriever.fetching.connecting import connector
-from sluice_retriever.fetching.failures import FetchFailed
-from sluice_retriever.fetching.policy import Policy
-
-_MAX_REDIRECTS = 5
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+from sluice_servicekit.fetching.failures import FetchFailed
+from sluice_servicekit.fetching.following import opened, words
+from sluice_servicekit.fetching.policy import Policy
 
 _HEADERS = {
     "user-agent": f"Sluice/{version('sluice-retriever')}",
@@ -77,37 +74,17 @@ class Fetcher:
             except TimeoutError:
                 raise FetchFailed(f"takes longer than {self._seconds:g} s") from None
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise FetchFailed(_words(error)) from error
+                raise FetchFailed(words(error)) from error
 
     async def _follow(self, url: URL) -> Fetched:
-        for _ in range(_MAX_REDIRECTS + 1):
-            found = await self._ask(url)
-            if isinstance(found, Fetched):
-                return found
-            url = found
-        raise FetchFailed(f"more than {_MAX_REDIRECTS} redirects")
-
-    async def _ask(self, url: URL) -> Fetched | URL:
-        """What is there, or where the server redirects to."""
-        async with (
-            aiohttp.ClientSession(
-                connector=connector(self._policy, url.raw_host or "", self._resolver),
-                headers=_HEADERS,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,  # unpacked below, within bounds
-                timeout=aiohttp.ClientTimeout(),
-            ) as session,
-            session.get(url, allow_redirects=False) as response,
-        ):
-            if response.status in _REDIRECTS and "location" in response.headers:
-                return self._policy.redirected(url, response.headers["location"])
+        async with opened(self._policy, self._resolver, url, _HEADERS) as response:
             if response.status != 200:
                 raise FetchFailed(f"the server answered {response.status}")
             body = await _read(response)
             content_type = response.headers.get("content-type", "")
             encoding = response.headers.get("content-encoding", "")
-        content = await asyncio.to_thread(bodies.content, body, encoding, content_type)
-        return Fetched(content, bodies.media_type(content_type, url))
+            kind = bodies.media_type(content_type, response.url)
+        return Fetched(await asyncio.to_thread(bodies.content, body, encoding, content_type), kind)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -119,22 +96,3 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > MAX_CONTENT_BYTES:
             raise bodies.too_large()
     return bytes(body)
-
-
-def _words(error: Exception) -> str:
-    # In words of ours: aiohttp's name the addresses that were tried, which may lie inside.
-    match error:
-        case aiohttp.InvalidURL():
-            return "not a URL that can be asked for"
-        case aiohttp.ClientConnectorDNSError() | UnicodeError():  # the latter of names that DNS cannot hold
-            return "the host's name cannot be resolved"
-        case aiohttp.ClientConnectorCertificateError():
-            return "the server's certificate is not trusted"
-        case aiohttp.ClientConnectorError():
-            return "the server cannot be reached"
-        case aiohttp.ClientPayloadError():
-            return "the answer broke off"
-        case aiohttp.ServerDisconnectedError():
-            return "the server hung up"
-        case _:
-            return f"the server does not speak HTTP as it should: {type(error).__name__}"

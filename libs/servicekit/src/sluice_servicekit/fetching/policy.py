@@ -7,9 +7,9 @@ from typing import Self
 
 from yarl import URL
 
-from sluice_retriever.fetching import addresses
-from sluice_retriever.fetching.addresses import Address
-from sluice_retriever.fetching.failures import FetchFailed, NotAllowed
+from sluice_servicekit.fetching import addresses
+from sluice_servicekit.fetching.addresses import Address
+from sluice_servicekit.fetching.failures import FetchFailed, NotAllowed
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -18,6 +18,9 @@ _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 
 #: What parsers of URLs disagree about.
 _DUBIOUS = re.compile(r"[\s\\\x00-\x1f\x7f]")
+
+#: All that a URL is written with where nothing in it is left to encode (RFC 3986, 2).
+_WRITTEN = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
 
 #: A host whose last part is one is an address to some, in whatever base.
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
@@ -73,7 +76,7 @@ class Policy:
             FetchFailed: it is no URL.
         """
         if self.is_off:
-            raise NotAllowed("this retriever fetches nothing")
+            raise NotAllowed("this service fetches nothing")
         if _DUBIOUS.search(url):
             raise NotAllowed("a URL holds no blanks, backslashes or control characters; encode them")
         try:
@@ -94,7 +97,7 @@ class Policy:
                 raise NotAllowed(f"{host} is a number, but no address as it is written") from None
         else:
             self.check(host, literal)
-        return parsed.with_fragment(None)
+        return _as_written(url, parsed).with_fragment(None)
 
     def redirected(self, url: URL, location: str) -> URL:
         """Where a server at a URL sends on to.
@@ -104,7 +107,7 @@ class Policy:
             FetchFailed: it is no URL.
         """
         try:
-            joined = url.join(URL(location))
+            joined = url.join(URL(location, encoded=_WRITTEN.fullmatch(location) is not None))
         except ValueError as error:
             raise FetchFailed(f"the server redirects to what is no URL: {error}") from None
         if url.scheme == "https" and joined.scheme == "http":
@@ -133,6 +136,20 @@ class Policy:
     def _names(self, host: str) -> bool:
         host = host.lower().rstrip(".")
         return any(host.endswith(name[1:]) if name.startswith("*.") else host == name for name in self.names)
+
+
+def _as_written(url: str, parsed: URL) -> URL:
+    """Path and query as they stand: what was signed is not to be spelled in another way."""
+    if not _WRITTEN.fullmatch(url):
+        return parsed
+    raw = URL(url, encoded=True)
+    return URL.build(
+        scheme=parsed.scheme,
+        authority=parsed.raw_authority,
+        path=raw.raw_path or "/",
+        query_string=raw.raw_query_string,
+        encoded=True,
+    )
 
 
 def _network(entry: str) -> Network | None:

@@ -5,8 +5,8 @@ import socket
 from aiohttp import AddrInfoType, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from sluice_retriever.fetching import addresses
-from sluice_retriever.fetching.policy import Policy
+from sluice_servicekit.fetching import addresses
+from sluice_servicekit.fetching.policy import Policy
 
 
 def connector(policy: Policy, host: str, resolver: AbstractResolver) -> TCPConnector:

@@ -1,4 +1,4 @@
-"""Why a URL gave no document: a reason for programs, and words for people."""
+"""Why a URL gave nothing: a reason for programs, and words for people."""
 
 from typing import ClassVar
 
@@ -13,12 +13,12 @@ class Unfetched(Exception):
 
 
 class NotAllowed(Unfetched):
-    """The retriever does not go there."""
+    """The service does not go there."""
 
     reason = "URL_NOT_ALLOWED"
 
 
 class FetchFailed(Unfetched):
-    """It went there, and no document came of it."""
+    """It went there, and nothing came of it."""
 
     reason = "FETCH_FAILED"

@@ -1,0 +1,1 @@
+"""What is checked of an adapter before vLLM is asked to load it; knows files and numbers, no network."""
