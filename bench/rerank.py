@@ -6,7 +6,7 @@
 
 Collections are stored and asked as in bench/eval_retrieval.py, and each ranker is given the first 50 candidates of
 every question. A cross-encoder takes part where SLUICE_CROSS_ENCODER names a folder with one. `--rankers` leaves others
-out than the embedded one: late interaction takes a second or two of a core for each question. What is printed is kept
+out than the embedded one: late interaction takes seconds of a core for each question. What is printed is kept
 in .cache/evaluation: rerank.csv, rerank-times.csv, plots/rerank-SPLIT.png.
 """
 
