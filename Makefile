@@ -166,6 +166,14 @@ bench-journal: setup ## What the journal costs a run, and how fast it is verifie
 eval-retrieval: setup ## How well each stage of retrieval ranks: DATA=folder of labelled collections, ARGS=--tune to choose parameters
 	$(RUN) python bench/eval_retrieval.py --data "$(DATA)" $(ARGS)
 
+.PHONY: train-reranker
+train-reranker: setup ## Fit the embedded ranker's weights, and write their card: DATA=folder with retrieval/ and guardrails/
+	$(RUN) python tools/train_reranker.py --data "$(DATA)" $(ARGS)
+
+.PHONY: bench-rerank
+bench-rerank: setup ## What each ranker brings and costs, over gRPC: DATA as for eval-retrieval, ARGS="--rankers embedded" for less
+	$(RUN) python bench/rerank.py --data "$(DATA)" $(ARGS)
+
 .PHONY: train-guardrail
 train-guardrail: setup ## Train the classifier of attacks that is shipped, and write its card: DATA=folder of labelled texts
 	$(RUN) python tools/train_guardrail.py --data "$(DATA)" $(ARGS)

@@ -16,7 +16,7 @@ from evaluation.encoded import RememberingEncoder
 from evaluation.labelled import Collection
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_retriever.arriving import Arrivals
-from sluice_retriever.domain.model import Document, Outcome, Passage, Reader
+from sluice_retriever.domain.model import Document, Outcome, Passage, QuestionVectors, Reader
 from sluice_retriever.domain.parameters import Parameters
 from sluice_retriever.fetching.fetcher import Fetched
 from sluice_retriever.ingestion import Ingestion
@@ -47,6 +47,8 @@ class Asked:
 
     text: str
     passages: list[Passage]
+    vectors: QuestionVectors | None = None
+    """Of the question, where it was encoded."""
 
 
 @asynccontextmanager
@@ -97,7 +99,7 @@ async def ask(
             vectors = await home.encoder.question(text)
             everything = 2 * parameters.leg_limit
             lookup = Lookup(Reader(TENANT), text, vectors, everything, parameters, None, time.time())
-            return Asked(text, (await home.store.search(lookup)).passages)
+            return Asked(text, (await home.store.search(lookup)).passages, vectors)
 
     asking = {query: asyncio.create_task(one(text)) for query, text in questions.items()}
     return {query: await asking[query] for query in track(asking, f"{label}: asking", disable=not _tty())}

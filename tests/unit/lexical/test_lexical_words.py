@@ -1,6 +1,6 @@
 """Words as services compare them."""
 
-from sluice_lexical.words import count, coverage, rarity, terms
+from sluice_lexical.words import count, coverage, rarity, split, stems, terms
 
 
 def test_terms_are_stemmed_and_without_stop_words():
@@ -23,3 +23,10 @@ def test_coverage_is_a_share():
 
 def test_count_counts_words_and_signs():
     assert count("Hello, world!") == 4
+
+
+def test_words_of_a_text_and_their_stems_are_its_terms():
+    text = "How are the Presses' oils changed? It's pressing; 12 bars."
+    by_word = stems(split(text))
+    assert [by_word[word] for word in split(text) if word in by_word] == terms(text)
+    assert "the" not in by_word

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import Stemmer
 
@@ -24,9 +25,20 @@ _STOP = frozenset(
 _STEMMER = Stemmer.Stemmer("english")
 
 
+def split(text: str) -> list[str]:
+    """The words of a text in lower case, in order; those that say nothing too."""
+    words: list[str] = _WORD.findall(text.lower())
+    return words
+
+
+def stems(words: Iterable[str]) -> dict[str, str]:
+    """The stem of each content word; words that say nothing are left out. Those seen lately are remembered."""
+    return {word: stem for word in words if (stem := _stem(word))}
+
+
 def terms(text: str) -> list[str]:
     """The stemmed content words of a text, in order."""
-    words = [word for word in _WORD.findall(text.lower()) if word not in _STOP]
+    words = [word for word in split(text) if word not in _STOP]
     stemmed: list[str] = _STEMMER.stemWords(words)
     return stemmed
 
@@ -42,6 +54,13 @@ def pieces(text: str) -> list[str]:
         found += [run[0][start : start + 2] for start in range(max(1, len(run[0]) - 1))]
         at = run.end()
     return found + terms(text[at:])
+
+
+@lru_cache(1 << 16)
+def _stem(word: str) -> str:
+    """Empty for a word that says nothing."""
+    stem: str = "" if word in _STOP else _STEMMER.stemWord(word)
+    return stem
 
 
 def count(text: str) -> int:

@@ -124,7 +124,7 @@ def encoded_texts(encoded: EncodedTexts) -> retriever_pb2.EmbedTextsResponse:
 def answer(found: Answer, *, explain: bool) -> retriever_pb2.SearchResponse:
     """What a search found."""
     return retriever_pb2.SearchResponse(
-        passages=[_passage(each) for each in found.passages],
+        passages=[passage_message(each) for each in found.passages],
         timings_ms=found.timings_ms,
         question_vectors=question_vectors_message(found.vectors),
         degraded=found.degraded,
@@ -148,7 +148,8 @@ def _explanation(explained: Explanation) -> retriever_pb2.Explanation:
     )
 
 
-def _passage(found: Passage) -> common_pb2.Passage:
+def passage_message(found: Passage) -> common_pb2.Passage:
+    """A passage as a message."""
     return common_pb2.Passage(
         document_id=found.document_id,
         chunk_id=found.chunk_id,

@@ -1,98 +1,98 @@
-"""What speaks for a candidate, each as a number from 0 to 1."""
+"""What speaks for a candidate, each as a number from 0 to 1. The order that candidates are given in does not matter."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
-from sluice_lexical.words import coverage, rarity, terms
+import numpy as np
+
+from sluice_reranker.domain.matching import Asked, Matches
 from sluice_reranker.domain.model import Candidate
+from sluice_reranker.domain.reading import Floats, Read
 
-#: Names of the features, in the order of `Features.of`.
+_LEGS = ("dense", "sparse", "tokens")
+
+#: Of the set, so the same for each of its candidates: they change no order, and say how far a score is to be trusted.
+OF_THE_SET = ("best_coverage", "best_sentence")
+
+#: In the order of `matrix`'s columns. `_z`: compared with the other candidates, whose mean is at half.
 NAMES = (
-    "fused",
-    "dense",
-    "sparse",
-    "tokens",
-    "sentence",
+    "fused_z",
+    "dense_z",
+    "sparse_z",
+    "tokens_z",
+    "sentence_z",
+    "sentences_z",
+    "bm25_z",
     "coverage",
-    "sentence_coverage",
-    "proximity",
+    "ordered",
+    "closeness",
     "title",
+    *OF_THE_SET,
 )
 
-#: Sentences whose words are looked at; a chunk has fewer, text from elsewhere may have any number.
-_MOST_SENTENCES = 64
+#: What is beyond is no score.
+_MOST_SCORE = 1e6
+#: Standard deviations from the mean that are told apart.
+_DEVIATIONS = 3.0
+#: How far below the lowest score, as a share of all scores' range.
+_BELOW = 0.1
+#: Sentences of which the mean is taken.
+_BEST_SENTENCES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """A candidate's words."""
-
-    text: list[str]
-    title: frozenset[str]
-    sentences: list[frozenset[str]]
-
-    @classmethod
-    def of(cls, candidate: Candidate) -> "_Words":
-        """Reads each stretch of the text once: the sentences, and what stands between them."""
-        text: list[str] = []
-        sentences: list[frozenset[str]] = []
-        at = 0
-        for sentence in candidate.sentences[:_MOST_SENTENCES]:
-            text += terms(candidate.text[at : sentence.start])
-            words = terms(candidate.text[sentence.start : sentence.end])
-            text += words
-            sentences.append(frozenset(words))
-            at = max(at, sentence.end)
-        text += terms(candidate.text[at:])
-        return cls(text, frozenset(terms(candidate.title)), sentences)
-
-
-class Features:
-    """Features over one set of candidates: how rare a word is, and what the best score of a leg is, is
-    measured within the set."""
-
-    def __init__(self, question: str, candidates: Sequence[Candidate]) -> None:
-        self._candidates = candidates
-        self._words = [_Words.of(candidate) for candidate in candidates]
-        asked = terms(question)
-        self._wanted = rarity(asked, [frozenset(words.text) | words.title for words in self._words])
-        self._pairs = frozenset(pairwise(asked))
-        self._best_fused = max((candidate.score for candidate in candidates), default=0.0)
-        self._best_sparse = max((_leg(candidate, "sparse") for candidate in candidates), default=0.0)
-
-    def of(self, index: int) -> tuple[float, ...]:
-        """The features of one candidate, in the order of `NAMES`."""
-        candidate, words = self._candidates[index], self._words[index]
-        similarities = (sentence.similarity for sentence in candidate.sentences)
-        return (
-            _share(candidate.score, self._best_fused),
-            _clamp(_leg(candidate, "dense")),
-            _share(_leg(candidate, "sparse"), self._best_sparse),
-            _clamp(_leg(candidate, "tokens")),
-            _clamp(max(similarities, default=_leg(candidate, "dense"))),
-            coverage(self._wanted, frozenset(words.text) | words.title),
-            max((coverage(self._wanted, held) for held in words.sentences), default=0.0),
-            self._proximity(words.text),
-            coverage(self._wanted, words.title),
-        )
-
-    def _proximity(self, words: Sequence[str]) -> float:
-        """The share of the question's word pairs that stand side by side, in either order."""
-        if not self._pairs:
-            return 0.0
-        held = set(pairwise(words))
-        return sum((one, two) in held or (two, one) in held for one, two in self._pairs) / len(self._pairs)
+def matrix(question: str, candidates: Sequence[Candidate], reads: Sequence[Read]) -> Floats:
+    """The features of candidates, one at least, shape (candidates, features); `reads` are their words."""
+    matches = Matches(Asked.of(question), reads)
+    coverage = matches.coverage()
+    best, mean = _sentences(candidates)
+    columns = {f"{leg}_z": _standard(_placed(candidates, leg)) for leg in _LEGS} | {
+        "fused_z": _standard(_bounded([candidate.score for candidate in candidates])),
+        "sentence_z": _standard(best),
+        "sentences_z": _standard(mean),
+        "bm25_z": _standard(matches.bm25()),
+        "coverage": coverage,
+        "ordered": matches.ordered(),
+        "closeness": matches.closeness(),
+        "title": matches.title(),
+        "best_coverage": coverage.max(),
+        "best_sentence": np.clip(best.max(), 0.0, 1.0),
+    }
+    rows = np.empty((len(candidates), len(NAMES)))
+    for number, name in enumerate(NAMES):
+        rows[:, number] = columns[name]
+    return np.clip(rows, 0.0, 1.0)
 
 
-def _leg(candidate: Candidate, name: str) -> float:
-    placed = candidate.legs.get(name)
-    return placed.score if placed else 0.0
+def _placed(candidates: Sequence[Candidate], leg: str) -> Floats:
+    """A leg's scores; one that the leg did not find is a little below all that it did."""
+    placed = [candidate.legs.get(leg) for candidate in candidates]
+    there = np.array([place is not None for place in placed])
+    scores = _bounded([place.score if place else 0.0 for place in placed])
+    found = scores[there]
+    if not len(found):
+        return np.zeros(len(candidates))
+    return np.where(there, scores, found.min() - _BELOW * np.ptp(found) - 1e-6)
 
 
-def _share(score: float, best: float) -> float:
-    return _clamp(score / best) if best > 0 else 0.0
+def _sentences(candidates: Sequence[Candidate]) -> tuple[Floats, Floats]:
+    """How near the best sentence is to the question, and the best few on average; a candidate without sentences stands
+    by its dense score."""
+    nearest = []
+    for candidate in candidates:
+        similarities = sorted((each.similarity for each in candidate.sentences), reverse=True)
+        dense = candidate.legs.get("dense")
+        nearest.append(similarities[:_BEST_SENTENCES] or [dense.score if dense else 0.0])
+    return _bounded([row[0] for row in nearest]), _bounded([sum(row) / len(row) for row in nearest])
 
 
-def _clamp(value: float) -> float:
-    return min(1.0, max(0.0, value))
+def _bounded(values: Sequence[float]) -> Floats:
+    numbers = np.nan_to_num(np.array(values, dtype=np.float64), posinf=_MOST_SCORE, neginf=-_MOST_SCORE)
+    return np.clip(numbers, -_MOST_SCORE, _MOST_SCORE)
+
+
+def _standard(values: Floats) -> Floats:
+    """Standard deviations above the mean, brought to 0 to 1."""
+    deviation = values.std()
+    if deviation < 1e-9:
+        return np.full(len(values), 0.5)
+    standard: Floats = (values - values.mean()) / (2 * _DEVIATIONS * deviation) + 0.5
+    return np.clip(standard, 0.0, 1.0)
