@@ -33,6 +33,7 @@ from sluice_servicekit.errors import (
     Unavailable,
 )
 from support.model_server import FINGERPRINT, Call, ModelServer, serving
+from support.upstreams import upstream_engine
 
 NOWHERE = "http://127.0.0.1:9/v1"
 
@@ -54,7 +55,7 @@ async def _generate(engine: OpenAiCompatibleEngine, task: Task = TASK) -> tuple[
 
 @contextlib.asynccontextmanager
 async def _engine(*urls: str, key: str = ""):
-    engine = OpenAiCompatibleEngine(urls, "tiny", key)
+    engine = upstream_engine(urls, key=key)
     try:
         yield engine
     finally:
@@ -65,7 +66,10 @@ async def test_streams_the_answer_with_usage():
     async with serving(ModelServer()) as server, _engine(server.url, key="secret") as engine:
         text, finish = await _generate(engine)
     assert text == "It is 40 hours [1]."
-    assert finish == Finish(FinishReason.STOP, "tiny", 17, 2, system_fingerprint=FINGERPRINT)
+    assert replace(finish, replica="") == Finish(
+        FinishReason.STOP, "tiny", 17, 2, system_fingerprint=FINGERPRINT
+    )
+    assert finish.replica == server.url.removeprefix("http://").removesuffix("/v1")
     assert server.headers[0]["Authorization"] == "Bearer secret"
     request = server.requests[0]
     assert (request["model"], request["temperature"], request["max_tokens"]) == ("tiny", 0.0, 64)

@@ -6,6 +6,7 @@ from typing import cast
 from sluice.common.v1 import common_pb2
 from sluice.inference.v1 import inference_pb2
 from sluice_gateway import conversion
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.model import Finish, Message, Sampling, Usage
 from sluice_gateway.domain.pieces import Delta, Logprob
 from sluice_gateway.domain.ports import Prompt
@@ -25,6 +26,11 @@ _CHOICES = {
     ToolChoice.NONE: inference_pb2.TOOL_CHOICE_NONE,
     ToolChoice.REQUIRED: inference_pb2.TOOL_CHOICE_REQUIRED,
     ToolChoice.NAMED: inference_pb2.TOOL_CHOICE_NAMED,
+}
+_PRIORITIES = {
+    Priority.INTERACTIVE: inference_pb2.PRIORITY_INTERACTIVE,
+    Priority.BATCH: inference_pb2.PRIORITY_BATCH,
+    Priority.BACKGROUND: inference_pb2.PRIORITY_BACKGROUND,
 }
 _FORMS = {
     AnswerForm.PROSE: inference_pb2.ANSWER_FORM_PROSE,
@@ -47,6 +53,7 @@ def request(prompt: Prompt) -> inference_pb2.GenerateRequest:
         canary=prompt.canary,
         tools=_tools(prompt.tools) if prompt.tools.functions else None,
         answer_format=_answer_format(prompt.answer_format) if prompt.answer_format.is_json else None,
+        priority=_PRIORITIES[prompt.priority],
     )
 
 

@@ -17,6 +17,7 @@ from sluice_inference.domain.model import (
     Task,
     Usage,
 )
+from sluice_inference.domain.routing.queueing import Priority
 from sluice_inference.domain.tools import Tool, ToolCall, ToolChoice, Tools
 from sluice_servicekit.errors import InvalidArgument
 
@@ -31,6 +32,10 @@ _CHOICES = {
     inference_pb2.TOOL_CHOICE_NONE: ToolChoice.NONE,
     inference_pb2.TOOL_CHOICE_REQUIRED: ToolChoice.REQUIRED,
     inference_pb2.TOOL_CHOICE_NAMED: ToolChoice.NAMED,
+}
+_PRIORITIES = {
+    inference_pb2.PRIORITY_BATCH: Priority.BATCH,
+    inference_pb2.PRIORITY_BACKGROUND: Priority.BACKGROUND,
 }
 _FORMS = {
     inference_pb2.ANSWER_FORM_JSON_OBJECT: AnswerForm.JSON_OBJECT,
@@ -65,6 +70,8 @@ def task(request: inference_pb2.GenerateRequest) -> Task:
         canary=request.canary,
         tools=_tools(request.tools),
         answer_format=_answer_format(request.answer_format),
+        tenant=request.principal.tenant,
+        priority=_PRIORITIES.get(request.priority, Priority.INTERACTIVE),
     )
 
 
@@ -100,6 +107,8 @@ def finish(end: Finish) -> inference_pb2.Finish:
         model=end.model,
         unanswerable=end.unanswerable,
         system_fingerprint=end.system_fingerprint,
+        replica=end.replica,
+        queued_seconds=end.queued_seconds,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sluice_inference.domain.routing.queueing import Priority
 from sluice_inference.domain.tools import NO_TOOLS, ToolCall, ToolCallDelta, Tools
 
 
@@ -97,6 +98,9 @@ class Task:
     """A random word that the prompt holds and the answer must not; none when empty."""
     tools: Tools = field(default=NO_TOOLS)
     answer_format: AnswerFormat = field(default=PROSE)
+    tenant: str = ""
+    """Who asks."""
+    priority: Priority = Priority.INTERACTIVE
 
     @property
     def uses_tools(self) -> bool:
@@ -179,6 +183,10 @@ class Finish:
     estimated: bool = False
     """The server has not counted the tokens itself."""
     system_fingerprint: str = ""
+    replica: str = ""
+    """Which of the server's replicas wrote it."""
+    queued_seconds: float = 0.0
+    """For which the request waited for a replica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +198,8 @@ class Rewriting:
     model_name: str = ""
     search_queries: int = 0
     """Where not 0, up to so many search queries are asked for in place of one question."""
+    tenant: str = ""
+    priority: Priority = Priority.INTERACTIVE
 
 
 @dataclass(frozen=True, slots=True)

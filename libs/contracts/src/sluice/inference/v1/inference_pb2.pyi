@@ -80,6 +80,34 @@ ANSWER_FORM_JSON_SCHEMA: AnswerForm.ValueType  # 3
 """JSON by a schema."""
 Global___AnswerForm: _TypeAlias = AnswerForm  # noqa: Y015
 
+class _Priority:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Priority.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRIORITY_UNSPECIFIED: _Priority.ValueType  # 0
+    """Not set: as urgent as can be."""
+    PRIORITY_INTERACTIVE: _Priority.ValueType  # 1
+    """Somebody waits."""
+    PRIORITY_BATCH: _Priority.ValueType  # 2
+    """A program waits."""
+    PRIORITY_BACKGROUND: _Priority.ValueType  # 3
+    """Nobody waits."""
+
+class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
+    """How urgent an answer is."""
+
+PRIORITY_UNSPECIFIED: Priority.ValueType  # 0
+"""Not set: as urgent as can be."""
+PRIORITY_INTERACTIVE: Priority.ValueType  # 1
+"""Somebody waits."""
+PRIORITY_BATCH: Priority.ValueType  # 2
+"""A program waits."""
+PRIORITY_BACKGROUND: Priority.ValueType  # 3
+"""Nobody waits."""
+Global___Priority: _TypeAlias = Priority  # noqa: Y015
+
 class _FinishReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -414,6 +442,7 @@ class GenerateRequest(_message.Message):
     CANARY_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
     ANSWER_FORMAT_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     model_server: _builtins.str
     """The ModelServer to use."""
     model_name: _builtins.str
@@ -422,6 +451,8 @@ class GenerateRequest(_message.Message):
     """What the system prompt says before the passages; the engine's default when empty."""
     canary: _builtins.str
     """A random word that the prompt holds and the model is told never to write; none when empty."""
+    priority: Global___Priority.ValueType
+    """What goes first where requests wait for a replica."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks."""
@@ -464,10 +495,11 @@ class GenerateRequest(_message.Message):
         canary: _builtins.str = ...,
         tools: Global___Tools | None = ...,
         answer_format: Global___AnswerFormat | None = ...,
+        priority: Global___Priority.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "principal", b"principal", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "canary", b"canary", "instructions", b"instructions", "messages", b"messages", "model_name", b"model_name", "model_server", b"model_server", "passages", b"passages", "principal", b"principal", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "canary", b"canary", "instructions", b"instructions", "messages", b"messages", "model_name", b"model_name", "model_server", b"model_server", "passages", b"passages", "principal", b"principal", "priority", b"priority", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -628,6 +660,8 @@ class Finish(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     UNANSWERABLE_FIELD_NUMBER: _builtins.int
     SYSTEM_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    QUEUED_SECONDS_FIELD_NUMBER: _builtins.int
     reason: Global___FinishReason.ValueType
     """Why the first one ended."""
     model: _builtins.str
@@ -636,6 +670,10 @@ class Finish(_message.Message):
     """True where the passages do not answer the question and the answer says so."""
     system_fingerprint: _builtins.str
     """The configuration that the engine ran with, as it names it."""
+    replica: _builtins.str
+    """The replica that wrote it; empty where there is but the embedded engine."""
+    queued_seconds: _builtins.float
+    """Seconds that the request waited here for a replica."""
     @_builtins.property
     def usage(self) -> Global___Usage:
         """Tokens read and written."""
@@ -648,10 +686,12 @@ class Finish(_message.Message):
         model: _builtins.str = ...,
         unanswerable: _builtins.bool = ...,
         system_fingerprint: _builtins.str = ...,
+        replica: _builtins.str = ...,
+        queued_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "reason", b"reason", "system_fingerprint", b"system_fingerprint", "unanswerable", b"unanswerable", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "queued_seconds", b"queued_seconds", "reason", b"reason", "replica", b"replica", "system_fingerprint", b"system_fingerprint", "unanswerable", b"unanswerable", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
