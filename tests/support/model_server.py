@@ -1,29 +1,17 @@
-"""A double of vLLM's chat endpoint. Frames and errors are those that vLLM 0.32.0 gave when it was recorded
-(`tests/data/vllm-0.32.0-chat.json`); the text is the test's, and each piece of it counts as a token."""
+"""A vLLM whose words are the test's: a front of `doubles.vllm` that answers by any model's name."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
+from doubles.vllm import FINGERPRINT, Asked, Call, Request, Vllm, Written, failed
 
-FINGERPRINT = "vllm-0.32.0-56ce1175"
+__all__ = ["FINGERPRINT", "PROMPT_TOKENS", "Call", "ModelServer", "asks_to_rewrite", "serving"]
 
 #: Tokens of every prompt.
 PROMPT_TOKENS = 17
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call of a tool, as the model writes it."""
-
-    name: str
-    fragments: tuple[str, ...]
-    """Of its arguments."""
-    id: str = "chatcmpl-tool-94d54f6dafe0ec5b"
 
 
 @dataclass
@@ -61,56 +49,32 @@ class ModelServer:
     """A caller has left a stream."""
 
 
-_ERRORS = {
-    400: {
-        "message": "This model's maximum context length is 1024 tokens. Please reduce the length of the input prompt.",
-        "type": "BadRequestError",
-        "param": "input_text",
-        "code": 400,
-    },
-    401: {"message": "Unauthorized", "type": "Unauthorized", "param": None, "code": 401},
-    404: {
-        "message": "The model `unknown` does not exist. Valid aliases: tiny.",
-        "type": "NotFoundError",
-        "param": "model",
-        "code": 404,
-    },
-    429: {"message": "busy", "type": "TooManyRequests", "param": None, "code": 429},
-    500: {"message": "EngineCore died", "type": "InternalServerError", "param": None, "code": 500},
-}
-
-
 @asynccontextmanager
 async def serving(server: ModelServer) -> AsyncIterator[ModelServer]:
     """Serves on loopback for the length of the block; sets `url`."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
-        body = await request.json()
-        server.requests.append(body)
-        server.asked.set()
+    def hear(request: Request) -> None:
+        server.requests.append(request.body)
         server.headers.append(dict(request.headers))
-        rewriting = asks_to_rewrite(body)
-        status = server.rewrite_status if rewriting else server.status
+        server.asked.set()
+        status = server.rewrite_status if asks_to_rewrite(request.body) else server.status
         if status != 200:
-            headers = {"retry-after": "3"} if status == 429 else {}
-            return web.json_response({"error": _ERRORS[status]}, status=status, headers=headers)
-        if wrong := _wrong(body):
-            return web.json_response({"error": wrong}, status=400)
-        answers = _written(server, body, rewriting=rewriting)
-        return await _Stream(server, request, body).send(answers)
+            raise failed(status)
 
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", answer)
-    # A caller who leaves cancels the handler, as in vLLM.
-    runner = web.AppRunner(app, handler_cancellation=True)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    try:
+    def write(asked: Asked) -> Written:
+        return _written(server, asked.body)
+
+    double = Vllm(
+        heard=hear,
+        write=write,
+        left=server.left,
+        any_model=True,
+        any_length=True,
+        fingerprint=server.fingerprint,
+    )
+    async with double:
+        server.url = double.v1
         yield server
-    finally:
-        await runner.cleanup()
 
 
 def asks_to_rewrite(body: dict[str, Any]) -> bool:
@@ -118,138 +82,22 @@ def asks_to_rewrite(body: dict[str, Any]) -> bool:
     return body["messages"][-1]["content"].startswith("<conversation>")
 
 
-def _wrong(body: dict[str, Any]) -> dict[str, Any] | None:
-    """What vLLM refuses, of all that a gateway might send."""
-    tools, choice = body.get("tools"), body.get("tool_choice")
-    message, param = "", None
-    if choice is not None and not tools:
-        message, param = (
-            "When using `tool_choice`, `tools` must be set. (parameter=tool_choice)",
-            "tool_choice",
-        )
-    elif isinstance(choice, dict) and choice["function"]["name"] not in _names(tools):
-        message = "The tool specified in `tool_choice` does not match any of the specified `tools`"
-        param = "tool_choice"
-    elif body.get("top_logprobs", 0) > 20:
-        message = "Requested sample logprobs of 30, which is greater than max allowed: 20"
-        param = "logprobs"
-    elif "nonsense" in json.dumps(body.get("response_format")):
-        message = "Grammar error: Invalid type: nonsense"
-    return {"message": message, "type": "BadRequestError", "param": param, "code": 400} if message else None
-
-
-def _names(tools: list[dict[str, Any]]) -> list[str]:
-    return [tool["function"]["name"] for tool in tools]
-
-
-def _written(server: ModelServer, body: dict[str, Any], *, rewriting: bool) -> list[tuple[str, ...]]:
-    """The pieces of each answer."""
+def _written(server: ModelServer, body: dict[str, Any]) -> Written:
     pieces = server.pieces if server.writes is None else server.writes(body)
-    if rewriting and server.rewritten:
+    if server.rewritten and asks_to_rewrite(body):
         pieces = (server.rewritten,)
     if server.json and "response_format" in body:
         pieces = server.json
-    others = [*server.others, *[pieces] * body.get("n", 1)]
-    return [pieces, *others[: body.get("n", 1) - 1]]
-
-
-class _Stream:
-    """One reply, frame by frame."""
-
-    def __init__(self, server: ModelServer, request: web.Request, body: dict[str, Any]) -> None:
-        self._server = server
-        self._request = request
-        self._response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
-        self._base = {
-            "id": "chatcmpl-a9b4786348263f30",
-            "object": "chat.completion.chunk",
-            "created": 1795452003,
-            "model": body["model"],
-        }
-        self._continuous = body["stream_options"].get("continuous_usage_stats", False)
-        self._top = body.get("top_logprobs", 0) if body.get("logprobs") else None
-        may_call = body.get("tools") and body.get("tool_choice") != "none"
-        self._calls = server.calls if may_call and body["messages"][-1]["role"] != "tool" else ()
-        self._tokens: dict[int, int] = {}
-
-    async def send(self, answers: list[tuple[str, ...]]) -> web.StreamResponse:
-        try:
-            await self._response.prepare(self._request)
-            await self._all(answers)
-        except (asyncio.CancelledError, ConnectionError):
-            self._server.left.set()
-            raise
-        return self._response
-
-    async def _all(self, answers: list[tuple[str, ...]]) -> None:
-        server = self._server
-        for index in range(len(answers)):
-            await self._frame(index, {"role": "assistant", "content": ""})
-        for thought in server.reasoning:
-            for index in range(len(answers)):
-                await self._frame(index, {"reasoning": thought}, tokens=1, token=thought)
-        if self._calls:
-            await self._call_tools(len(answers))
-        else:
-            for place in range(max(map(len, answers))):
-                if place == server.silent_before:
-                    await asyncio.sleep(server.silent_seconds)
-                if place == server.break_after:
-                    self._request.transport.abort()
-                    return
-                for index, pieces in enumerate(answers):  # as they are written: in turns
-                    if place < len(pieces):
-                        piece = pieces[place]
-                        await self._frame(index, {"content": piece}, tokens=1, token=piece)
-            for index in range(len(answers)):
-                await self._frame(index, {"content": ""}, server.finish_reason)
-        written = sum(self._tokens.values())
-        usage = self._usage(written)
-        end = {**self._base, "choices": [], "usage": usage, "system_fingerprint": server.fingerprint}
-        await self._write(f"data: {json.dumps(end)}\n\ndata: [DONE]\n\n")
-
-    async def _call_tools(self, answers: int) -> None:
-        for index in range(answers):
-            for place, call in enumerate(self._calls):
-                function = {"name": call.name}
-                named = {"id": call.id, "type": "function", "index": place, "function": function}
-                await self._frame(index, {"content": None, "tool_calls": [named]}, tokens=1)
-                for fragment in call.fragments:
-                    piece = {"index": place, "function": {"arguments": fragment}}
-                    await self._frame(
-                        index, {"content": None, "tool_calls": [piece]}, tokens=1, token=fragment
-                    )
-            await self._frame(index, {}, "tool_calls")
-
-    async def _frame(
-        self,
-        index: int,
-        delta: dict[str, Any],
-        finish: str | None = None,
-        *,
-        tokens: int = 0,
-        token: str = "",
-    ) -> None:
-        self._tokens[index] = self._tokens.get(index, 0) + tokens
-        logprobs = None if self._top is None or not tokens else {"content": [self._logprob(token)]}
-        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        frame: dict[str, Any] = {**self._base, "choices": [choice | {"token_ids": None}]}
-        if self._continuous:  # of that answer alone
-            frame["usage"] = self._usage(self._tokens[index]) | {"completion_tokens_details": None}
-        await self._write(f"data: {json.dumps(frame)}\n\n")
-
-    async def _write(self, text: str) -> None:
-        await self._response.write(text.encode())
-
-    def _logprob(self, token: str) -> dict[str, Any]:
-        told = {"token": token, "logprob": -0.25, "bytes": list(token.encode())}
-        other = {"token": "?", "logprob": -1.5, "bytes": [63]}
-        return {**told, "top_logprobs": [told, other][: self._top]}
-
-    @staticmethod
-    def _usage(written: int) -> dict[str, Any]:
-        return {
-            "prompt_tokens": PROMPT_TOKENS,
-            "total_tokens": PROMPT_TOKENS + written,
-            "completion_tokens": written,
-        }
+    count = body.get("n", 1)
+    others = [*server.others, *[pieces] * count]
+    may_call = body.get("tools") and body.get("tool_choice") != "none"
+    return Written(
+        (pieces, *others[: count - 1]),
+        server.finish_reason,
+        calls=server.calls if may_call and body["messages"][-1]["role"] != "tool" else (),
+        reasoning=server.reasoning,
+        prompt_tokens=PROMPT_TOKENS,
+        break_after=server.break_after,
+        silent_seconds=server.silent_seconds,
+        silent_before=server.silent_before,
+    )
