@@ -116,7 +116,7 @@ async def test_errors_of_the_server_keep_their_meaning(status: int, error: type[
 
 async def test_another_server_is_asked_before_the_first_piece():
     async with serving(ModelServer()) as server, _engine(NOWHERE, server.url) as engine:
-        for _ in range(2):  # whichever has its turn
+        for _ in range(8):  # whichever is chosen
             text, _ = await _generate(engine)
             assert text == "It is 40 hours [1]."
 
@@ -276,9 +276,10 @@ async def test_another_server_is_asked_where_one_has_only_thought():
         serving(ModelServer()) as server,
         _engine(broken.url, server.url) as engine,
     ):
-        text, _ = await _generate(engine)
-    assert text == "It is 40 hours [1]."
-    assert (len(broken.requests), len(server.requests)) == (1, 1)
+        while not broken.requests:
+            text, _ = await _generate(engine)
+            assert text == "It is 40 hours [1]."
+    assert len(server.requests) >= 1
 
 
 TURNS = Rewriting(

@@ -77,6 +77,11 @@ class OpenAiCompatibleEngine:
         if self._watch is not None:
             self._watch.interval = upstream.routing.scrape_interval
 
+    @property
+    def replicas(self) -> Sequence[Replica]:
+        """Those that may be asked, and those that drain."""
+        return self._pool.replicas
+
     def watch(self) -> None:
         """Begins to look at the replicas."""
         self._watch = Watch(self._pool, self._client)
@@ -120,6 +125,11 @@ class OpenAiCompatibleEngine:
                     )
                 pieces.append(event.text)
         raise Unavailable("the model server's answer broke off", reason="UPSTREAM_TRUNCATED")
+
+    async def look(self) -> None:
+        """Looks at the replicas once, now."""
+        if self._watch is not None:
+            await self._watch.look()
 
     async def retire(self) -> None:
         """Closes once nothing is in flight any more."""

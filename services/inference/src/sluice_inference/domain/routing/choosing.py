@@ -18,11 +18,11 @@ from sluice_inference.domain.routing import prefixes, rendezvous
 from sluice_inference.domain.routing.model import Ask, Choice, NoChoice, ReplicaView, Rules, Standing, Why
 
 #: Requests that affinity is worth on a server that has nothing to do.
-_LEAST_WORTH = 2.0
+_LEAST_WORTH = 4.0
 
 #: Distances of an adapter, in parts of what affinity is worth: 0 in a slot, then its homes in their order, then the
 #: rest; more where all slots hold adapters that are being used, since it would have to wait for one.
-_HOMES = (0.5, 0.75)
+_HOMES = (0.75, 0.875)
 _ELSEWHERE = 1.0
 _NO_SLOT = 1.0
 
