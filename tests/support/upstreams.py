@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sluice_api.objects.model_server import Routing
 from sluice_api.snapshot import Endpoint
 from sluice_inference.engines.api_key import ApiKey
 from sluice_inference.engines.client import replica_name
 from sluice_inference.engines.openai_compatible import OpenAiCompatibleEngine, Upstream
+from sluice_inference.engines.replica import Room
+
+NONE = Room()
 
 
 def upstream(
@@ -16,6 +20,7 @@ def upstream(
     key: str = "",
     folder: Path | None = None,
     is_vllm: bool = False,
+    room: Room = NONE,
     **routing: object,
 ) -> Upstream:
     """What an engine is told of servers at these URLs, of a model `tiny`.
@@ -26,19 +31,12 @@ def upstream(
     """
     endpoints = [Endpoint(name=replica_name(url), url=url) for url in urls]
     api_key = ApiKey(folder, key, "a test") if folder is not None else FixedKey(key)
-    return Upstream("tiny", endpoints, Routing.model_validate(routing), api_key, is_vllm)
+    return Upstream("tiny", endpoints, Routing.model_validate(routing), api_key, is_vllm, room)
 
 
-def upstream_engine(
-    urls: Sequence[str],
-    *,
-    key: str = "",
-    folder: Path | None = None,
-    is_vllm: bool = False,
-    **routing: object,
-) -> OpenAiCompatibleEngine:
+def upstream_engine(urls: Sequence[str], **options: Any) -> OpenAiCompatibleEngine:
     """An engine that goes by `upstream`; it looks at no replica unless told to."""
-    return OpenAiCompatibleEngine("test", upstream(urls, key=key, folder=folder, is_vllm=is_vllm, **routing))
+    return OpenAiCompatibleEngine("test", upstream(urls, **options))
 
 
 class FixedKey(ApiKey):

@@ -13,7 +13,7 @@ from sluice_inference.domain.model import Delta, Finish, FinishReason
 from sluice_inference.domain.routing.model import Ask
 from sluice_inference.domain.routing.queueing import Priority
 from sluice_inference.engines.pool import Events, Order, Pool
-from sluice_inference.engines.replica import Replica
+from sluice_inference.engines.replica import Replica, Room
 from sluice_servicekit import deadlines
 from sluice_servicekit.errors import DeadlineExceeded, NotFound, ResourceExhausted, ServiceError, Unavailable
 
@@ -27,7 +27,7 @@ def _endpoints(*names: str, draining: str = "") -> list[Endpoint]:
 
 def _pool(*names: str, **routing: object) -> Pool:
     pool = Pool("test", chance=random.Random(1))
-    pool.take_over(_endpoints(*names), 0, Routing.model_validate(routing))
+    pool.take_over(_endpoints(*names), Room(), Routing.model_validate(routing))
     return pool
 
 
@@ -161,7 +161,7 @@ async def test_model_that_one_does_not_serve_is_asked_of_another():
 async def test_failing_replica_is_left_alone_then_tried_and_taken_back():
     now = [0.0]
     pool, servers = Pool("test", lambda: now[0], random.Random(1)), Servers(a=LOST)
-    pool.take_over(_endpoints("a", "b"), 0, Routing())
+    pool.take_over(_endpoints("a", "b"), Room(), Routing())
     for _ in range(40):
         await _finish(pool, servers)
     assert servers.asked.count("a") == 5
@@ -261,7 +261,7 @@ async def test_request_whose_time_is_over_leaves_the_queue():
 async def test_request_that_would_wait_too_long_is_refused_at_once():
     now = [0.0]
     pool, servers = Pool("test", lambda: now[0], random.Random(1)), Servers()
-    pool.take_over(_endpoints("a"), 0, Routing(max_in_flight=1))
+    pool.take_over(_endpoints("a"), Room(), Routing(max_in_flight=1))
     servers.middle = asyncio.Semaphore(0)
     asking = await _queued(pool, servers, [ANY] * 5)
     servers.gate.set()
@@ -283,7 +283,7 @@ async def test_replica_that_goes_ends_its_streams_and_gets_no_new_ones(after: li
     servers.middle = asyncio.Semaphore(0)
     stream = asyncio.create_task(_finish(pool, servers))
     await _until(lambda: servers.asked == ["a"])
-    pool.take_over(after, 0, Routing())
+    pool.take_over(after, Room(), Routing())
     new = [asyncio.create_task(_finish(pool, servers)) for _ in range(4)]
     await _until(lambda: len(servers.asked) == 5)
     for _ in range(5):
@@ -295,7 +295,7 @@ async def test_replica_that_goes_ends_its_streams_and_gets_no_new_ones(after: li
 async def test_those_that_wait_go_to_a_replica_that_comes():
     pool, servers = _pool("a", max_in_flight=1), Servers()
     asking = await _queued(pool, servers, [ANY])
-    pool.take_over(_endpoints("a", "b"), 0, Routing(max_in_flight=1))
+    pool.take_over(_endpoints("a", "b"), Room(), Routing(max_in_flight=1))
     await _until(lambda: servers.asked == ["a", "b"])
     servers.gate.set()
     await asyncio.gather(*asking)

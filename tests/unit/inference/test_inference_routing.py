@@ -100,7 +100,7 @@ def test_only_replicas_that_serve_the_adapter_get_it():
 def test_adapter_stays_where_it_is_until_that_replica_has_much_more_to_do():
     resident = Recent(4)
     resident.use(["x"])
-    for busier, expected in ((0, True), (1, True), (6, False)):
+    for busier, expected in ((0, True), (2, True), (6, False)):
         views = _views(a={"resident": resident, "in_flight": busier})
         assert ("a" in _chosen(views, Ask("x"))) is expected, busier
     choice = _choose(_views(a={"resident": resident, "in_flight": 1}), Ask("x"))
@@ -150,7 +150,7 @@ def test_prompt_goes_where_its_beginning_was_read():
     read.use(blocks)
     ask = Ask(blocks=blocks)
     assert _choose(_views(b={"prefixes": read}), ask) == Choice("b", Why.PREFIX)
-    assert "b" not in _chosen(_views(b={"prefixes": read, "in_flight": 5}), ask)
+    assert "b" not in _chosen(_views(b={"prefixes": read, "in_flight": 9}), ask)
 
 
 def test_adapter_weighs_more_than_a_prompt():
@@ -205,4 +205,4 @@ def test_no_replica_gets_much_more_than_its_part(loads: list[int], adapter: str,
     chosen = _choose(views, Ask(adapter), seed=seed).replica
     mean = sum(loads) / len(loads)
     # An adapter elsewhere costs once what affinity is worth, a prompt half of it.
-    assert loads[int(chosen[1:])] <= min(loads) + 1.5 * max(4.0, 0.5 * mean) + 0.5
+    assert loads[int(chosen[1:])] <= min(loads) + 1.5 * max(6.0, 0.5 * mean) + 0.5

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sluice_api.objects.model_server import Routing
 from sluice_api.snapshot import Endpoint
@@ -25,7 +25,7 @@ from sluice_inference.engines import chat_body, upstream
 from sluice_inference.engines.api_key import ApiKey
 from sluice_inference.engines.client import Client
 from sluice_inference.engines.pool import Events, Order, Pool
-from sluice_inference.engines.replica import Replica
+from sluice_inference.engines.replica import Replica, Room
 from sluice_inference.engines.watching import Watch
 from sluice_lexical import unanswerable
 from sluice_servicekit.errors import Unavailable
@@ -51,8 +51,8 @@ class Upstream:
     api_key: ApiKey
     is_vllm: bool = False
     """All of its replicas are known to be; otherwise each is found out from its answers."""
-    slots: int = 0
-    """Adapters that a replica holds ready at once; 0 where that is not known."""
+    room: Room = field(default=Room())
+    """Of a replica, for adapters."""
 
 
 class OpenAiCompatibleEngine:
@@ -71,7 +71,7 @@ class OpenAiCompatibleEngine:
         """Goes by this from now on. Answers in flight go on, at replicas that have gone too."""
         self._upstream = upstream
         self._client.api_key = upstream.api_key
-        self._pool.take_over(upstream.endpoints, upstream.slots, upstream.routing)
+        self._pool.take_over(upstream.endpoints, upstream.room, upstream.routing)
         for each in self._pool.replicas:
             each.is_vllm = each.is_vllm or upstream.is_vllm
         if self._watch is not None:

@@ -20,7 +20,7 @@ from sluice_inference.domain.routing.queueing import Priority, Ticket
 from sluice_inference.domain.routing.retrying import Failure, RetryBudget, failure
 from sluice_inference.engines import line
 from sluice_inference.engines.line import Line
-from sluice_inference.engines.replica import Replica
+from sluice_inference.engines.replica import Replica, Room
 from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import ServiceError, Unavailable
 
@@ -88,7 +88,7 @@ class Pool:
         """Those that may get requests, and those that drain."""
         return tuple(self._replicas.values())
 
-    def take_over(self, endpoints: Sequence[Endpoint], slots: int, routing: Routing) -> None:
+    def take_over(self, endpoints: Sequence[Endpoint], room: Room, routing: Routing) -> None:
         """Has these replicas from now on. What is in flight at one that has gone goes on."""
         before, self._replicas = self._replicas, {}
         for endpoint in endpoints:
@@ -96,7 +96,7 @@ class Pool:
             if kept is not None and kept.endpoint.url == endpoint.url:
                 kept.endpoint, kept.is_draining = endpoint, endpoint.draining
             else:
-                kept = Replica(self.server, endpoint, slots)
+                kept = Replica(self.server, endpoint, room)
             self._replicas[endpoint.name] = kept
         for gone in before.values():
             gone.is_draining = True

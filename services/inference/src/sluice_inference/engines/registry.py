@@ -11,6 +11,7 @@ from sluice_inference.engines.client import replica_name
 from sluice_inference.engines.extractive import ExtractiveEngine
 from sluice_inference.engines.openai_compatible import OpenAiCompatibleEngine, Upstream
 from sluice_inference.engines.protocol import Engine
+from sluice_inference.engines.replica import Room
 from sluice_servicekit.errors import NotFound
 
 _NO_ENDPOINTS: Mapping[str, tuple[Endpoint, ...]] = {}
@@ -91,13 +92,13 @@ class Engines:
     def _upstream(self, name: str, spec: ModelServerSpec, endpoints: tuple[Endpoint, ...]) -> Upstream:
         if spec.vllm is not None:
             key, lora = spec.vllm.api_key_secret, spec.vllm.lora
-            slots = lora.max_loras if lora is not None else 0
+            room = Room(lora.max_loras, lora.max_cpu_loras) if lora is not None else Room()
         else:
             assert spec.external is not None  # noqa: S101 - the model has exactly one
-            key, slots = spec.external.api_key_secret, 0
+            key, room = spec.external.api_key_secret, Room()
             endpoints = tuple(Endpoint(name=replica_name(url), url=url) for url in spec.external.urls)
         api_key = ApiKey(self._secrets_dir, key, f"model server {name!r}")
-        return Upstream(spec.base_model, endpoints, spec.routing, api_key, spec.vllm is not None, slots)
+        return Upstream(spec.base_model, endpoints, spec.routing, api_key, spec.vllm is not None, room)
 
 
 def _extractive(spec: ModelServerSpec) -> ExtractiveEngine:

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import dataclass
 
 from prometheus_client import Gauge
 
@@ -34,14 +35,23 @@ _LOOKS = 2
 _LONGEST_BUSY = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many adapters a replica holds; 0 where that is not known."""
+
+    slots: int = 0
+    """Ready at once."""
+    memory: int = 0
+
+
 class Replica:
     """One replica of a model server.
 
     Args:
-        slots: Adapters that it holds ready at once, as its server's spec says; 0 where it does not.
+        room: For adapters, as its server's spec says.
     """
 
-    def __init__(self, server: str, endpoint: Endpoint, slots: int) -> None:
+    def __init__(self, server: str, endpoint: Endpoint, room: Room) -> None:
         self.server = server
         self.endpoint = endpoint
         self.is_draining = endpoint.draining
@@ -49,8 +59,9 @@ class Replica:
         """It has said so: it tells usage with each chunk if asked to, and of itself in `/metrics`."""
         self._in_flight = 0
         self._adapters: Counter[str] = Counter()
-        self._slots = slots
-        self._resident = Recent(slots or _SLOTS)
+        self._slots = room.slots
+        self._resident = Recent(room.slots or _SLOTS)
+        self._warm = Recent(room.memory)
         self._prefixes = Recent(_BLOCKS)
         self._breaker = Breaker()
         self._busy_until = 0.0
@@ -86,6 +97,7 @@ class Replica:
             scraped.slots or self._slots,
             {*self._adapters, *scraped.adapters} if is_fresh else self._adapters.keys(),
             self._resident,
+            self._warm,
             self._prefixes,
             self.endpoint.adapters or None,
             self._breaker.standing(now),
@@ -101,6 +113,7 @@ class Replica:
         if ask.adapter:
             self._adapters[ask.adapter] += 1
             self._resident.use((ask.adapter,))
+            self._warm.use((ask.adapter,))
         if ask.blocks:
             self._prefixes.use(ask.blocks)
         self._gauges[0].set(self._in_flight)
@@ -143,6 +156,7 @@ class Replica:
         if scraped.slots:
             self._resident.most = scraped.slots
         self._resident.use(scraped.adapters)
+        self._warm.use(scraped.adapters)
 
     def show(self, now: float) -> None:
         """Brings its metric up to date."""

@@ -18,10 +18,11 @@ from sluice_inference.domain.routing import prefixes, rendezvous
 from sluice_inference.domain.routing.model import Ask, Choice, NoChoice, ReplicaView, Rules, Standing, Why
 
 #: Requests that affinity is worth on a server that has nothing to do.
-_LEAST_WORTH = 4.0
+_LEAST_WORTH = 6.0
 
-#: Distances of an adapter, in parts of what affinity is worth: 0 in a slot, then its homes in their order, then the
-#: rest; more where all slots hold adapters that are being used, since it would have to wait for one.
+#: Distances of an adapter, in parts of what affinity is worth: 0 in a slot, then in memory, then its homes in their
+#: order, then the rest; more where all slots hold adapters that are being used, since it would have to wait for one.
+_WARM = 0.25
 _HOMES = (0.75, 0.875)
 _ELSEWHERE = 1.0
 _NO_SLOT = 1.0
@@ -106,6 +107,8 @@ def _distance(view: ReplicaView, ask: Ask, homes: dict[str, int]) -> float:
         return 0.0
     rank = homes[view.name]
     away = _HOMES[rank] if rank < len(_HOMES) else _ELSEWHERE
+    if ask.adapter in view.warm:
+        away = _WARM
     return away + _NO_SLOT if view.slots and len(view.active) >= view.slots else away
 
 

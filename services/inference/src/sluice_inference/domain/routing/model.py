@@ -37,6 +37,8 @@ class ReplicaView:
     """Adapters of the requests there."""
     resident: Container[object] = NOTHING
     """Adapters that are in its slots, as far as can be told."""
+    warm: Container[object] = NOTHING
+    """Adapters that are in its memory, as far as can be told."""
     prefixes: Container[object] = NOTHING
     """Blocks of prompts that it has read lately."""
     serves: Container[object] | None = None
