@@ -42,7 +42,9 @@ class Case:
     method: str
     path: str
     body: Any
-    answer: Answer
+    headers: Mapping[str, str]
+    """Other than the right ones; an empty one is left out."""
+    answer: Answer = Answer(0, None, "")
 
 
 def recorded(name: str) -> list[Case]:
@@ -54,6 +56,7 @@ def recorded(name: str) -> list[Case]:
             each["request"]["method"],
             each["request"]["path"],
             each["request"]["body"],
+            each["request"].get("headers", {}),
             Answer(each["response"]["status"], each["response"]["content_type"], each["response"]["body"]),
         )
         for each in cases
@@ -62,8 +65,19 @@ def recorded(name: str) -> list[Case]:
 
 def ask(client: httpx.Client, case: Case, adapters: Path) -> Answer:
     """Asks again, with adapters in a folder of our own; the reply speaks of the recorded one."""
-    body = json.loads(json.dumps(case.body).replace(ADAPTERS, str(adapters)))
-    reply = client.request(case.method, case.path, json=body) if body is not None else client.get(case.path)
+    body = None if case.body is None else json.dumps(case.body).replace(ADAPTERS, str(adapters))
+    headers = {
+        **client.headers,
+        **({} if body is None else {"content-type": "application/json"}),
+        **case.headers,
+    }
+    asked = httpx.Request(
+        case.method,
+        client.base_url.join(case.path),
+        content=body,
+        headers={name: value for name, value in headers.items() if value},
+    )
+    reply = client.send(asked)
     text = reply.text.replace(str(adapters), ADAPTERS)
     return Answer(reply.status_code, reply.headers.get("content-type"), text)
 
@@ -79,7 +93,7 @@ def difference(expected: Answer, got: Answer) -> tuple[Any, Any] | None:
 def families(exposition: str) -> dict[str, frozenset[str]]:
     """The labels of each of vLLM's own metrics that has a value."""
     found: dict[str, frozenset[str]] = {}
-    for name, labels in re.findall(r"^(vllm:\w+)\{([^}]*)\}", exposition, re.MULTILINE):
+    for name, labels in re.findall(r"^(vllm:\w+)(?<!_created)\{([^}]*)\}", exposition, re.MULTILINE):
         found[name] = frozenset(re.findall(r'(\w+)="', labels))
     return found
 

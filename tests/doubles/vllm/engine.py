@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from doubles.vllm import errors
 from doubles.vllm.adapters import Adapter, Held, Place
 from doubles.vllm.prefix_cache import PrefixCache
 from doubles.vllm.settings import Settings
@@ -32,7 +33,7 @@ class Engine:
 
     Args:
         settings: Its limits and its pace.
-        reread: Reads an adapter that memory has dropped.
+        reread: Reads an adapter that memory has dropped; where it raises an `ApiError` the engine dies.
     """
 
     def __init__(self, settings: Settings, reread: Callable[[Adapter], None]) -> None:
@@ -45,6 +46,8 @@ class Engine:
         self.running: list[Job] = []
         self.counts: Counter[str] = Counter()
         """Since it started: queries and hits of the prefix cache, tokens, loads by where the adapter was."""
+        self.died = asyncio.Event()
+        """It is no more, and fails all that it is asked."""
         self.changed: Callable[[], None] = lambda: None
         """Called whenever what runs or waits has changed."""
 
@@ -60,6 +63,7 @@ class Engine:
         self._schedule()
         try:
             await job.admitted.wait()
+            self._check()
             await self._prefill(job)
             yield
         finally:
@@ -69,9 +73,14 @@ class Engine:
             self._schedule()
 
     async def step(self, job: Job) -> None:
-        """One token of a running job."""
+        """One token of a running job.
+
+        Raises:
+            ApiError: the engine has died.
+        """
         await self._place(job.adapter)
         await asyncio.sleep(self._settings.token_seconds)
+        self._check()
         self.counts["generation_tokens"] += 1
 
     async def add(self, adapter: Adapter, more_seconds: float = 0.0) -> None:
@@ -101,13 +110,26 @@ class Engine:
                 return
             place = Place.FOLDER if adapter.in_place else self.held.where(adapter.number)
             if place is Place.FOLDER:
-                self._reread(adapter)
+                try:
+                    self._reread(adapter)
+                except errors.ApiError:
+                    self._die()
+                self._check()
                 await asyncio.sleep(self._settings.load_seconds)
             elif place is Place.MEMORY:
                 await asyncio.sleep(self._settings.slot_seconds)
             if place is not Place.SLOT:
                 self.counts[f"loads_{place}"] += 1
             self.held.use(adapter.number)
+
+    def _die(self) -> None:
+        self.died.set()
+        for job in self.waiting:
+            job.admitted.set()
+
+    def _check(self) -> None:
+        if self.died.is_set():
+            raise errors.engine_died()
 
     def _schedule(self) -> None:
         """Lets in who may run, in the order of arrival; who lacks only a slot is passed by."""

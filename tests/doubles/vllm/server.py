@@ -1,7 +1,6 @@
 """The double of a vLLM server: what it holds, what it is asked, and its life on a port of loopback."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -74,7 +73,7 @@ class Vllm:
         self.write = write or writing.drawing(settings.answer_tokens)
         self.heard = heard or (lambda request: None)
         self.requests: list[Request] = []
-        """All it was asked, oldest first."""
+        """Requests for text, oldest first."""
         self.asked = asyncio.Event()
         """It was asked for text."""
         self.left = left or asyncio.Event()
@@ -92,10 +91,12 @@ class Vllm:
         self.engine = Engine(self.settings, self._reread)
         self.metrics = Metrics(self.settings, self.engine)
         self.engine.changed = self.metrics.note
-        self.started = int(time.time())
-        self.died = asyncio.Event()
-        """The engine has died; vLLM's process ends then, here a test stops or restarts the server."""
         self._numbers = 0
+
+    @property
+    def died(self) -> asyncio.Event:
+        """The engine has died; vLLM's process ends then, here a test stops or restarts the server."""
+        return self.engine.died
 
     @property
     def url(self) -> str:
@@ -189,11 +190,7 @@ class Vllm:
         raise errors.unknown_model(model, self.settings.model)
 
     def _reread(self, adapter: Adapter) -> None:
-        try:
-            self._read(adapter.name, adapter.path)
-        except errors.ApiError as error:
-            self.died.set()
-            raise errors.engine_died() from error
+        self._read(adapter.name, adapter.path)
 
 
 @asynccontextmanager

@@ -115,6 +115,22 @@ async def test_more_requests_than_may_run_wait_in_turn():
         await asyncio.gather(*asking, return_exceptions=True)
 
 
+async def test_status_of_a_stream_comes_at_once_and_its_first_frame_with_the_first_token():
+    settings = Settings(max_num_seqs=1, token_seconds=30.0)
+    async with Vllm(settings) as server, _client(server) as client:
+        asking = asyncio.create_task(_say(client, "tiny"))
+        await _until(client, "num_requests_running", 1)
+        async with client.stream("POST", CHAT, json=_body("tiny", stream=True)) as reply:
+            assert reply.status_code == 200
+            await _until(client, "num_requests_waiting", 1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await anext(reply.aiter_lines())
+        await _until(client, "num_requests_waiting", 0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+
 async def test_what_the_prefix_cache_had_is_told():
     settings = Settings(prompt_tokens_details=True)
     async with Vllm(settings) as server, _client(server) as client:
@@ -164,6 +180,28 @@ async def test_engine_dies_where_the_folder_of_a_dropped_adapter_is_gone(tmp_pat
         reply = await client.post(CHAT, json=_body("v1"))
         assert (reply.status_code, reply.json()["error"]["type"]) == (500, "InternalServerError")
         assert (await client.get("/health")).status_code == 503
+
+
+async def test_engine_dies_in_the_middle_where_the_folder_of_an_adapter_loaded_in_place_is_gone(
+    tmp_path: Path,
+):
+    folder = adapter_files.write(tmp_path / "v1")
+    async with Vllm(Settings(token_seconds=0.001)) as server, _client(server) as client:
+        await server.load("v1", str(folder), in_place=True)
+        lines: list[str] = []
+        body = _body("v1", stream=True, max_tokens=16)
+        async with client.stream("POST", CHAT, json=body) as reply:
+            async for line in reply.aiter_lines():
+                if not lines:
+                    (folder / "adapter_model.safetensors").unlink()
+                lines.append(line)
+        *_, error, _, done, _ = lines
+        assert error.startswith('data: {"error": {"message": "EngineCore encountered an issue.')
+        assert done == "data: [DONE]"
+        assert server.died.is_set()
+        assert (await client.post(CHAT, json=_body("tiny"))).status_code == 500
+        refused = await client.post("/v1/load_lora_adapter", json={"lora_name": "v2", "lora_path": "v2"})
+        assert refused.status_code == 500
 
 
 async def test_key_is_asked_for_under_v1_alone():
