@@ -40,9 +40,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.PostgresServer]:
-    """A real PostgreSQL; a test that uses it says `@pytest.mark.needs("postgres")`."""
+    """A real PostgreSQL, never to be stopped; a test that uses it says `@pytest.mark.needs("postgres")`."""
     with postgres.server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def _postgres_to_stop() -> Iterator[postgres.PostgresServer]:
+    with postgres.server() as running:
+        yield running
+
+
+@pytest.fixture
+def stoppable_postgres(_postgres_to_stop: postgres.PostgresServer) -> postgres.PostgresServer:
+    """A second one, for tests that stop it: what becomes of it does nothing to the tests after them."""
+    if not _postgres_to_stop.is_running():
+        _postgres_to_stop.start()
+    return _postgres_to_stop
 
 
 @pytest.fixture

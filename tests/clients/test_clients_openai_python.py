@@ -88,6 +88,34 @@ def test_chat(gateway: Serving, client: OpenAI):
     assert asked["messages"][-1] == MESSAGES[0]
 
 
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        ({"model": "default/french"}, "french-r1"),
+        ({"model": "default", "metadata": {"locale": "fr-CA"}}, "french-r1"),
+        ({"model": "default", "extra_headers": {"x-sluice-locale": "fr-BE"}}, "french-r1"),
+        ({"model": "default", "metadata": {"locale": "de"}}, "Qwen/Qwen3-4B-Instruct-2507"),
+    ],
+)
+def test_adapters_are_named_and_selected(
+    gateway: Serving, client: OpenAI, asked: dict[str, Any], served: str
+):
+    answer = client.chat.completions.create(messages=MESSAGES, **asked)
+    assert gateway.asked[0]["model"] == served
+    adapter = "french" if served == "french-r1" else None
+    assert (answer.model, answer.sluice.get("adapter")) == (asked["model"], adapter)
+    with gateway.up.http() as http:
+        assert http.get(f"/v1/runs/{answer.sluice['run_id']}").json()["adapter"] == adapter
+
+
+def test_adapters_are_listed_and_unknown_ones_are_not_found(client: OpenAI):
+    assert "default/french" in [model.id for model in client.models.list()]
+    assert client.models.retrieve("default/french").parent == "default"
+    with pytest.raises(openai.NotFoundError) as error:
+        client.chat.completions.create(model="default/german", messages=MESSAGES)
+    assert (error.value.code, "default/german" in error.value.message) == ("model_not_found", True)
+
+
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_stream(client: OpenAI, pipeline: str):
     chunks = list(client.chat.completions.create(model=pipeline, messages=MESSAGES, stream=True))

@@ -13,9 +13,11 @@ import httpx
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMode
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
+from sluice_api.objects.lora_adapter import Selectors
 from sluice_api.objects.model_server import Extractive, ModelServerSpec
 from sluice_api.objects.pipeline import GenerateStep, PipelineSpec, Steps
-from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_api.snapshot import CompiledAdapter, CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_gateway.domain.adapting.naming import pipeline_and_adapter
 from sluice_gateway.service import build
 from sluice_gateway.settings import GatewaySettings
 from sluice_servicekit.grpc_server import bind_server, serving
@@ -38,7 +40,8 @@ class LightGateway:
 
 
 def snapshot(*names: str) -> Snapshot:
-    """Pipelines of these names, over one knowledge base and one policy."""
+    """Pipelines of these names, over one knowledge base and one policy; a name with a slash is one of an adapter."""
+    split = [pipeline_and_adapter(name) for name in names or ("default",)]
     spec = PipelineSpec(
         knowledge_base_ref="default",
         guardrail_policy_ref="default",
@@ -46,10 +49,21 @@ def snapshot(*names: str) -> Snapshot:
     )
     policy = GuardrailPolicySpec(streaming=StreamingMode.WINDOW)
     return Snapshot(
-        pipelines={name: CompiledPipeline(version="1", spec=spec) for name in names or ("default",)},
+        pipelines={name: CompiledPipeline(version="1", spec=spec) for name, _ in split},
         guardrail_policies={"default": CompiledPolicy(version="1", spec=policy)},
         knowledge_bases={"default": KnowledgeBaseSpec()},
         model_servers={"extractive": ModelServerSpec(extractive=Extractive())},
+        adapters={
+            alias: CompiledAdapter(
+                model_server="extractive",
+                model_name=alias,
+                engine_name=alias,
+                revision="r1",
+                selectors=Selectors(),
+            )
+            for _, alias in split
+            if alias
+        },
     )
 
 

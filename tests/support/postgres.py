@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -18,6 +19,15 @@ _BINARIES = Path("/usr/lib/postgresql")
 
 #: Nothing of a test outlives its server, so nothing needs to reach the disk.
 _OPTIONS = "-c fsync=off -c full_page_writes=off -c max_connections=200 -c listen_addresses=127.0.0.1"
+
+_CHANGE_USER = """
+import os, sys
+user, group, *command = sys.argv[1:]
+os.setgroups([])
+os.setgid(int(group))
+os.setuid(int(user))
+os.execv(command[0], command)
+"""
 
 
 def binary(name: str) -> Path | None:
@@ -64,6 +74,14 @@ class PostgresServer:
             connection.execute(f'CREATE SCHEMA "{name}"')
         return f"{self.url('postgres')}?options=-csearch_path%3D{name}"
 
+    def is_running(self) -> bool:
+        """False once it is stopped, or where it could not be started again."""
+        try:
+            self._control("status")
+        except RuntimeError:
+            return False
+        return True
+
     def stop(self) -> None:
         """Stops it at once, as a crash does."""
         self._control("stop", "-m", "immediate")
@@ -95,7 +113,8 @@ def server(*, durable: bool = False) -> Iterator[PostgresServer]:
         try:
             yield running
         finally:
-            running.stop()
+            if running.is_running():
+                running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -108,16 +127,24 @@ def _user() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
+def _as_user(user: str, command: list[str]) -> list[str]:
+    """A command that runs another one as somebody else.
+
+    For its own `user=`, `subprocess` forks where it has vfork otherwise. Handlers of forks then run, gRPC's among them:
+    in a process whose threads are at calls the child may die before it has started anything.
+    """
+    account = pwd.getpwnam(user)
+    return [sys.executable, "-ISc", _CHANGE_USER, str(account.pw_uid), str(account.pw_gid), *command]
+
+
 def _run(user: str | None, name: str, *arguments: str) -> None:
     program = binary(name)
     assert program is not None, f"PostgreSQL's {name} is missing"
-    group = None if user is None else pwd.getpwnam(user).pw_gid
+    command = [str(program), *arguments]
     # A server inherits its starter's output: a pipe would stay open for as long as it runs.
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(
-            [str(program), *arguments],
-            user=user,
-            group=group,
+            command if user is None else _as_user(user, command),
             cwd="/",
             check=False,
             stdout=output,

@@ -78,8 +78,8 @@ def in_a_thread(server: ModelServer) -> Iterator[None]:
 
 
 def _write_objects(folder: Path, url: str) -> Path:
-    """The `examples/vllm` objects, pipelines `windowed` and `detected` of other ways to stream, and `quoting` that
-    needs no model."""
+    """The `examples/vllm` objects, pipelines `windowed` and `detected` of other ways to stream, `quoting` that needs no
+    model, and an adapter for questions in French."""
     folder.mkdir()
     found = {}
     for source in sorted((PROJECT / "examples" / "vllm").glob("*.yaml")):
@@ -102,7 +102,20 @@ def _write_objects(folder: Path, url: str) -> Path:
         "metadata": {"name": "quoting"},
         "spec": {"extractive": {}},
     }
-    (folder / "objects.yaml").write_text(yaml.safe_dump_all([*objects, quoting, server]))
+    adapter = {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "LoRAAdapter",
+        "metadata": {"name": "french"},
+        "spec": {
+            "modelServerRef": "vllm",
+            "modelName": "french",
+            "revision": "r1",
+            "source": {"local": {"path": "/adapters/french"}},
+            "selectors": {"locale": "fr"},
+        },
+        "status": {"engineName": "french-r1"},
+    }
+    (folder / "objects.yaml").write_text(yaml.safe_dump_all([*objects, quoting, server, adapter]))
     return folder
 
 

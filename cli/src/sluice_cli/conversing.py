@@ -28,18 +28,16 @@ class Answer:
     sluice: dict[str, Any] = field(default_factory=dict)
 
 
-def converse(
-    api: Api, question: str, model: str, *, retrieval: Json, quiet: bool, history: Sequence[Json] = ()
-) -> Answer:
+def converse(api: Api, question: str, how: Json, *, quiet: bool, history: Sequence[Json] = ()) -> Answer:
     """Asks, and prints the pieces as they come, then the sources, unless quiet.
 
     Args:
-        retrieval: Overrides the pipeline's parameters of retrieval.
+        how: What the request says besides its messages: the model at least.
         history: The messages before the question.
     """
     answer, held = Answer(), SourcesHeld()
     messages = [*history, {"role": "user", "content": question}]
-    for chunk in api.chat({"model": model, "messages": messages, "retrieval": retrieval}):
+    for chunk in api.chat({**how, "messages": messages}):
         for choice in chunk["choices"]:
             piece = choice["delta"].get("content") or ""
             answer.text += piece

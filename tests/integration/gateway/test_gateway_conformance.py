@@ -26,7 +26,7 @@ keys:
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGateway]:
     folder = tmp_path_factory.mktemp("light")
     settings = {"cors_origins": PAGE, "heartbeat_seconds": 0.1, "max_body_bytes": 4096}
-    with light_gateway(folder, "default", "org/tuned", **settings) as gateway:
+    with light_gateway(folder, "default", "default/tuned", **settings) as gateway:
         yield gateway
 
 
@@ -298,12 +298,12 @@ def test_8_texts_in_parts_the_developer_role_and_fields_that_are_not_known(http:
 def test_9_models_are_listed_and_found_by_names_with_slashes(http: httpx.Client):
     listed = http.get("/v1/models").json()
     assert listed["object"] == "list"
-    assert [model["id"] for model in listed["data"]] == ["default", "org/tuned"]
+    assert [model["id"] for model in listed["data"]] == ["default", "default/tuned"]
     for model in listed["data"]:
         assert (model["object"], type(model["created"]), type(model["owned_by"])) == ("model", int, str)
-    for path in ("/v1/models/org/tuned", "/v1/models/org%2Ftuned"):
+    for path in ("/v1/models/default/tuned", "/v1/models/default%2Ftuned"):
         assert http.get(path).json() == listed["data"][1]
-    assert http.post(CHAT, json=_chat(model="org/tuned")).json()["model"] == "org/tuned"
+    assert http.post(CHAT, json=_chat(model="default/tuned")).json()["model"] == "default/tuned"
 
 
 # 10: ids, methods, other origins
@@ -330,7 +330,7 @@ def test_10_every_response_has_a_request_id(http: httpx.Client):
     ("path", "methods"),
     [
         ("/v1/models", "GET, HEAD, OPTIONS"),
-        ("/v1/models/org/tuned", "GET, HEAD, OPTIONS"),
+        ("/v1/models/default/tuned", "GET, HEAD, OPTIONS"),
         (CHAT, "POST, OPTIONS"),
         ("/v1/embeddings", "POST, OPTIONS"),
         ("/v1/knowledge/default/documents", "GET, HEAD, POST, OPTIONS"),

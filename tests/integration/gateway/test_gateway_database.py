@@ -45,16 +45,12 @@ def test_replicas_that_start_together_create_the_tables_once(tmp_path: Path, pos
 
 
 @pytest.mark.needs("postgres")
-async def test_server_that_goes_and_comes_back(
-    tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
-) -> None:
-    database = Database(tmp_path, postgres_url)
-    postgres_server.stop()
-    try:
-        with pytest.raises(Unavailable):
-            await database.run(lambda connection: connection.execute(text("SELECT 1")))
-    finally:
-        postgres_server.start()
+async def test_server_that_goes_and_comes_back(tmp_path: Path, stoppable_postgres: PostgresServer) -> None:
+    database = Database(tmp_path, stoppable_postgres.new_database())
+    stoppable_postgres.stop()
+    with pytest.raises(Unavailable):
+        await database.run(lambda connection: connection.execute(text("SELECT 1")))
+    stoppable_postgres.start()
     assert await database.run(lambda connection: connection.execute(text("SELECT 1")).scalar_one()) == 1
     database.close()
 

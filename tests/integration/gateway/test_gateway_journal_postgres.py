@@ -145,25 +145,24 @@ async def test_positions_become_visible_in_their_order(postgres_schema: str, jou
 
 
 async def test_events_wait_for_a_server_that_is_away_and_are_written_once(
-    store: PostgresJournals, postgres_server: PostgresServer
+    tmp_path: Path, stoppable_postgres: PostgresServer
 ):
+    store = PostgresJournals(tmp_path, stoppable_postgres.new_schema())
     journals = [store.open("a"), store.open("b")]
     open_run, run_id = new_run_id(), new_run_id()
     start, *_, end = events_of(open_run)
     journals[0].append(start)
     await journals[0].commit()
-    postgres_server.stop()
-    try:
-        for event in events_of(run_id):
-            journals[0].append(event)
-        late = asyncio.create_task(journals[0].commit())
-        with pytest.raises(Unavailable) as raised:
-            await _committed_soon(journals[0])
-        assert raised.value.reason == "JOURNAL_UNAVAILABLE"
-        with pytest.raises(Unavailable):
-            await journals[0].runs("acme", 1, None)
-    finally:
-        postgres_server.start()
+    stoppable_postgres.stop()
+    for event in events_of(run_id):
+        journals[0].append(event)
+    late = asyncio.create_task(journals[0].commit())
+    with pytest.raises(Unavailable) as raised:
+        await _committed_soon(journals[0])
+    assert raised.value.reason == "JOURNAL_UNAVAILABLE"
+    with pytest.raises(Unavailable):
+        await journals[0].runs("acme", 1, None)
+    stoppable_postgres.start()
     await late
     record = await journals[0].run(run_id)
     assert record is not None

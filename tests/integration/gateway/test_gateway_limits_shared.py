@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,12 +66,20 @@ async def take(limiter: Limiter, scopes: list[Scope], most: int) -> list[Reserva
     return taken
 
 
+@contextmanager
+def two_replicas(folder: Path, url: str) -> Iterator[Replicas]:
+    made = Replicas(folder, url, 2)
+    try:
+        yield made
+    finally:
+        for database in made.databases:
+            database.close()
+
+
 @pytest.fixture
 def two(tmp_path: Path, postgres_url: str) -> Iterator[Replicas]:
-    replicas = Replicas(tmp_path, postgres_url, 2)
-    yield replicas
-    for database in replicas.databases:
-        database.close()
+    with two_replicas(tmp_path, postgres_url) as made:
+        yield made
 
 
 def scope(**limits: int) -> list[Scope]:
@@ -145,15 +154,13 @@ async def test_replica_that_stops_leaves_all_it_had(two: Replicas):
 
 @pytest.mark.needs("postgres")
 async def test_database_that_goes_leaves_each_replica_the_limit(
-    two: Replicas, postgres_server: PostgresServer
+    tmp_path: Path, stoppable_postgres: PostgresServer
 ):
     scopes = scope(requests_per_minute=100)
-    assert sum(await two.passed(scopes, 10)) == 20
-    postgres_server.stop()
-    try:
+    with two_replicas(tmp_path, stoppable_postgres.new_database()) as two:
+        assert sum(await two.passed(scopes, 10)) == 20
+        stoppable_postgres.stop()
         passed = await two.passed(scopes, 300)
-    finally:
-        postgres_server.start()
     assert all(80 <= one <= 110 for one in passed)
 
 

@@ -120,12 +120,13 @@ def test_version_of_a_pipeline_follows_the_adapters_behind_it_and_not_the_weight
 
 def test_what_has_no_effect_is_pointed_out(tmp_path: Path):
     away = {**PIPELINE, "steps": {"generate": {"modelServerRef": "vllm", "modelName": "other"}}}
-    other = _object("LoRAAdapter", "unused", {**ADAPTER, "modelName": "unused"})
+    idle = _object("ModelServer", "idle", SERVER)
+    other = _object("LoRAAdapter", "unused", {**ADAPTER, "modelServerRef": "idle"})
     rewriting = _object("LoRAAdapter", "rewriting", {**ADAPTER, "modelName": "rewriting"})
     away["steps"]["rewrite"] = {"modelServerRef": "vllm", "modelName": "rewriting"}
     pods = _object("ModelServer", "pods", {"baseModel": "qwen", "vllm": {"image": "vllm:1"}})
     loaded = _object("LoRAAdapter", "loaded", {**ADAPTER, "modelServerRef": "pods"})
-    warnings = _compile(tmp_path, pipeline=away, more=(other, rewriting, pods, loaded)).warnings
+    warnings = _compile(tmp_path, pipeline=away, more=(idle, other, rewriting, pods, loaded)).warnings
     assert {warning.object: warning.message for warning in warnings} == {
         "AdapterExperiment/trial": "splits nothing: no Pipeline has modelName 'support' of 'vllm' in steps.generate",
         "LoRAAdapter/loaded": "has no effect without a cluster: the operator loads it",

@@ -12,14 +12,13 @@ from scipy.stats import chisquare
 
 from sluice_api.objects.adapter_experiment import Unit
 from sluice_api.objects.model_server import External, ModelServerSpec
-from sluice_api.objects.pipeline import FallbackStep, GenerateStep, PipelineSpec, RewriteStep, Steps
+from sluice_api.objects.pipeline import GenerateStep, PipelineSpec, RewriteStep, Steps
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.domain.experimenting.assigning import (
     Assignment,
     How,
     arm_of,
     resolve_arm,
-    served_by,
     unit_digest,
 )
 from sluice_gateway.domain.model import Message, Principal, RunRequest
@@ -208,23 +207,6 @@ def test_admin_pins_an_arm_and_it_counts_nowhere():
         _resolved(_request(ADMIN, arm="newest"))
     with pytest.raises(InvalidArgument, match="no experiment splits this model"):
         resolve_arm(_snapshot(), _pipeline("other"), _request(ADMIN, arm="new"), "run")
-
-
-def test_arms_model_takes_the_aliass_place_in_all_steps_that_name_it():
-    assignment = replace(_resolved(_request(user="x")), arm="new", model_name="support-r2")
-    spec = served_by(_pipeline(rewrite="support"), assignment)
-    assert (spec.steps.generate.model_name, spec.steps.rewrite.model_name) == ("support-r2", "support-r2")
-    assert served_by(_pipeline(rewrite="small"), assignment).steps.rewrite.model_name == "small"
-    assert served_by(_pipeline(), assignment).steps.rewrite is None
-    pipeline = _pipeline()
-    fallbacks = {
-        "again": FallbackStep(model_server_ref="m", model_name="support", on_fail="catch:plain"),
-        "plain": FallbackStep(model_server_ref="m"),
-    }
-    generate = pipeline.steps.generate.model_copy(update={"on_fail": "catch:again"})
-    steps = pipeline.steps.model_copy(update={"generate": generate, "fallbacks": fallbacks})
-    served = served_by(pipeline.model_copy(update={"steps": steps}), assignment).steps
-    assert [step.model_name for _, step in served.chain()] == ["support-r2", ""]
 
 
 def test_journal_holds_no_name_of_a_unit():

@@ -29,6 +29,10 @@ def ask(
         bool, typer.Option("--chat", help="Go on asking; each question takes the last turns along.")
     ] = False,
     parameters: Retrieval = None,
+    task: Annotated[str, typer.Option(help="Selects an adapter by its task.", show_default=False)] = "",
+    locale: Annotated[
+        str, typer.Option(help="Selects an adapter by its language, such as fr-CA.", show_default=False)
+    ] = "",
     url: Url = DEFAULT_URL,
     api_key: ApiKey = "",
     tenant: Tenant = "",
@@ -44,14 +48,15 @@ def ask(
     talk = talk or (not question and sys.stdin.isatty())
     if talk and output is not OutputFormat.TABLE:
         raise usage("a conversation is printed as text only", f"give a question, to have it as {output}")
-    how = retrieval(parameters or ())
+    selectors = {name: word for name, word in (("task", task), ("locale", locale)) if word}
+    how = {"model": model, "retrieval": retrieval(parameters or ()), "metadata": selectors}
     with Api(Target(url, api_key, tenant)) as api:
         if talk:
-            chat(lambda asked, history: _turn(api, asked, model, how, history), typed(question))
+            chat(lambda asked, history: _turn(api, asked, how, history), typed(question))
             return
         if question in ("", _STDIN):
             question = _from_stdin()
-        answer = converse(api, question, model, retrieval=how, quiet=output is not OutputFormat.TABLE)
+        answer = converse(api, question, how, quiet=output is not OutputFormat.TABLE)
         run = api.get(f"/v1/runs/{answer.sluice['run_id']}")
     if output is not OutputFormat.TABLE:
         print_data(
@@ -83,8 +88,8 @@ def explain(answer: Answer, run: Json, console: Console) -> None:
     console.print(run_line(run))
 
 
-def _turn(api: Api, question: str, model: str, how: Json, history: Sequence[Json]) -> Answer:
-    answer = converse(api, question, model, retrieval=how, quiet=False, history=history)
+def _turn(api: Api, question: str, how: Json, history: Sequence[Json]) -> Answer:
+    answer = converse(api, question, how, quiet=False, history=history)
     run = api.get(f"/v1/runs/{answer.sluice['run_id']}")
     if answer.finish_reason == "content_filter":
         explain(answer, run, err)

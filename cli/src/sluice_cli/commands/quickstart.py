@@ -65,6 +65,6 @@ def _tour(url: str, question: str) -> Answer:
         if outcome.failed:
             raise CommandError("the documentation was not ingested")
         out.print(f"\n[bold]{escape(question)}[/]\n")
-        answer = converse(api, question, "default", retrieval={}, quiet=False)
+        answer = converse(api, question, {"model": "default"}, quiet=False)
         explain(answer, api.get(f"/v1/runs/{answer.sluice['run_id']}"), out)
     return answer

@@ -13,6 +13,7 @@ def compiled(adapter: LoRAAdapter) -> CompiledAdapter:
         engine_name=served_name(adapter),
         revision=spec.revision,
         selectors=spec.selectors,
+        tenants=spec.tenants,
         resting=is_resting(adapter),
     )
 

@@ -52,6 +52,7 @@ def unfit(loaded: Sequence[LoadedObject], servers: Servers, adapters: Adapters) 
     """What is wrong with experiments and adapters whose references resolve."""
     splits: dict[tuple[str, str], str] = {}
     aliases: dict[tuple[str, str], str] = {}
+    selected: dict[tuple[str, ...], str] = {}
     for item in sorted(loaded, key=lambda item: item.label):
         if isinstance(item.object, AdapterExperiment):
             yield from _unfit_experiment(item, item.object, servers, adapters)
@@ -59,6 +60,7 @@ def unfit(loaded: Sequence[LoadedObject], servers: Servers, adapters: Adapters) 
         elif isinstance(item.object, LoRAAdapter):
             yield from _unfit_adapter(item, item.object, servers)
             yield from _taken(item, item.object, aliases)
+            yield from _selected_twice(item, item.object, selected)
 
 
 def idle(loaded: Sequence[LoadedObject], servers: Servers) -> Iterator[Problem]:
@@ -81,7 +83,10 @@ def idle(loaded: Sequence[LoadedObject], servers: Servers) -> Iterator[Problem]:
             named = item.object.metadata.name in in_arms or any(
                 _names_adapter(pipeline, alias.model_server_ref, alias.model_name) for pipeline in pipelines
             )
-            if servers[alias.model_server_ref].spec.external is None or not named:
+            used = any(
+                pipeline.steps.generate.model_server_ref == alias.model_server_ref for pipeline in pipelines
+            )
+            if servers[alias.model_server_ref].spec.external is None or not (named or used):
                 yield item.problem("", "has no effect without a cluster: the operator loads it")
 
 
@@ -135,6 +140,25 @@ def _taken(
             "spec.modelName",
             f"{of.kind} {earlier!r} has {of.spec.model_name!r} of {of.spec.model_server_ref!r} already",
         )
+
+
+def _selected_twice(
+    item: LoadedObject, adapter: LoRAAdapter, first: dict[tuple[str, ...], str]
+) -> Iterator[Problem]:
+    """A problem where another adapter of the server would be selected just as well."""
+    spec, selectors = adapter.spec, adapter.spec.selectors
+    if not (selectors.task or selectors.locale):
+        return
+    for tenant in spec.tenants or ("",):
+        key = (spec.model_server_ref, selectors.task.lower(), selectors.locale.lower(), tenant)
+        earlier = first.setdefault(key, adapter.metadata.name)
+        if earlier != adapter.metadata.name:
+            of = f" for tenant {tenant!r}" if tenant else ""
+            yield item.problem(
+                "spec.selectors",
+                f"LoRAAdapter {earlier!r} of {spec.model_server_ref!r} has the same selectors{of}",
+            )
+            return
 
 
 def _names(experiment: AdapterExperiment, servers: Servers) -> set[str]:

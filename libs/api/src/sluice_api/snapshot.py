@@ -54,8 +54,13 @@ class CompiledAdapter(Model):
     """What the engine serves it under."""
     revision: str
     selectors: Selectors
+    tenants: tuple[str, ...] = ()
     resting: bool = False
     """Not ready: what would be served by it is served by the base model, or by the adapter that is next best."""
+
+    def serves(self, tenant: str) -> bool:
+        """Whether requests of a tenant may come to it."""
+        return not self.tenants or tenant in self.tenants
 
 
 class Endpoint(Model):

@@ -6,6 +6,7 @@ from typing import Any, Self
 import grpc
 
 from sluice_servicekit import context, deadlines, tracing
+from sluice_servicekit.call_endings import CallEnding
 from sluice_servicekit.limits import MAX_MESSAGE_BYTES
 from sluice_servicekit.status_mapping import from_rpc_error
 
@@ -58,41 +59,45 @@ class _Channel(grpc.aio.Channel):
         return self._unary(self._channel.unary_unary(method, *args, **options))
 
     def stream_unary(self, method: str, *args: Any, **options: Any) -> Any:
-        return self._unary(self._channel.stream_unary(method, *args, **options))
+        return self._unary(self._channel.stream_unary(method, *args, **options), sends=True)
 
     def unary_stream(self, method: str, *args: Any, **options: Any) -> Any:
         return self._stream(self._channel.unary_stream(method, *args, **options))
 
     def stream_stream(self, method: str, *args: Any, **options: Any) -> Any:
-        return self._stream(self._channel.stream_stream(method, *args, **options))
+        return self._stream(self._channel.stream_stream(method, *args, **options), sends=True)
 
-    def _unary(self, start: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    def _unary(self, start: Callable[..., Any], *, sends: bool = False) -> Callable[..., Awaitable[Any]]:
         async def call(
             request: Any,
             timeout: float | None = None,  # noqa: ASYNC109 - grpc's signature
             metadata: Sequence[tuple[str, str]] = (),
         ) -> Any:
+            running = start(request, timeout=deadlines.cap(timeout), metadata=[*metadata, *_metadata()])
+            ending = CallEnding(running) if sends else None
             try:
-                return await start(
-                    request, timeout=deadlines.cap(timeout), metadata=[*metadata, *_metadata()]
-                )
-            except grpc.aio.AioRpcError as error:
+                return await running
+            except grpc.aio.AioRpcError as raised:
+                error = raised if ending is None else await ending.of(raised)
                 raise from_rpc_error(error, peer=self._peer) from None
 
         return call
 
-    def _stream(self, start: Callable[..., Any]) -> Callable[..., AsyncIterator[Any]]:
+    def _stream(self, start: Callable[..., Any], *, sends: bool = False) -> Callable[..., AsyncIterator[Any]]:
         async def call(
             request: Any,
             timeout: float | None = None,  # noqa: ASYNC109 - grpc's signature
             metadata: Sequence[tuple[str, str]] = (),
         ) -> AsyncIterator[Any]:
             running = start(request, timeout=deadlines.cap(timeout), metadata=[*metadata, *_metadata()])
+            ending = CallEnding(running) if sends else None
             try:
                 async for response in running:
                     yield response
-            except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error, peer=self._peer) from None
+            except grpc.aio.AioRpcError as raised:
+                error = raised if ending is None else await ending.of(raised)
+                if error.code() is not grpc.StatusCode.OK:
+                    raise from_rpc_error(error, peer=self._peer) from None
             finally:
                 running.cancel()  # does nothing once the call is over
 

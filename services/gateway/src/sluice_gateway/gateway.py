@@ -16,6 +16,8 @@ from sluice_api.objects.pipeline import Payloads
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.clients import RerankerClient, RetrieverClient
 from sluice_gateway.domain.access import Role, require
+from sluice_gateway.domain.adapting.listing import ListedModel, listed
+from sluice_gateway.domain.adapting.naming import pipeline_and_adapter
 from sluice_gateway.domain.caching.answering import ANY_CACHE, Answering, CacheControl
 from sluice_gateway.domain.coalescing import Running
 from sluice_gateway.domain.embedding import EmbeddedTexts, knowledge_base_of, model_name
@@ -102,7 +104,7 @@ class Gateway:
     def payloads(self, model: str) -> Payloads:
         """Whether a pipeline keeps what its runs work on; sealed where there is no such pipeline."""
         with suppress(ServiceError):
-            pipeline = self._snapshot().pipelines.get(model)
+            pipeline = self._snapshot().pipelines.get(pipeline_and_adapter(model)[0])
             if pipeline is not None:
                 return pipeline.spec.payloads
         return Payloads.SEALED
@@ -110,17 +112,15 @@ class Gateway:
     def payload_retention(self, model: str) -> float:
         """Seconds that sealed payloads of a pipeline's runs can be read; a day where there is no such pipeline."""
         with suppress(ServiceError):
-            pipeline = self._snapshot().pipelines.get(model)
+            pipeline = self._snapshot().pipelines.get(pipeline_and_adapter(model)[0])
             if pipeline is not None:
                 return pipeline.spec.payload_retention
         return RETENTION
 
-    def models(self, principal: Principal) -> list[tuple[str, str]]:
-        """Names and descriptions of the pipelines."""
+    def models(self, principal: Principal) -> list[ListedModel]:
+        """The pipelines, each followed by the adapters that may be named in its place."""
         require(principal, Role.READER)
-        pipelines = self._snapshot().pipelines
-        names = filter(principal.may_ask, sorted(pipelines))
-        return [(name, pipelines[name].spec.description) for name in names]
+        return listed(self._snapshot(), principal)
 
     def knowledge_bases(self, principal: Principal) -> list[tuple[str, str, str]]:
         """Names and descriptions of the knowledge bases, and what their embedding models are called."""

@@ -6,6 +6,7 @@ from sluice.common.v1 import common_pb2
 from sluice.gateway.v1 import gateway_pb2
 from sluice.inference.v1 import inference_pb2
 from sluice_gateway import conversion, generation
+from sluice_gateway.domain.adapting.naming import pipeline_and_adapter, selecting
 from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest
 from sluice_gateway.domain.outcome import CacheDecision, CacheUse, Flag, RunResult
 from sluice_gateway.domain.run import RunRecord, RunState, StepState
@@ -32,8 +33,10 @@ def run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, str
     for index, message in enumerate(request.messages):
         if message.role not in _ROLES:
             raise InvalidArgument(f"{message.role!r} is not a role", field=f"messages[{index}].role")
+    pipeline, adapter = pipeline_and_adapter(request.model)
     return RunRequest(
-        pipeline=request.model,
+        pipeline=pipeline,
+        adapter=adapter,
         principal=principal,
         messages=tuple(map(generation.message_from, request.messages)),
         sampling=generation.sampling_from(request.sampling),
@@ -43,6 +46,8 @@ def run_request(request: gateway_pb2.AnswerRequest, principal: Principal, *, str
         user=request.user,
         session=request.session,
         arm=request.arm,
+        task=selecting("task", request.task),
+        locale=selecting("locale", request.locale),
     )
 
 
@@ -83,6 +88,7 @@ def answer(result: RunResult) -> gateway_pb2.AnswerResponse:
         flags=[_flag(flag) for flag in result.flags],
         experiment=result.experiment,
         arm=result.arm,
+        adapter=result.adapter,
         cache=None if result.cache is None else _cache(result.cache),
     )
 
@@ -154,6 +160,7 @@ def run(record: RunRecord) -> gateway_pb2.Run:
         resumed=record.resumed,
         experiment=record.experiment,
         arm=record.arm,
+        adapter=record.adapter,
     )
 
 

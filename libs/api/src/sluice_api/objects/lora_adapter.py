@@ -9,6 +9,7 @@ from sluice_api.objects.base import Duration, Model, Name, SluiceObject
 from sluice_api.objects.rules import exactly_one
 
 Path = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^/")]
+Tenant = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
 class HuggingFaceSource(Model):
@@ -138,6 +139,8 @@ class LoRAAdapterSpec(Model):
     rank: Annotated[int, Field(ge=1, le=512)] | None = None
     """Checked against the adapter's own configuration."""
     selectors: Selectors = Selectors()
+    tenants: Annotated[tuple[Tenant, ...], Field(max_length=1000)] = ()
+    """Whose requests it may serve; everybody's when empty."""
     placement: Placement = Placement()
     load: Load = Load()
     rollback_window: Duration = 3600.0

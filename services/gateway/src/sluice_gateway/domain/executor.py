@@ -7,12 +7,12 @@ from contextlib import suppress
 from sluice_api.objects.pipeline import Audit
 from sluice_api.snapshot import CompiledPipeline, Snapshot
 from sluice_gateway.domain.abilities import require_able
+from sluice_gateway.domain.adapting.serving import serve
 from sluice_gateway.domain.admission.admission import Admission
 from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.caching.looking import RunCache
 from sluice_gateway.domain.clock import Clock
 from sluice_gateway.domain.coalescing import Follower, Shared
-from sluice_gateway.domain.experimenting.assigning import resolve_arm, served_by
 from sluice_gateway.domain.model import Principal, RunRequest
 from sluice_gateway.domain.observing import EndedRun, RunObserver
 from sluice_gateway.domain.outcome import ADMIT, RUNS, CacheDecision, RunFailedError
@@ -102,31 +102,33 @@ class Executor:
 
         Raises:
             Unavailable: no snapshot has arrived yet.
-            NotFound: there is no such pipeline (`MODEL_NOT_FOUND`).
+            Unavailable: the adapter that it names is not ready.
+            NotFound: there is no such pipeline or adapter (`MODEL_NOT_FOUND`).
             InvalidArgument: no user message asks anything, it pins an arm that there is not, or something is asked for
                 that the pipeline's engine cannot do.
             PermissionDenied: it pins an arm, and its principal is no admin.
         """
         snapshot = self._snapshot()
         pipeline = snapshot.pipelines.get(request.pipeline)
-        if pipeline is None or not request.principal.may_ask(request.pipeline):
+        if pipeline is None or not request.principal.may_ask(request.model):
             known = ", ".join(filter(request.principal.may_ask, sorted(snapshot.pipelines))) or "none"
             raise NotFound(
-                f"there is no model {request.pipeline!r}; there is: {known}", reason="MODEL_NOT_FOUND"
+                f"there is no model {request.model!r}; there is: {known}", reason="MODEL_NOT_FOUND"
             )
         if not request.question.strip():
             raise InvalidArgument("the messages hold no question from the user", field="messages")
         require_able(snapshot, pipeline.spec, request)
-        assignment = resolve_arm(snapshot, pipeline.spec, request, run_id)
-        if assignment is not None:
-            pipeline = pipeline.model_copy(update={"spec": served_by(pipeline.spec, assignment)})
+        served = serve(snapshot, pipeline.spec, request, run_id)
+        served.count()
+        if served.spec is not pipeline.spec:
+            pipeline = pipeline.model_copy(update={"spec": served.spec})
         tenant = request.principal.tenant
         guarding = Guarding(
             streaming=snapshot.policy_for(pipeline.spec, tenant).streaming,
             retrieval_waits=snapshot.retrieval_waits(pipeline.spec, tenant),
             canary=self._new_canary() if snapshot.has_canary(pipeline.spec, tenant) else "",
         )
-        return RunPlan(pipeline, guarding, request, assignment)
+        return RunPlan(pipeline, guarding, request, served.assignment, served.adapter)
 
     def follow(
         self, request: RunRequest, pipeline: CompiledPipeline, shared: Shared, run_id: str

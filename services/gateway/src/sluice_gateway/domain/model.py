@@ -113,10 +113,20 @@ class RunRequest:
     """The conversation that it is part of; only ever hashed."""
     arm: str = ""
     """Pins an experiment's arm, for admins only; such a run counts in no statistics."""
+    adapter: str = ""
+    """The alias of the adapter that is to answer; the pipeline's when empty."""
+    task: str = ""
+    locale: str = ""
+    """What adapters are selected by, where none is named: a word of theirs, and a BCP 47 tag."""
     priority: Priority = Priority.INTERACTIVE
     """As the request says itself; the principal's holds where that is less urgent."""
     tools: Tools = field(default=NO_TOOLS)
     answer_format: AnswerFormat = field(default=PROSE)
+
+    @property
+    def model(self) -> str:
+        """As the client names it: the pipeline, and the adapter if it names one."""
+        return f"{self.pipeline}/{self.adapter}" if self.adapter else self.pipeline
 
     @property
     def question(self) -> str:

@@ -116,6 +116,8 @@ class RunResult:
     experiment: str = ""
     arm: str = ""
     """The experiment's arm that wrote it; empty where there is none."""
+    adapter: str = ""
+    """The alias of the adapter that was asked for, or chosen; empty for the base model."""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[Logprob, ...] = ()
     others: tuple[AnswerChoice, ...] = ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.snapshot import CompiledPipeline
+from sluice_gateway.domain.adapting.choosing import AdapterChoice
 from sluice_gateway.domain.experimenting.assigning import Assignment
 from sluice_gateway.domain.model import Decision, RunRequest
 from sluice_gateway.domain.outputs import Outputs, Passing
@@ -41,3 +42,5 @@ class RunPlan:
     request: RunRequest
     assignment: Assignment | None = None
     """The experiment's arm; `pipeline` is with its model."""
+    adapter: AdapterChoice | None = None
+    """The adapter that the request, its pipeline or selectors name; `pipeline` is with its name in the engine."""

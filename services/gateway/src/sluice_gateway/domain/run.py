@@ -135,6 +135,8 @@ class RunRecord:
     experiment: str = ""
     arm: str = ""
     """The experiment's arm that the run was assigned to; empty where there was none."""
+    adapter: str = ""
+    """The alias of the adapter that was asked for, or chosen; empty for the base model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,7 @@ def _started(record: RunRecord, event: Event) -> RunRecord:
         origin=origin,
         experiment=assigned.get("name", ""),
         arm=assigned.get("arm", ""),
+        adapter=(detail.get("adapter") or {}).get("model_name", ""),
     )
 
 

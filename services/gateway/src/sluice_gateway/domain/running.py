@@ -80,6 +80,7 @@ class Run:
         pipeline, guarding, request = plan.pipeline, plan.guarding, plan.request
         self.run_id = recorder.run_id
         self.assignment = plan.assignment
+        self.adapter = plan.adapter
         self._counting = counting
         self._meter = Meter()
         self._services = replace(services, generator=Metered(services.generator, self._meter))
@@ -151,12 +152,7 @@ class Run:
     async def _guarded(self) -> AsyncGenerator[str | Delta | RunResult, None]:
         """Maps every way a run can end to its state."""
         try:
-            detail: dict[str, object] = {"pipeline_version": self._pipeline.version, **self._detail}
-            if self.assignment is not None:
-                detail["experiment"] = self.assignment.detail()
-            if self._request.principal.key:
-                detail["key"] = self._request.principal.key
-            self._recorder.run_started(self._request.question, detail)
+            self._recorder.run_started(self._request.question, self._started_detail())
             async with aclosing(self._answering()) as events:
                 async for event in events:
                     yield event
@@ -282,6 +278,7 @@ class Run:
             self._flags + flags(OUTPUT, verdict),
             experiment=experiment,
             arm=arm,
+            adapter=self.adapter.model_name if self.adapter else "",
             tool_calls=first.tool_calls,
             logprobs=first.logprobs,
             others=tuple(others),
@@ -323,9 +320,20 @@ class Run:
             flags=flagged,
             experiment=experiment,
             arm=arm,
+            adapter=self.adapter.model_name if self.adapter else "",
             others=(refusal,) * (self._request.sampling.n - 1),
             cache=self._serving.use,
         )
+
+    def _started_detail(self) -> dict[str, object]:
+        detail: dict[str, object] = {"pipeline_version": self._pipeline.version, **self._detail}
+        if self.assignment is not None:
+            detail["experiment"] = self.assignment.detail()
+        if self.adapter is not None:
+            detail["adapter"] = self.adapter.detail()
+        if self._request.principal.key:
+            detail["key"] = self._request.principal.key
+        return detail
 
     @property
     def _arm(self) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain import filters
+from sluice_gateway.domain.adapting.naming import pipeline_and_adapter, selecting
 from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.model import FilterExpression, Principal, RunRequest, Sampling
 from sluice_gateway.domain.tools import Tools
@@ -64,7 +65,7 @@ class ChatRequest(RequestModel):
     safety_identifier: str | None = None
     """In place of `user`, which OpenAI has deprecated."""
     metadata: dict[str, Any] | None = None
-    """`session_id` says which conversation it is."""
+    """`session_id` says which conversation it is; `task` and `locale` select an adapter."""
     service_tier: str | None = None
 
     @model_validator(mode="after")
@@ -89,8 +90,10 @@ class ChatRequest(RequestModel):
             InvalidArgument: a part of it cannot be read, or names what is not there.
         """
         content = None if self.filter is None else filter_message(filters.read(self.filter))
+        pipeline, adapter = pipeline_and_adapter(self.model)
         return RunRequest(
-            pipeline=self.model,
+            pipeline=pipeline,
+            adapter=adapter,
             principal=principal,
             messages=conversation(self.messages),
             sampling=self._sampling(),
@@ -99,6 +102,8 @@ class ChatRequest(RequestModel):
             stream=bool(self.stream),
             user=self.safety_identifier or self.user or "",
             session=self._session(),
+            task=self._selecting("task"),
+            locale=self._selecting("locale"),
             priority=Priority.BATCH if self.service_tier == "flex" else Priority.INTERACTIVE,
             tools=self._tools(),
             answer_format=chat_tools.answer_format(self.response_format),
@@ -107,6 +112,9 @@ class ChatRequest(RequestModel):
     def _session(self) -> str:
         session = (self.metadata or {}).get("session_id")
         return session if isinstance(session, str) else ""
+
+    def _selecting(self, name: str) -> str:
+        return selecting(f"metadata.{name}", (self.metadata or {}).get(name))
 
     def _sampling(self) -> Sampling:
         bias = self.logit_bias or {}

@@ -147,6 +147,8 @@ def extension(result: RunResult) -> Json:
         content["cache"] = {"decision": result.cache.word, **result.cache.detail()}
     if result.arm:
         content["experiment"], content["arm"] = result.experiment, result.arm
+    if result.adapter:
+        content["adapter"] = result.adapter
     if result.fault:
         content["fault"] = result.fault
     verdict = result.verdict

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from sluice_api.objects.retrieval import Retrieval
 from sluice_gateway.domain import filters
+from sluice_gateway.domain.adapting.naming import pipeline_and_adapter
 from sluice_gateway.domain.model import FilterExpression, Message, Principal, RunRequest, Sampling
 from sluice_gateway.filter_conversion import filter_message
 from sluice_gateway.http.bodies import RequestModel
@@ -52,9 +53,11 @@ class CompletionRequest(RequestModel):
         """
         self._refuse_unsupported()
         content = None if self.filter is None else filter_message(filters.read(self.filter))
+        pipeline, adapter = pipeline_and_adapter(self.model)
         return [
             RunRequest(
-                pipeline=self.model,
+                pipeline=pipeline,
+                adapter=adapter,
                 principal=principal,
                 messages=(Message("user", prompt),),
                 sampling=Sampling(

@@ -86,6 +86,7 @@ def view_body(view: RunView) -> Json:
         "resumed": record.resumed,
         "experiment": record.experiment or None,
         "arm": record.arm or None,
+        "adapter": record.adapter or None,
         "origin": None if origin is None else asdict(origin),
         "descendants": [_descendant(made) for made in record.descendants],
         "result": None

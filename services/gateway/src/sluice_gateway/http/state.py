@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from fastapi import Request
 
 from sluice_gateway.domain.access import Access
+from sluice_gateway.domain.adapting.naming import selecting
 from sluice_gateway.domain.admission.priority import HEADER as PRIORITY_HEADER
 from sluice_gateway.domain.coalescing import Running
 from sluice_gateway.domain.model import Principal, RunRequest
@@ -21,6 +22,8 @@ RUN_HEADER = "x-sluice-run-id"
 CACHE_HEADER = "x-sluice-cache"
 TENANT_HEADER = "x-sluice-tenant"
 SESSION_HEADER = "x-sluice-session"
+TASK_HEADER = "x-sluice-task"
+LOCALE_HEADER = "x-sluice-locale"
 ARM_HEADER = "x-sluice-arm"
 
 
@@ -59,9 +62,15 @@ def principal(request: Request) -> Principal:
 
 
 def addressed(request: Request, asked: RunRequest) -> RunRequest:
-    """The question with what headers say of its session and of the arm it is to go to."""
-    session = asked.session or request.headers.get(SESSION_HEADER, "")
-    return replace(asked, session=session, arm=request.headers.get(ARM_HEADER, ""))
+    """The question with what headers say of its session, its task and language, and of the arm it is to go to."""
+    headers = request.headers
+    return replace(
+        asked,
+        session=asked.session or headers.get(SESSION_HEADER, ""),
+        task=asked.task or selecting(TASK_HEADER, headers.get(TASK_HEADER, "")),
+        locale=asked.locale or selecting(LOCALE_HEADER, headers.get(LOCALE_HEADER, "")),
+        arm=headers.get(ARM_HEADER, ""),
+    )
 
 
 def run_headers(run: Running) -> dict[str, str]:

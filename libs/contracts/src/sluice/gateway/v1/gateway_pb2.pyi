@@ -175,8 +175,10 @@ class AnswerRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """The pipeline's name."""
+    """The pipeline's name, or `PIPELINE/ALIAS` for an adapter of its server."""
     request_id: _builtins.str
     """Names the request (AIP-155), 1 to 255 visible ASCII characters: the same request again gets the first one's answer,
     another one of the same name is ABORTED. A UUID is a good one. Empty: every request runs.
@@ -187,6 +189,10 @@ class AnswerRequest(_message.Message):
     """The conversation that it is part of."""
     arm: _builtins.str
     """Pins an experiment's arm; for admins. Such a run counts in no statistics."""
+    task: _builtins.str
+    """Selects an adapter, where none is named: by its task,"""
+    locale: _builtins.str
+    """and by its language, a BCP 47 tag; `fr-CA` falls back to `fr`, then to adapters of any language."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_inference_pb2.Message]:
         """The conversation; the last user message is the question."""
@@ -215,10 +221,12 @@ class AnswerRequest(_message.Message):
         user: _builtins.str = ...,
         session: _builtins.str = ...,
         arm: _builtins.str = ...,
+        task: _builtins.str = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "retrieval", b"retrieval", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "filter", b"filter", "messages", b"messages", "model", b"model", "request_id", b"request_id", "retrieval", b"retrieval", "sampling", b"sampling", "session", b"session", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "filter", b"filter", "locale", b"locale", "messages", b"messages", "model", b"model", "request_id", b"request_id", "retrieval", b"retrieval", "sampling", b"sampling", "session", b"session", "task", b"task", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,6 +287,7 @@ class AnswerResponse(_message.Message):
     CACHE_FIELD_NUMBER: _builtins.int
     EXPERIMENT_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
+    ADAPTER_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run that made it."""
     state: Global___RunState.ValueType
@@ -291,6 +300,8 @@ class AnswerResponse(_message.Message):
     """The experiment that splits the model's traffic, if one does."""
     arm: _builtins.str
     """The experiment's arm that wrote the answer."""
+    adapter: _builtins.str
+    """The alias of the adapter that was asked for, or chosen; empty for the base model."""
     @_builtins.property
     def citations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Citation]:
         """The sources the text cites."""
@@ -325,10 +336,11 @@ class AnswerResponse(_message.Message):
         cache: Global___CacheUse | None = ...,
         experiment: _builtins.str = ...,
         arm: _builtins.str = ...,
+        adapter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "cache", b"cache", "citations", b"citations", "experiment", b"experiment", "flags", b"flags", "run_id", b"run_id", "state", b"state", "text", b"text", "unanswerable", b"unanswerable", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "arm", b"arm", "cache", b"cache", "citations", b"citations", "experiment", b"experiment", "flags", b"flags", "run_id", b"run_id", "state", b"state", "text", b"text", "unanswerable", b"unanswerable", "usage", b"usage", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -907,6 +919,7 @@ class Run(_message.Message):
     RESUMED_FIELD_NUMBER: _builtins.int
     EXPERIMENT_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
+    ADAPTER_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Time-ordered UUID."""
     model: _builtins.str
@@ -923,6 +936,8 @@ class Run(_message.Message):
     """The experiment that split its model; empty where none did."""
     arm: _builtins.str
     """The experiment's arm that it was assigned to."""
+    adapter: _builtins.str
+    """The alias of the adapter that was asked for, or chosen; empty for the base model."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
         """The steps in order."""
@@ -959,10 +974,11 @@ class Run(_message.Message):
         resumed: _builtins.int = ...,
         experiment: _builtins.str = ...,
         arm: _builtins.str = ...,
+        adapter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "origin", b"origin", "started", b"started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "descendants", b"descendants", "ended", b"ended", "executor", b"executor", "experiment", b"experiment", "model", b"model", "origin", b"origin", "reason", b"reason", "resumed", b"resumed", "run_id", b"run_id", "started", b"started", "state", b"state", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapter", b"adapter", "arm", b"arm", "descendants", b"descendants", "ended", b"ended", "executor", b"executor", "experiment", b"experiment", "model", b"model", "origin", b"origin", "reason", b"reason", "resumed", b"resumed", "run_id", b"run_id", "started", b"started", "state", b"state", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sluice_api.snapshot import CompiledPipeline, Snapshot
+from sluice_gateway.domain.adapting.serving import serve
 from sluice_gateway.domain.caching.answers import Answers
 from sluice_gateway.domain.caching.keys import RequestKeys, keys
 from sluice_gateway.domain.caching.looking import LOOKUPS, Freshness, RunCache
 from sluice_gateway.domain.caching.normalising import NotComparableError
 from sluice_gateway.domain.coalescing import Coalescer, Follower, Leader, Shared
 from sluice_gateway.domain.executor import Executor
-from sluice_gateway.domain.experimenting.assigning import resolve_arm
 from sluice_gateway.domain.model import RunRequest
 from sluice_gateway.domain.outcome import CacheDecision
 from sluice_gateway.domain.running import Run
@@ -65,12 +65,11 @@ class Answering:
         """
         snapshot = self.snapshot()
         pipeline = snapshot.pipelines.get(request.pipeline)
-        if pipeline is None or not request.principal.may_ask(request.pipeline):
+        if pipeline is None or not request.principal.may_ask(request.model):
             return self.executor.admit(request)  # which says why not
         run_id = self.executor.new_run_id()
         if arm is None:
-            assignment = resolve_arm(snapshot, pipeline.spec, request, run_id)
-            arm = "" if assignment is None else assignment.key
+            arm = serve(snapshot, pipeline.spec, request, run_id).key
         if not (pipeline.spec.cache.coalesce or pipeline.spec.cache.keeps):
             return self.executor.admit(request, run_id=run_id)
         found, reason = await self._keys(request, pipeline, control, arm)

@@ -12,17 +12,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
 
 from sluice_api.objects.adapter_experiment import Role as ArmRole
 from sluice_api.objects.adapter_experiment import Unit
-from sluice_api.objects.pipeline import FallbackStep, GenerateStep, PipelineSpec, RewriteStep
+from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.snapshot import CompiledExperiment, Snapshot
 from sluice_gateway.domain.access import Role, require
 from sluice_gateway.domain.model import RunRequest
 from sluice_servicekit.errors import InvalidArgument
-
-S = TypeVar("S", GenerateStep, RewriteStep, FallbackStep)
 
 #: Buckets that the journal tells units apart by; far too few to tell who a unit is.
 BUCKETS = 10_000
@@ -57,6 +54,8 @@ class Assignment:
     bucket: int
     """Of the unit, 0 to 9999."""
     how: How = How.DEALT
+    passed_over: str = ""
+    """The adapter of the unit's own arm, where it is not ready."""
 
     @property
     def counted(self) -> bool:
@@ -77,6 +76,7 @@ class Assignment:
             "unit": str(self.unit),
             "bucket": self.bucket,
             "how": str(self.how),
+            **({"passed_over": self.passed_over} if self.passed_over else {}),
         }
 
 
@@ -95,24 +95,6 @@ def resolve_arm(
         require(request.principal, Role.ADMIN)
         _check_pinned(request.arm, found[1] if found else None)
     return None if found is None else _assigned(*found, request, run_id)
-
-
-def served_by(pipeline: PipelineSpec, assignment: Assignment) -> PipelineSpec:
-    """The pipeline with the arm's model in place of the alias, in every step that names it."""
-    steps = pipeline.steps
-    alias = (steps.generate.model_server_ref, steps.generate.model_name)
-
-    def served(step: S) -> S:
-        if (step.model_server_ref, step.model_name) != alias:
-            return step
-        return step.model_copy(update={"model_name": assignment.model_name})
-
-    update = {
-        "generate": served(steps.generate),
-        "rewrite": steps.rewrite and served(steps.rewrite),
-        "fallbacks": {name: served(step) for name, step in steps.fallbacks.items()},
-    }
-    return pipeline.model_copy(update={"steps": steps.model_copy(update=update)})
 
 
 def arm_of(unit: bytes, weights: Mapping[str, int]) -> str:
@@ -137,17 +119,18 @@ def _assigned(name: str, experiment: CompiledExperiment, request: RunRequest, ru
     spec = experiment.spec
     kind, *parts = _unit(spec.unit, request, run_id)
     unit = unit_digest(spec.salt or name, Unit(kind), *parts)
-    arm, how = arm_of(unit, {arm.name: arm.weight for arm in spec.arms}), How.DEALT
+    arm, how, passed_over = arm_of(unit, {arm.name: arm.weight for arm in spec.arms}), How.DEALT, ""
     if request.arm:
         arm, how = request.arm, How.PINNED
     elif experiment.promoted:
         arm, how = experiment.promoted, How.PROMOTED
     elif arm in experiment.resting:
-        control = next(arm.name for arm in spec.arms if arm.role is ArmRole.CONTROL)
-        how = How.DEALT if arm == control else How.RESTING
-        arm = control
+        control = next(arm for arm in spec.arms if arm.role is ArmRole.CONTROL)
+        own = next(each for each in spec.arms if each.name == arm)
+        if own is not control:
+            arm, how, passed_over = control.name, How.RESTING, own.adapter_ref or ""
     bucket = int.from_bytes(unit[:8], "big") % BUCKETS
-    return Assignment(name, arm, experiment.models[arm], Unit(kind), bucket, how)
+    return Assignment(name, arm, experiment.models[arm], Unit(kind), bucket, how, passed_over)
 
 
 def _unit(kind: Unit, request: RunRequest, run_id: str) -> tuple[str, ...]:

@@ -94,6 +94,8 @@ class Extension(BaseModel):
     experiment: str | None = None
     arm: str | None = None
     """The experiment's arm that answered; absent where there is none."""
+    adapter: str | None = None
+    """The alias of the adapter that was asked for, or chosen; absent for the base model."""
 
 
 class UrlCitation(BaseModel):
@@ -248,17 +250,19 @@ class Embeddings(BaseModel):
 
 
 class Model(BaseModel):
-    """A pipeline, as OpenAI describes a model."""
+    """A pipeline, or an adapter that answers in it, as OpenAI describes a model."""
 
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
     description: str
+    parent: str | None
+    """Of an adapter, its pipeline."""
 
 
 class ModelList(BaseModel):
-    """All pipelines."""
+    """All of them."""
 
     object: Literal["list"]
     data: list[Model]
