@@ -1,9 +1,9 @@
 """Answers from OpenAI-compatible servers, such as vLLM: one path, streamed, cancelled with the caller."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from sluice_api.objects.model_server import Routing
 from sluice_api.snapshot import Endpoint
@@ -29,9 +29,6 @@ from sluice_inference.engines.replica import Replica, Room
 from sluice_inference.engines.watching import Watch
 from sluice_lexical import unanswerable
 from sluice_servicekit.errors import Unavailable
-
-#: How the `system_fingerprint` of vLLM begins.
-_VLLM = "vllm-"
 
 #: Tokens that an answer has, about, where nothing bounds it.
 _ANSWER_TOKENS = 512
@@ -62,9 +59,6 @@ class OpenAiCompatibleEngine:
         self._pool = Pool(name)
         self._client = Client(upstream.api_key)
         self._watch: Watch | None = None
-        self._calls = 0
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
         self.take_over(upstream)
 
     def take_over(self, upstream: Upstream) -> None:
@@ -133,7 +127,7 @@ class OpenAiCompatibleEngine:
 
     async def retire(self) -> None:
         """Closes once nothing is in flight any more."""
-        await self._is_idle.wait()
+        await self._pool.is_idle.wait()
         await self.close()
 
     async def close(self) -> None:
@@ -143,24 +137,12 @@ class OpenAiCompatibleEngine:
         self._pool.close()
         await self._client.close()
 
-    async def _asked(
+    def _asked(
         self, body: chat_body.Json, messages: Sequence[Message], tenant: str, priority: Priority
     ) -> Events:
         if self._upstream.routing.send_priority:
             body["priority"] = int(priority)
-        self._calls += 1
-        self._is_idle.clear()
-        try:
-            order = self._order(body, messages, tenant, priority)
-            async with aclosing(
-                self._pool.stream(order, lambda replica: self._call(replica, body))
-            ) as events:
-                async for event in events:
-                    yield event
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._is_idle.set()
+        return self._pool.stream(self._order(body, messages, tenant, priority), partial(self._call, body))
 
     def _order(
         self, body: chat_body.Json, messages: Sequence[Message], tenant: str, priority: Priority
@@ -173,13 +155,7 @@ class OpenAiCompatibleEngine:
         read = sum(len(message.content or "") for message in messages) / _CHARACTERS
         return Order(ask, tenant, priority, 1.0 + read + (body.get("max_tokens") or _ANSWER_TOKENS))
 
-    async def _call(self, replica: Replica, body: chat_body.Json) -> Events:
+    def _call(self, body: chat_body.Json, replica: Replica) -> Events:
         if replica.is_vllm:
             body = {**body, "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
-        async with aclosing(
-            upstream.stream(self._client, replica.name, replica.endpoint.url, body)
-        ) as events:
-            async for event in events:
-                if isinstance(event, Finish) and not replica.is_vllm:
-                    replica.is_vllm = event.system_fingerprint.startswith(_VLLM)
-                yield event
+        return upstream.stream(self._client, replica.name, replica.endpoint.url, body)

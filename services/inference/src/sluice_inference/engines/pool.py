@@ -1,10 +1,11 @@
 """The replicas of one model server: which gets a request, and what happens where one fails."""
 
+import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -81,6 +82,10 @@ class Pool:
         self._rules = Rules()
         self._budget = RetryBudget()
         self._replicas: dict[str, Replica] = {}
+        self._calls = 0
+        self.is_idle = asyncio.Event()
+        """No request is here."""
+        self.is_idle.set()
         self._line = Line(server, self._routing.max_queued, self._give_back_for, clock)
 
     @property
@@ -125,37 +130,49 @@ class Pool:
         self._budget.earn()
         ask, queued = order.ask, 0.0
         tried: tuple[str, ...] = ()
-        while True:
-            replica = self._place(ask)
-            if replica is None:
-                ticket = Ticket(order.priority, order.tenant, ask, self._clock())
-                replica = await self._line.wait(ticket, order.cost, partial(self._find, ask))
-                queued += self._clock() - ticket.since
-            begun = False
-            try:
-                async with aclosing(call(replica)) as events:
-                    async for event in events:
-                        if isinstance(event, Finish):
-                            replica.answered()
-                            event = replace(event, replica=replica.name, queued_seconds=queued)
-                        elif not begun:
-                            begun = not event.is_silent
-                        yield event
-                return
-            except ServiceError as error:
-                failed = self._failed(replica, error)
-                tried = (*tried, replica.name)
-                ask = replace(ask, tried=tried, only_ready=failed is not Failure.LOST)
-                if begun or not self._is_sent_again(failed, ask, len(tried)):
-                    raise
-            finally:
-                self._give_back(replica, order.ask)
+        with self._here():
+            while True:
+                replica = self._place(ask)
+                if replica is None:
+                    ticket = Ticket(order.priority, order.tenant, ask, self._clock())
+                    replica = await self._line.wait(ticket, order.cost, partial(self._find, ask))
+                    queued += self._clock() - ticket.since
+                begun = False
+                try:
+                    async with aclosing(call(replica)) as events:
+                        async for event in events:
+                            if isinstance(event, Finish):
+                                replica.answered(event)
+                                event = replace(event, replica=replica.name, queued_seconds=queued)
+                            elif not begun:
+                                begun = not event.is_silent
+                            yield event
+                    return
+                except ServiceError as error:
+                    failed = self._failed(replica, error)
+                    tried = (*tried, replica.name)
+                    ask = replace(ask, tried=tried, only_ready=failed is not Failure.LOST)
+                    if begun or not self._is_sent_again(failed, ask, len(tried)):
+                        raise
+                finally:
+                    self._give_back(replica, order.ask)
 
     def close(self) -> None:
         """Ends its metrics."""
         for replica in self._replicas.values():
             replica.forget()
         line.forget(self.server)
+
+    @contextmanager
+    def _here(self) -> Iterator[None]:
+        self._calls += 1
+        self.is_idle.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self.is_idle.set()
 
     def _choose(self, ask: Ask) -> Choice | NoChoice:
         now = self._clock()

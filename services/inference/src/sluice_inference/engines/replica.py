@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from prometheus_client import Gauge
 
 from sluice_api.snapshot import Endpoint
+from sluice_inference.domain.model import Finish
 from sluice_inference.domain.routing.breaker import Breaker
 from sluice_inference.domain.routing.model import Ask, ReplicaView, Standing
 from sluice_inference.domain.routing.recent import Recent
@@ -21,6 +22,9 @@ _STATE = Gauge(
     ("model_server", "replica"),
 )
 _ILL, _DRAINING = 3, 4
+
+#: How the `system_fingerprint` of vLLM begins.
+_VLLM = "vllm-"
 
 #: Slots of a vLLM that has not told yet: what a `ModelServer` has by default.
 _SLOTS = 4
@@ -128,8 +132,9 @@ class Replica:
                 del self._adapters[ask.adapter]
         self._gauges[0].set(self._in_flight)
 
-    def answered(self) -> None:
+    def answered(self, finish: Finish) -> None:
         """A request was answered."""
+        self.is_vllm = self.is_vllm or finish.system_fingerprint.startswith(_VLLM)
         self._breaker = self._breaker.succeeded()
 
     def failed(self, failure: Failure, retry_after: float | None, now: float, *, may_open: bool) -> None:
