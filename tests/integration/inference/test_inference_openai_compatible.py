@@ -54,8 +54,8 @@ async def _generate(engine: OpenAiCompatibleEngine, task: Task = TASK) -> tuple[
 
 
 @contextlib.asynccontextmanager
-async def _engine(*urls: str, key: str = ""):
-    engine = upstream_engine(urls, key=key)
+async def _engine(*urls: str, key: str = "", **routing: object):
+    engine = upstream_engine(urls, key=key, **routing)
     try:
         yield engine
     finally:
@@ -115,7 +115,7 @@ async def test_errors_of_the_server_keep_their_meaning(status: int, error: type[
 
 
 async def test_another_server_is_asked_before_the_first_piece():
-    async with serving(ModelServer()) as server, _engine(NOWHERE, server.url) as engine:
+    async with serving(ModelServer()) as server, _engine(NOWHERE, server.url, imbalance=0.0) as engine:
         for _ in range(8):  # whichever is chosen
             text, _ = await _generate(engine)
             assert text == "It is 40 hours [1]."
@@ -274,9 +274,9 @@ async def test_another_server_is_asked_where_one_has_only_thought():
     async with (
         serving(thinking) as broken,
         serving(ModelServer()) as server,
-        _engine(broken.url, server.url) as engine,
+        _engine(broken.url, server.url, imbalance=0.0) as engine,
     ):
-        while not broken.requests:
+        while not broken.requests:  # whichever is chosen
             text, _ = await _generate(engine)
             assert text == "It is 40 hours [1]."
     assert len(server.requests) >= 1
