@@ -152,6 +152,7 @@ async def test_model_that_one_does_not_serve_is_asked_of_another():
     pool, servers = _pool("a", "b"), Servers(a=unknown)
     for _ in range(4):
         assert (await _finish(pool, servers, Order(Ask("x")))).replica == "b"
+    assert servers.asked.count("a") <= 1
     alone = Servers(a=unknown, b=unknown)
     with pytest.raises(NotFound):
         await _finish(pool, alone)

@@ -96,13 +96,13 @@ class Line:
 
     def move(self) -> None:
         """Lets go whoever can go: a replica has room, or has come, or has gone."""
-        full: set[str] = set()
+        full: set[tuple[str, tuple[str, ...]]] = set()
 
         def fits(ticket: Ticket) -> bool:
             future, place = self._places[ticket]
             if future.done():  # its caller leaves
                 return True
-            if ticket.ask.adapter in full:
+            if (alike := (ticket.ask.adapter, ticket.ask.tried)) in full:
                 return False
             try:
                 replica = place()
@@ -110,7 +110,7 @@ class Line:
                 future.set_exception(error)
                 return True
             if replica is None:
-                full.add(ticket.ask.adapter)
+                full.add(alike)
                 return False
             future.set_result(replica)
             return True
@@ -129,7 +129,8 @@ class Line:
             if left is ticket:
                 raise error
             future, _ = self._places.pop(left)
-            future.set_exception(error)
+            if not future.done():
+                future.set_exception(error)
         seconds, remaining = self._pace.seconds(self._queue.ahead_of(ticket) + 1), deadlines.remaining()
         if seconds is not None and remaining is not None and seconds > remaining:
             self._queue.leave(ticket)

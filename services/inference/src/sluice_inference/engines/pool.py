@@ -150,6 +150,8 @@ class Pool:
                     return
                 except ServiceError as error:
                     failed = self._failed(replica, error)
+                    if failed is Failure.UNKNOWN_MODEL:
+                        replica.lacks(ask.adapter)
                     tried = (*tried, replica.name)
                     ask = replace(ask, tried=tried, only_ready=failed is not Failure.LOST)
                     if begun or not self._is_sent_again(failed, ask, len(tried)):

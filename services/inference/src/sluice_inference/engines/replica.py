@@ -137,6 +137,11 @@ class Replica:
         self.is_vllm = self.is_vllm or finish.system_fingerprint.startswith(_VLLM)
         self._breaker = self._breaker.succeeded()
 
+    def lacks(self, adapter: str) -> None:
+        """It does not serve an adapter that it was asked for."""
+        self._resident.forget(adapter)
+        self._warm.forget(adapter)
+
     def failed(self, failure: Failure, retry_after: float | None, now: float, *, may_open: bool) -> None:
         """A request failed."""
         if failure is Failure.BUSY:

@@ -1,7 +1,7 @@
 """The nouns of routing, frozen."""
 
 from collections.abc import Collection, Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -63,7 +63,7 @@ class Ask:
     """None when empty."""
     blocks: tuple[int, ...] = ()
     """Of the prompt's beginning."""
-    tried: Container[str] = field(default=())
+    tried: tuple[str, ...] = ()
     """Replicas that have failed this request."""
     only_ready: bool = False
     """No replica will do that is known to be ill or busy."""

@@ -16,6 +16,10 @@ class Recent:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def forget(self, key: Hashable) -> None:
+        """Was not used after all."""
+        self._kept.pop(key, None)
+
     def use(self, keys: Iterable[Hashable]) -> None:
         """Has just used these, the last one last."""
         kept = self._kept
