@@ -158,6 +158,10 @@ bench-folder: setup ## Ingest Debian's own documentation, killed twice on the wa
 bench-guardrail: setup ## What the guardrail costs on one core, over gRPC: ARGS="--only lengths", --calls 2000 for less
 	$(RUN) python bench/guardrail.py $(ARGS)
 
+.PHONY: bench-routing
+bench-routing: setup ## Routing by adapter beside round robin, on doubles of vLLM: ARGS="--rate 20 --adapters 50"
+	$(RUN) python bench/routing.py $(ARGS)
+
 .PHONY: bench-journal
 bench-journal: setup ## What the journal costs a run, and how fast it is verified, on SQLite and PostgreSQL
 	$(RUN) python bench/journal.py $(ARGS)

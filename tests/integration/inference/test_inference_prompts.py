@@ -11,6 +11,7 @@ from sluice_api.objects.model_server import External, ModelServerSpec
 from sluice_api.objects.prompt import Prompt
 from sluice_inference.domain.model import Delta, Finish, Message, Passage, Prepared, Sampling, Task
 from sluice_inference.domain.tools import Tool, Tools
+from sluice_inference.engines.composing import Composer
 from sluice_inference.engines.openai_compatible import OpenAiCompatibleEngine
 from sluice_inference.engines.registry import Engines
 from sluice_inference.engines.server_facts import ServerFacts, context_length
@@ -18,6 +19,7 @@ from sluice_inference.engines.tokenizing import LocalTokenizer
 from sluice_minilm.tokenizing import ASSETS
 from sluice_servicekit.errors import FailedPrecondition, InvalidArgument, Unavailable
 from support.model_server import ModelServer, prompt_tokens, serving
+from support.upstreams import upstream_engine
 
 QUESTION = Message("user", "How long does it take?")
 FACT = "Its oil is changed after forty hours of work, by trained staff alone. "
@@ -34,9 +36,7 @@ def _task(passages: int = 12, sentences: int = 10, **prompt: object) -> Task:
 
 @asynccontextmanager
 async def _engine(server: ModelServer, tokenizer: Path | None = None):
-    engine = OpenAiCompatibleEngine(
-        (server.url,), "tiny", tokenizer=LocalTokenizer(tokenizer) if tokenizer else None
-    )
+    engine = upstream_engine([server.url], tokenizer=LocalTokenizer(tokenizer) if tokenizer else None)
     try:
         yield engine
     finally:
@@ -184,3 +184,19 @@ def test_context_is_that_of_the_model_or_of_the_one_it_adapts():
     assert [context_length(models, name) for name in ("tiny", "a1", "alias")] == [1024, 1024, 1024]
     assert context_length({"data": [{"id": "gpt"}]}, "gpt") is None
     assert context_length({"data": "none"}, "gpt") is None
+
+
+async def test_a_tokenizer_that_was_read_is_kept_while_its_path_stays():
+    composer = Composer(ServerFacts(_nobody))
+    first, same, another = (LocalTokenizer(path) for path in (ASSETS, ASSETS, ASSETS / "tokenizer.json"))
+    composer.take_over(first)
+    composer.take_over(same)
+    assert composer.tokenizer is first
+    composer.take_over(another)
+    assert composer.tokenizer is another
+    composer.take_over(None)
+    assert composer.tokenizer is None
+
+
+async def _nobody(*_: object) -> None:
+    return None

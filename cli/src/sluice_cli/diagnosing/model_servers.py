@@ -1,6 +1,7 @@
 """Group `models`, the servers that write answers: does each URL answer, with its key, and serve the model?"""
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from sluice_api.objects.model_server import ModelServerSpec
-from sluice_cli.diagnosing.findings import Check, Finding, failed, ok, skipped
+from sluice_cli.diagnosing.findings import Check, Finding, State, failed, ok, skipped, warning
 from sluice_cli.diagnosing.keys import secret_file
 from sluice_cli.diagnosing.subject import Subject
 
@@ -64,6 +65,19 @@ def judge(facts: ServerFacts) -> Finding:
     return ok(check, f"{where} serves {facts.model}")
 
 
+def judge_all(replicas: Sequence[ServerFacts]) -> list[Finding]:
+    """As `judge`; a replica that cannot be reached is a warning while another one answers, since requests go there."""
+    found = [judge(facts) for facts in replicas]
+    if all(finding.state is not State.OK for finding in found):
+        return found
+    return [
+        warning(finding.check, f"{finding.detail}; requests go to the others", finding.remedy)
+        if finding.state is State.FAILED and facts.unreachable not in ("", "key")
+        else finding
+        for facts, finding in zip(replicas, found, strict=True)
+    ]
+
+
 def _unreachable(facts: ServerFacts) -> tuple[str, str] | None:
     if facts.unreachable == "timeout":
         remedy = "look at that server's log: it is loading its model, overloaded, or hangs"
@@ -113,7 +127,7 @@ def _look(subject: Subject, name: str, spec: ModelServerSpec) -> list[Finding]:
         return [skipped(f"model server {name}", "its secret cannot be read, see the keys above")]
     ask = partial(gather, name, model=spec.base_model, secret=secret, key=key)
     with ThreadPoolExecutor(16) as threads:
-        return [judge(facts) for facts in threads.map(ask, spec.external.urls)]
+        return judge_all(list(threads.map(ask, spec.external.urls)))
 
 
 def gather(server: str, url: str, model: str, secret: str, key: str) -> ServerFacts:

@@ -8,6 +8,7 @@ from sluice.inference.v1 import inference_pb2
 from sluice_api.objects import prompt as prompts
 from sluice_api.objects.prompt import PassageOrder
 from sluice_gateway import conversion
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.model import Finish, Message, Prepared, Sampling, Usage
 from sluice_gateway.domain.pieces import Delta, Logprob
 from sluice_gateway.domain.ports import Prompt
@@ -27,6 +28,11 @@ _CHOICES = {
     ToolChoice.NONE: inference_pb2.TOOL_CHOICE_NONE,
     ToolChoice.REQUIRED: inference_pb2.TOOL_CHOICE_REQUIRED,
     ToolChoice.NAMED: inference_pb2.TOOL_CHOICE_NAMED,
+}
+_PRIORITIES = {
+    Priority.INTERACTIVE: inference_pb2.PRIORITY_INTERACTIVE,
+    Priority.BATCH: inference_pb2.PRIORITY_BATCH,
+    Priority.BACKGROUND: inference_pb2.PRIORITY_BACKGROUND,
 }
 _FORMS = {
     AnswerForm.PROSE: inference_pb2.ANSWER_FORM_PROSE,
@@ -55,6 +61,7 @@ def request(prompt: Prompt) -> inference_pb2.GenerateRequest:
         tools=_tools(prompt.tools) if prompt.tools.functions else None,
         answer_format=_answer_format(prompt.answer_format) if prompt.answer_format.is_json else None,
         prompt=None if prompt.step.prompt is None else _laid_out(prompt.step.prompt),
+        priority=_PRIORITIES[prompt.priority],
     )
 
 

@@ -21,6 +21,7 @@ from sluice_inference.domain.model import (
     Task,
     Usage,
 )
+from sluice_inference.domain.routing.queueing import Priority
 from sluice_inference.domain.tools import Tool, ToolCall, ToolChoice, Tools
 from sluice_servicekit.errors import InvalidArgument
 
@@ -35,6 +36,10 @@ _CHOICES = {
     inference_pb2.TOOL_CHOICE_NONE: ToolChoice.NONE,
     inference_pb2.TOOL_CHOICE_REQUIRED: ToolChoice.REQUIRED,
     inference_pb2.TOOL_CHOICE_NAMED: ToolChoice.NAMED,
+}
+_PRIORITIES = {
+    inference_pb2.PRIORITY_BATCH: Priority.BATCH,
+    inference_pb2.PRIORITY_BACKGROUND: Priority.BACKGROUND,
 }
 _FORMS = {
     inference_pb2.ANSWER_FORM_JSON_OBJECT: AnswerForm.JSON_OBJECT,
@@ -76,6 +81,7 @@ def task(request: inference_pb2.GenerateRequest) -> Task:
         answer_format=_answer_format(request.answer_format),
         prompt=_prompt(request.prompt),
         tenant=request.principal.tenant,
+        priority=_PRIORITIES.get(request.priority, Priority.INTERACTIVE),
     )
 
 
@@ -114,6 +120,8 @@ def finish(end: Finish) -> inference_pb2.Finish:
         system_fingerprint=end.system_fingerprint,
         passages_read=None if prepared is None else prepared.passages_read,
         turns_left_out=0 if prepared is None else prepared.turns_left_out,
+        replica=end.replica,
+        queued_seconds=end.queued_seconds,
     )
 
 

@@ -17,7 +17,7 @@ async def build(context: ServiceContext[ServiceSettings]) -> AsyncIterator[list[
     engines = Engines(context.settings.secrets_dir)
 
     async def apply(snapshot: Snapshot) -> None:
-        await engines.apply(snapshot.model_servers)
+        await engines.apply(snapshot.model_servers, snapshot.endpoints)
 
     context.snapshots.on_change(apply)
     try:

@@ -54,7 +54,13 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         engine = self._engines.get(request.model_server)
         with _span(request.model_server):
             rewritten = await engine.rewrite(
-                Rewriting(turns, request.max_tokens, request.model_name, request.search_queries)
+                Rewriting(
+                    turns,
+                    request.max_tokens,
+                    request.model_name,
+                    request.search_queries,
+                    request.principal.tenant,
+                )
             )
         _count(request.model_server, rewritten.prompt_tokens, rewritten.completion_tokens)
         usage = inference_pb2.Usage(

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from sluice_api.objects.base import Model, SluiceObject
+from sluice_api.objects.base import Duration, Model, SluiceObject
 from sluice_api.objects.rules import exactly_one
 
 Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://")]
@@ -43,6 +43,27 @@ class Vllm(Model):
     args: Annotated[tuple[str, ...], Field(max_length=128)] = ()
     gpu: Annotated[int, Field(ge=0, le=16)] = 1
     lora: Lora | None = None
+    api_key_secret: Annotated[str, Field(max_length=253)] = ""
+    """Name of a Secret (or of a file in the secrets directory) that holds the API key."""
+
+
+class Routing(Model):
+    """How requests are spread over the replicas of a server; the embedded engine needs none of it."""
+
+    max_in_flight: Annotated[int, Field(ge=1, le=65536)] | None = None
+    """Requests that one inference process sends a replica at once; vLLM's `--max-num-seqs` is a good number. What comes
+    above it waits in Sluice, the most urgent first and fairly between tenants. Unset, nothing waits in Sluice."""
+    max_queued: Annotated[int, Field(ge=0, le=65536)] = 1024
+    """Requests that wait in one inference process; others are refused with 429."""
+    attempts: Annotated[int, Field(ge=1, le=16)] = 3
+    """Replicas that a request may be sent to, one after the other, while nothing of the answer has come."""
+    imbalance: Annotated[float, Field(ge=0.0, le=10.0)] = 0.5
+    """How much busier than the others, as a part of what they do on average, a replica may be and still get a request
+    because it holds the adapter or has read the beginning of the prompt; 0 goes by load alone."""
+    scrape_interval: Annotated[Duration, Field(ge=0.1, le=300.0)] = 1.0
+    """Between two looks at a vLLM's `/health` and `/metrics`."""
+    send_priority: bool = False
+    """Sends vLLM each request's priority; needs its `--scheduling-policy priority`."""
 
 
 class ModelServerSpec(Model):
@@ -56,6 +77,7 @@ class ModelServerSpec(Model):
     extractive: Extractive | None = None
     external: External | None = None
     vllm: Vllm | None = None
+    routing: Routing = Routing()
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sluice_api.objects.pipeline import Generation, RewriteStep
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.model import (
     AnswerContext,
     Message,
@@ -88,6 +89,7 @@ class Prompt:
     """A random word that the prompt holds and the answer must not."""
     tools: Tools = field(default=NO_TOOLS)
     answer_format: AnswerFormat = field(default=PROSE)
+    priority: Priority = Priority.INTERACTIVE
 
 
 class Generator(Protocol):

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_gateway.domain import releasing, streaming
+from sluice_gateway.domain.admission.priority import less_urgent
 from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.caching.looking import RunCache
 from sluice_gateway.domain.caching.serving import GivenAgain, Serving
@@ -198,6 +199,7 @@ class Run:
             self._canary,
             retrieved.request.tools,
             self._request.answer_format,
+            less_urgent(self._request.priority, self._request.principal.priority, self._spec.priority),
         )
         answered = AnswerContext(
             self._spec.guardrail_policy_ref,

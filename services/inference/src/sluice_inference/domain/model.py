@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sluice_api.objects.prompt import Prompt
+from sluice_inference.domain.routing.queueing import Priority
 from sluice_inference.domain.tools import NO_TOOLS, ToolCall, ToolCallDelta, Tools
 
 
@@ -103,6 +104,8 @@ class Task:
     prompt: Prompt = field(default=Prompt())
     """How the prompt is laid out."""
     tenant: str = ""
+    """Who asks."""
+    priority: Priority = Priority.INTERACTIVE
 
     @property
     def uses_tools(self) -> bool:
@@ -197,6 +200,10 @@ class Finish:
     system_fingerprint: str = ""
     prepared: Prepared | None = None
     """None where the model has read all."""
+    replica: str = ""
+    """Which of the server's replicas wrote it."""
+    queued_seconds: float = 0.0
+    """For which the request waited for a replica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +215,8 @@ class Rewriting:
     model_name: str = ""
     search_queries: int = 0
     """Where not 0, up to so many search queries are asked for in place of one question."""
+    tenant: str = ""
+    priority: Priority = Priority.INTERACTIVE
 
 
 @dataclass(frozen=True, slots=True)

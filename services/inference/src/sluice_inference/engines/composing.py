@@ -38,6 +38,11 @@ class Composer:
     _ratios: dict[str, Ratio] = field(default_factory=dict)
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
+    def take_over(self, tokenizer: LocalTokenizer | None) -> None:
+        """Counts by this one from now on; one of the same path is kept, with what was read of it."""
+        if tokenizer is None or self.tokenizer is None or tokenizer.path != self.tokenizer.path:
+            self.tokenizer = tokenizer
+
     async def compose(self, task: Task, model: str) -> Composed:
         """The prompt.
 

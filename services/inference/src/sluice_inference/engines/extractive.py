@@ -56,6 +56,9 @@ class ExtractiveEngine:
         """Always refuses: it only quotes."""
         raise FailedPrecondition("the extractive engine rewrites no question", reason="REWRITE_UNSUPPORTED")
 
+    async def retire(self) -> None:
+        """Holds nothing."""
+
     async def close(self) -> None:
         """Holds nothing."""
 

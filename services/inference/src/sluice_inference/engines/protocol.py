@@ -16,5 +16,8 @@ class Engine(Protocol):
     async def rewrite(self, task: Rewriting) -> Rewritten:
         """A question made to stand alone. Raises `ServiceError`, of reason `REWRITE_UNSUPPORTED` where it never can."""
 
+    async def retire(self) -> None:
+        """Lets go of connections once nothing is in flight any more."""
+
     async def close(self) -> None:
         """Lets go of connections."""

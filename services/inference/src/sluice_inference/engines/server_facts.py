@@ -4,7 +4,7 @@ time is done without."""
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,14 @@ import aiohttp
 from sluice_inference.domain.model import Message
 from sluice_inference.domain.tools import Tools
 from sluice_inference.engines import chat_body
+from sluice_inference.engines.client import Client, Path
 from sluice_servicekit.errors import ServiceError, Unavailable
 
 Json = dict[str, Any]
 
-#: Asks one of the servers: a path below its root, and a body to post, or none to get. None where it has no such path.
-#: Raises `ServiceError` where it cannot be asked.
-Ask = Callable[[str, Json | None], Awaitable[Json | None]]
+#: Asks one of the replicas: a path, and a body to post, or none to get. None where it has no such path. Raises
+#: `ServiceError` where it cannot be asked.
+Ask = Callable[[Path, Json | None], Awaitable[Json | None]]
 
 #: Seconds that an answer may take, that it holds, and that a server is left alone after a failure.
 _PATIENCE, _HOLDS, _PAUSE = 0.5, 600.0, 30.0
@@ -70,7 +71,7 @@ class ServerFacts:
         }
         try:
             async with asyncio.timeout(_PATIENCE):
-                told = await self._ask("/tokenize", body)
+                told = await self._ask(Path.TOKENIZE, body)
         except (TimeoutError, ServiceError):
             self._counts_from = self._clock() + _PAUSE
             return None
@@ -84,30 +85,29 @@ class ServerFacts:
         now = self._clock()
         try:
             async with asyncio.timeout(_PATIENCE):
-                told = await self._ask("/v1/models", None)
+                told = await self._ask(Path.MODELS, None)
         except (TimeoutError, ServiceError):
             return _Told(before.value if before else None, now + _PAUSE)
         return _Told(context_length(told or {}, model), now + _HOLDS)
 
 
-async def ask(
-    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], path: str, body: Json | None
-) -> Json | None:
+async def ask(client: Client, base_url: str, path: Path, body: Json | None) -> Json | None:
     """What one server answers; see `Ask`.
 
     Args:
-        url: Its base URL, which ends in `/v1`.
+        base_url: Ends in `/v1`.
     """
-    method = "GET" if body is None else "POST"
-    root = url.removesuffix("/v1")
+    asking = (
+        client.get(base_url, path, _PATIENCE, with_key=True)
+        if body is None
+        else client.post(base_url, path, body)
+    )
     try:
-        async with session.request(
-            method, root + path, json=body, headers=headers, allow_redirects=False
-        ) as response:
+        async with asking as response:
             if response.status in _NO_SUCH_PATH:
                 return None
             told = json.loads(await response.read()) if response.status == 200 else None
-    except (aiohttp.ClientError, ValueError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise Unavailable(f"{path} cannot be asked: {type(error).__name__}") from error
     if not isinstance(told, dict):
         raise Unavailable(f"{path} was answered with {response.status}")

@@ -23,6 +23,7 @@ class LocalTokenizer:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._path = path / _FILE if path.is_dir() else path
         if not self._path.is_file():
             message = (

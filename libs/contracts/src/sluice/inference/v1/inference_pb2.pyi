@@ -108,6 +108,34 @@ PASSAGE_ORDER_EDGES: PassageOrder.ValueType  # 3
 """The best ones first and last."""
 Global___PassageOrder: _TypeAlias = PassageOrder  # noqa: Y015
 
+class _Priority:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Priority.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRIORITY_UNSPECIFIED: _Priority.ValueType  # 0
+    """Not set: as urgent as can be."""
+    PRIORITY_INTERACTIVE: _Priority.ValueType  # 1
+    """Somebody waits."""
+    PRIORITY_BATCH: _Priority.ValueType  # 2
+    """A program waits."""
+    PRIORITY_BACKGROUND: _Priority.ValueType  # 3
+    """Nobody waits."""
+
+class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
+    """How urgent an answer is."""
+
+PRIORITY_UNSPECIFIED: Priority.ValueType  # 0
+"""Not set: as urgent as can be."""
+PRIORITY_INTERACTIVE: Priority.ValueType  # 1
+"""Somebody waits."""
+PRIORITY_BATCH: Priority.ValueType  # 2
+"""A program waits."""
+PRIORITY_BACKGROUND: Priority.ValueType  # 3
+"""Nobody waits."""
+Global___Priority: _TypeAlias = Priority  # noqa: Y015
+
 class _FinishReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -506,6 +534,7 @@ class GenerateRequest(_message.Message):
     TOOLS_FIELD_NUMBER: _builtins.int
     ANSWER_FORMAT_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     model_server: _builtins.str
     """The ModelServer to use."""
     model_name: _builtins.str
@@ -514,6 +543,8 @@ class GenerateRequest(_message.Message):
     """What the system prompt says before the passages; the engine's default when empty."""
     canary: _builtins.str
     """A random word that the prompt holds and the model is told never to write; none when empty."""
+    priority: Global___Priority.ValueType
+    """What goes first where requests wait for a replica."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks."""
@@ -561,10 +592,11 @@ class GenerateRequest(_message.Message):
         tools: Global___Tools | None = ...,
         answer_format: Global___AnswerFormat | None = ...,
         prompt: Global___Prompt | None = ...,
+        priority: Global___Priority.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "principal", b"principal", "prompt", b"prompt", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "canary", b"canary", "instructions", b"instructions", "messages", b"messages", "model_name", b"model_name", "model_server", b"model_server", "passages", b"passages", "principal", b"principal", "prompt", b"prompt", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_format", b"answer_format", "canary", b"canary", "instructions", b"instructions", "messages", b"messages", "model_name", b"model_name", "model_server", b"model_server", "passages", b"passages", "principal", b"principal", "priority", b"priority", "prompt", b"prompt", "question_vectors", b"question_vectors", "sampling", b"sampling", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -725,6 +757,8 @@ class Finish(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     UNANSWERABLE_FIELD_NUMBER: _builtins.int
     SYSTEM_FINGERPRINT_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    QUEUED_SECONDS_FIELD_NUMBER: _builtins.int
     PASSAGES_READ_FIELD_NUMBER: _builtins.int
     TURNS_LEFT_OUT_FIELD_NUMBER: _builtins.int
     reason: Global___FinishReason.ValueType
@@ -735,6 +769,10 @@ class Finish(_message.Message):
     """True where the passages do not answer the question and the answer says so."""
     system_fingerprint: _builtins.str
     """The configuration that the engine ran with, as it names it."""
+    replica: _builtins.str
+    """The replica that wrote it; empty where there is but the embedded engine."""
+    queued_seconds: _builtins.float
+    """Seconds that the request waited here for a replica."""
     passages_read: _builtins.int
     """As in `Prepared`; unset where the engine has had room for all."""
     turns_left_out: _builtins.int
@@ -751,12 +789,14 @@ class Finish(_message.Message):
         model: _builtins.str = ...,
         unanswerable: _builtins.bool = ...,
         system_fingerprint: _builtins.str = ...,
+        replica: _builtins.str = ...,
+        queued_seconds: _builtins.float = ...,
         passages_read: _builtins.int | None = ...,
         turns_left_out: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_passages_read", b"_passages_read", "passages_read", b"passages_read", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_passages_read", b"_passages_read", "model", b"model", "passages_read", b"passages_read", "reason", b"reason", "system_fingerprint", b"system_fingerprint", "turns_left_out", b"turns_left_out", "unanswerable", b"unanswerable", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_passages_read", b"_passages_read", "model", b"model", "passages_read", b"passages_read", "queued_seconds", b"queued_seconds", "reason", b"reason", "replica", b"replica", "system_fingerprint", b"system_fingerprint", "turns_left_out", b"turns_left_out", "unanswerable", b"unanswerable", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__passages_read: _TypeAlias = _typing.Literal["passages_read"]  # noqa: Y015
     _WhichOneofArgType__passages_read: _TypeAlias = _typing.Literal["_passages_read", b"_passages_read"]  # noqa: Y015
