@@ -13,6 +13,7 @@ from sluice_gateway import generation
 from sluice_gateway.domain import ports
 from sluice_gateway.domain.model import Finish, Message, Prepared, Principal, RunRequest, Usage
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
+from sluice_gateway.domain.recording import finish_detail
 from sluice_gateway.domain.run import RunState
 from sluice_gateway.http.errors import error_response
 from sluice_servicekit.errors import InvalidArgument, Unavailable
@@ -145,3 +146,11 @@ def test_end_tells_what_was_read():
     end = inference_pb2.Finish(usage=usage, passages_read=0, turns_left_out=3)
     assert generation.finish(end).prepared == Prepared(0, 3)
     assert generation.finish(inference_pb2.Finish(usage=usage)) == Finish("stop", Usage(7, 0))
+
+
+def test_end_tells_who_wrote_it_after_which_wait():
+    usage = inference_pb2.Usage(prompt_tokens=7)
+    end = generation.finish(inference_pb2.Finish(usage=usage, replica="pods-1", queued_seconds=0.25))
+    detail = finish_detail(end)
+    assert (detail["replica"], detail["queued_ms"], detail["prompt_tokens"]) == ("pods-1", 250, 7)
+    assert not finish_detail(Finish("stop")).keys() & {"replica", "queued_ms", "passages_read"}

@@ -129,6 +129,8 @@ def finish(end: inference_pb2.Finish) -> Finish:
         end.unanswerable,
         system_fingerprint=end.system_fingerprint,
         prepared=Prepared(end.passages_read, end.turns_left_out) if end.HasField("passages_read") else None,
+        replica=end.replica,
+        queued_seconds=end.queued_seconds,
     )
 
 

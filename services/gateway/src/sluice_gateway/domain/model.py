@@ -311,6 +311,10 @@ class Finish:
     system_fingerprint: str = ""
     prepared: Prepared | None = None
     """None where the model has read all."""
+    replica: str = ""
+    """The replica of the model server that wrote it; empty where it has none."""
+    queued_seconds: float = 0.0
+    """For which the request waited for a replica."""
 
 
 #: What an engine says while it answers. Text of the first answer comes as `str`; `Usage` is what was used up to there.

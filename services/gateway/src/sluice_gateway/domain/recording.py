@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sluice_api.objects.pipeline import Audit
 from sluice_gateway.domain.clock import Clock
-from sluice_gateway.domain.model import Passage, Prepared, Report, ScreenedPassages, Usage, Verdict
+from sluice_gateway.domain.model import Finish, Passage, Report, ScreenedPassages, Usage, Verdict
 from sluice_gateway.domain.run import Event, EventKind, RunState, StepState
 from sluice_gateway.journal.port import Journal
 from sluice_servicekit.errors import ServiceError
@@ -193,8 +193,20 @@ def passages_detail(passages: Sequence[Passage]) -> Detail:
     }
 
 
-def prepared_detail(prepared: Prepared | None) -> Detail:
-    """What the journal keeps of what there was no room for; nothing where the model has read all."""
-    if prepared is None:
-        return {}
-    return {"passages_read": prepared.passages_read, "turns_left_out": prepared.turns_left_out}
+def finish_detail(finish: Finish) -> Detail:
+    """What the journal keeps of an answer's end: who wrote it, after which wait, and of what there was no room for."""
+    prepared = finish.prepared
+    return {
+        "model": finish.model,
+        "finish_reason": finish.reason,
+        "prompt_tokens": finish.usage.prompt_tokens,
+        "completion_tokens": finish.usage.completion_tokens,
+        "unanswerable": finish.unanswerable,
+        **({"replica": finish.replica} if finish.replica else {}),
+        **({"queued_ms": round(finish.queued_seconds * 1000)} if finish.queued_seconds else {}),
+        **(
+            {"passages_read": prepared.passages_read, "turns_left_out": prepared.turns_left_out}
+            if prepared
+            else {}
+        ),
+    }

@@ -13,7 +13,7 @@ from sluice_gateway.domain.gating import Gates
 from sluice_gateway.domain.model import Finish, Passage, RunRequest, ScreenedInput, Vectors
 from sluice_gateway.domain.outcome import BlockedError
 from sluice_gateway.domain.ports import Prompt, Services
-from sluice_gateway.domain.recording import digest, passages_detail, prepared_detail
+from sluice_gateway.domain.recording import digest, finish_detail, passages_detail
 from sluice_gateway.domain.run import StepState
 from sluice_gateway.domain.screened import screened_request
 from sluice_gateway.domain.search import Found, Search
@@ -194,7 +194,7 @@ class Steps:
             async for event in self.services.generator.generate(replace(prompt, step=step)):
                 pieces.take(event)
             finish = pieces.finish
-            return Done((pieces.text, finish), detail=_generation_detail(finish))
+            return Done((pieces.text, finish), detail=finish_detail(finish))
 
         by = await written(
             self.spec.steps, lambda name, step: self.stepper.run(name, step, lambda: work(step))
@@ -211,15 +211,3 @@ def left_out(step: str, found: Found) -> str:
 def reasons(*given: str) -> str:
     """Why a run is degraded, in one line; empty where nothing was given."""
     return "; ".join(reason for reason in given if reason)
-
-
-def _generation_detail(finish: Finish) -> dict[str, object]:
-    """What the journal keeps of an answer's end."""
-    return {
-        "model": finish.model,
-        "finish_reason": finish.reason,
-        "prompt_tokens": finish.usage.prompt_tokens,
-        "completion_tokens": finish.usage.completion_tokens,
-        "unanswerable": finish.unanswerable,
-        **prepared_detail(finish.prepared),
-    }

@@ -24,7 +24,7 @@ from sluice_gateway.domain.model import (
 )
 from sluice_gateway.domain.pieces import Choice, Delta
 from sluice_gateway.domain.ports import Guard, Prompt, Services
-from sluice_gateway.domain.recording import prepared_detail, verdict_detail
+from sluice_gateway.domain.recording import finish_detail, verdict_detail
 from sluice_gateway.domain.releasing import Spelling
 from sluice_gateway.domain.results import written_choices
 from sluice_gateway.domain.run import StepState
@@ -231,11 +231,5 @@ async def _deltas(
     except (asyncio.CancelledError, GeneratorExit):
         stepper.recorder.step_ended(name, 1, StepState.CANCELLED)
         raise
-    finish = written.finish
-    detail = {
-        "model": finish.model,
-        "finish_reason": finish.reason,
-        "unanswerable": finish.unanswerable,
-        **prepared_detail(finish.prepared),
-    }
+    detail = finish_detail(written.finish)
     stepper.recorder.step_ended(name, 1, StepState.SUCCEEDED, detail=detail)
