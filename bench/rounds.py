@@ -26,10 +26,11 @@ from evaluation.stages import candidate
 from rich.console import Console
 from rich.table import Table
 
-from sluice_api.objects.pipeline import Audit, GenerateStep, PipelineSpec, RerankStep
-from sluice_api.objects.pipeline import Steps as StepsSpec
+from sluice_api.objects.pipeline import Audit, PipelineSpec
 from sluice_api.objects.retrieval import Retrieval
 from sluice_api.objects.rounds import Enough, Rounds
+from sluice_api.objects.steps import GenerateStep, RerankStep
+from sluice_api.objects.steps import Steps as StepsSpec
 from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.gating import Gates
 from sluice_gateway.domain.model import Message, Principal, Reranked, RunRequest, ScreenedInput, Verdict

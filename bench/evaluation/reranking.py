@@ -19,8 +19,9 @@ from evaluation.stages import RERANKED
 from sluice.common.v1 import common_pb2
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.snapshot.v1 import snapshot_pb2_grpc
-from sluice_api.objects.pipeline import GenerateStep, PipelineSpec, RerankStep, Steps
+from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.objects.ranker import CrossEncoder, LateInteraction, Ranker
+from sluice_api.objects.steps import GenerateStep, RerankStep, Steps
 from sluice_api.snapshot import CompiledPipeline, Snapshot
 from sluice_cli.supervising.snapshot_server import Publisher, SnapshotServicer
 from sluice_retriever.conversion import passage_message, question_vectors_message

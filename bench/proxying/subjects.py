@@ -18,7 +18,8 @@ from sluice.snapshot.v1 import snapshot_pb2_grpc
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.model_server import External, ModelServerSpec
-from sluice_api.objects.pipeline import Audit, GenerateStep, PipelineSpec, Steps
+from sluice_api.objects.pipeline import Audit, PipelineSpec
+from sluice_api.objects.steps import GenerateStep, Steps
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
 from sluice_cli.supervising.snapshot_server import Publisher, SnapshotServicer
 from sluice_servicekit.grpc_server import Servicer, serving

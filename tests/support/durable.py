@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from sluice.common.v1 import common_pb2
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
-from sluice_api.objects.pipeline import GenerateStep, Payloads, PipelineSpec, Steps
+from sluice_api.objects.pipeline import Payloads, PipelineSpec
+from sluice_api.objects.steps import GenerateStep, Steps
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
 from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.executor import Executor

@@ -15,7 +15,8 @@ from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMo
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.lora_adapter import Selectors
 from sluice_api.objects.model_server import Extractive, ModelServerSpec
-from sluice_api.objects.pipeline import GenerateStep, PipelineSpec, Steps
+from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.steps import GenerateStep, Steps
 from sluice_api.snapshot import CompiledAdapter, CompiledPipeline, CompiledPolicy, Snapshot
 from sluice_gateway.domain.adapting.naming import pipeline_and_adapter
 from sluice_gateway.service import build

@@ -9,20 +9,19 @@ from sluice_api.objects.answer_cache import AnswerCache
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec, StreamingMode
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.model_server import ModelServerSpec
-from sluice_api.objects.pipeline import (
-    Audit,
+from sluice_api.objects.pipeline import Audit, PipelineSpec
+from sluice_api.objects.retrieval import Retrieval
+from sluice_api.objects.rounds import Rounds
+from sluice_api.objects.steps import (
     FallbackStep,
     GenerateStep,
     GuardStep,
     OnFail,
-    PipelineSpec,
     RerankStep,
     RetrieveStep,
     RewriteStep,
     Steps,
 )
-from sluice_api.objects.retrieval import Retrieval
-from sluice_api.objects.rounds import Rounds
 from sluice_api.snapshot import CompiledExperiment, CompiledPipeline, CompiledPolicy, Snapshot
 from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.executor import Executor

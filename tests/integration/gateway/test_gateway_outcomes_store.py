@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import func, select
 
 from sluice_api.objects.adapter_experiment import Metric
-from sluice_api.objects.pipeline import GenerateStep, Payloads, PipelineSpec, Steps
+from sluice_api.objects.pipeline import Payloads, PipelineSpec
+from sluice_api.objects.steps import GenerateStep, Steps
 from sluice_api.snapshot import CompiledPipeline, Snapshot
 from sluice_gateway.domain.clock import SystemClock
 from sluice_gateway.domain.experimenting.outcomes import Outcomes

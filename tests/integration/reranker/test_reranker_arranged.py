@@ -5,7 +5,7 @@ from pathlib import Path
 from sluice.common.v1 import common_pb2
 from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice_api.objects.arranging import Arranging, Boost, Duplicates
-from sluice_api.objects.pipeline import RerankStep
+from sluice_api.objects.steps import RerankStep
 from sluice_reranker.batching.pool import Workers
 from sluice_reranker.rankers.registry import Rankers
 from sluice_reranker.servicer import RerankerServicer

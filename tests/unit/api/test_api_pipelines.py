@@ -8,7 +8,8 @@ import yaml
 from sluice_api.compiling import Compilation, compile_objects
 from sluice_api.errors import CompileError, LoadError
 from sluice_api.loading import load
-from sluice_api.objects.pipeline import PipelineSpec, Steps
+from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.steps import Steps
 
 GENERATE = {"modelServerRef": "default"}
 SMALL = {"modelServerRef": "small"}

@@ -7,7 +7,8 @@ from prometheus_client import REGISTRY
 
 from sluice_api.objects.lora_adapter import Selectors
 from sluice_api.objects.model_server import External, ModelServerSpec
-from sluice_api.objects.pipeline import FallbackStep, GenerateStep, PipelineSpec, RewriteStep, Steps
+from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.steps import FallbackStep, GenerateStep, RewriteStep, Steps
 from sluice_api.snapshot import CompiledAdapter, CompiledExperiment, CompiledPipeline, Snapshot
 from sluice_gateway.domain.adapting.choosing import AdapterChoice, Chosen, choose
 from sluice_gateway.domain.adapting.listing import listed

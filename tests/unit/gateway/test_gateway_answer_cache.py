@@ -8,8 +8,8 @@ import pytest
 from sluice_api.objects.answer_cache import AnswerCache, ExactCache, SemanticCache
 from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_api.objects.model_server import Extractive, ModelServerSpec
-from sluice_api.objects.pipeline import OnFail
 from sluice_api.objects.retrieval import Retrieval
+from sluice_api.objects.steps import OnFail
 from sluice_gateway.domain.caching.answering import ANY_CACHE, Answering, CacheControl
 from sluice_gateway.domain.caching.answers import Answers
 from sluice_gateway.domain.coalescing import Coalescer

@@ -12,7 +12,8 @@ from scipy.stats import chisquare
 
 from sluice_api.objects.adapter_experiment import Unit
 from sluice_api.objects.model_server import External, ModelServerSpec
-from sluice_api.objects.pipeline import GenerateStep, PipelineSpec, RewriteStep, Steps
+from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.steps import GenerateStep, RewriteStep, Steps
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.domain.experimenting.assigning import (
     Assignment,

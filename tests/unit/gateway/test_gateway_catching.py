@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_api.objects.pipeline import FallbackStep, OnFail
+from sluice_api.objects.steps import FallbackStep, OnFail
 from sluice_gateway.domain.model import Finish, Message, Principal, RunRequest
 from sluice_gateway.domain.outcome import RunFailedError, RunResult
 from sluice_gateway.domain.ports import Prompt

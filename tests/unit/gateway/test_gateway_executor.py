@@ -15,11 +15,9 @@ from sluice_api.objects.knowledge_base import (
     SearchServer,
     TeiEmbedding,
 )
-from sluice_api.objects.pipeline import (
-    Audit,
-    OnFail,
-)
+from sluice_api.objects.pipeline import Audit
 from sluice_api.objects.retrieval import Fusion, Retrieval, TokenMatch
+from sluice_api.objects.steps import OnFail
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (

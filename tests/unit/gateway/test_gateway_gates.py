@@ -18,7 +18,7 @@ from sluice_api.objects.guardrail_policy import (
     WasmStage,
 )
 from sluice_api.objects.model_server import Extractive, ModelServerSpec
-from sluice_api.objects.pipeline import OnFail
+from sluice_api.objects.steps import OnFail
 from sluice_gateway.domain.model import (
     Decision,
     Finding,

@@ -7,8 +7,8 @@ import pytest
 
 from sluice.inference.v1 import inference_pb2
 from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_api.objects.pipeline import FallbackStep, GenerateStep
 from sluice_api.objects.prompt import PassageOrder, Prompt
+from sluice_api.objects.steps import FallbackStep, GenerateStep
 from sluice_gateway import generation
 from sluice_gateway.domain import ports
 from sluice_gateway.domain.model import Finish, Message, Prepared, Principal, RunRequest, Usage

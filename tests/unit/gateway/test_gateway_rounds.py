@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from sluice_api.objects.pipeline import OnFail
 from sluice_api.objects.rounds import Enough, Rounds
+from sluice_api.objects.steps import OnFail
 from sluice_gateway.domain.model import Decision, Message, Principal, RunRequest, TreatedSegment
 from sluice_gateway.domain.outcome import RunResult
 from sluice_gateway.domain.recording import digest

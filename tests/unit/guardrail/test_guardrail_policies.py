@@ -8,8 +8,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
-from sluice_api.objects.pipeline import FallbackStep, GenerateStep, PipelineSpec, Steps
+from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.objects.prompt import Prompt
+from sluice_api.objects.steps import FallbackStep, GenerateStep, Steps
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
 from sluice_guardrail.domain.model import Channel, Decision, Segment
 from sluice_guardrail.domain.screening import Screener

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 
 from sluice.inference.v1 import inference_pb2, inference_pb2_grpc
-from sluice_api.objects.pipeline import RewriteStep
+from sluice_api.objects.steps import RewriteStep
 from sluice_gateway import conversion, generation
 from sluice_gateway.domain.model import Message, Principal, Reworded, Rewritten, Writing
 from sluice_gateway.domain.ports import Prompt

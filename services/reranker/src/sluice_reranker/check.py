@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from sluice_api.objects.pipeline import RerankStep
 from sluice_api.objects.ranker import Ranker
+from sluice_api.objects.steps import RerankStep
 from sluice_reranker.batching.pool import Workers
 from sluice_reranker.domain.model import Candidate, Question
 from sluice_reranker.rankers.registry import Rankers

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sluice_api.objects.pipeline import Generation, Steps
+from sluice_api.objects.steps import Generation, Steps
 from sluice_gateway.domain.stepping import StepFailedError
 from sluice_servicekit.errors import InvalidArgument, PermissionDenied, ServiceError, Unauthenticated
 

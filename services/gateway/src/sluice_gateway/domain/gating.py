@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sluice_api.objects.pipeline import GuardStep, PipelineSpec
+from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.steps import GuardStep
 from sluice_gateway.domain import pinning
 from sluice_gateway.domain.model import (
     AnswerContext,

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from sluice_api.objects.pipeline import RewriteStep
+from sluice_api.objects.steps import RewriteStep
 from sluice_gateway.domain.model import Finish, Message, Principal, Reworded, Rewritten, Usage, Writing
 from sluice_gateway.domain.ports import Generator, Prompt
 

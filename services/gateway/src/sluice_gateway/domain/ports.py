@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sluice_api.objects.pipeline import Generation, RewriteStep
+from sluice_api.objects.steps import Generation, RewriteStep
 from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.model import (
     AnswerContext,

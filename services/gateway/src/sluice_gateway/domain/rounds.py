@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sluice_api.objects.pipeline import OnFail, RewriteStep, StepPolicy
+from sluice_api.objects.steps import OnFail, RewriteStep, StepPolicy
 from sluice_gateway.domain.asking import unusable
 from sluice_gateway.domain.evidence import weigh
 from sluice_gateway.domain.fusing import fused

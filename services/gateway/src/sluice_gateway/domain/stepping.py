@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from prometheus_client import Counter, Histogram
 
-from sluice_api.objects.pipeline import (
+from sluice_api.objects.steps import (
     Generation,
     RerankStep,
     RetrieveStep,

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sluice_api.objects.pipeline import Generation, OnFail, PipelineSpec, RewriteStep, StepPolicy
+from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.objects.retrieval import override
+from sluice_api.objects.steps import Generation, OnFail, RewriteStep, StepPolicy
 from sluice_gateway.domain.asking import Asked, asked, unusable
 from sluice_gateway.domain.fallbacks import is_caught, written
 from sluice_gateway.domain.gating import Gates

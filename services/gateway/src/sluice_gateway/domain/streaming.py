@@ -7,7 +7,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from sluice_api.objects.guardrail_policy import StreamingMode
-from sluice_api.objects.pipeline import Generation, PipelineSpec
+from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.steps import Generation
 from sluice_gateway.domain import fallbacks
 from sluice_gateway.domain.choices import recorded, screened_calls
 from sluice_gateway.domain.gating import OUTPUT, Gates, strictest

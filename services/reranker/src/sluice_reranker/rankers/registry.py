@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from sluice_api.objects.base import Model
-from sluice_api.objects.pipeline import RerankStep
 from sluice_api.objects.ranker import Ranker as RankerSpec
+from sluice_api.objects.steps import RerankStep
 from sluice_reranker.batching.pairs import Load
 from sluice_reranker.batching.pool import Pool, Workers
 from sluice_reranker.models.cross_encoder import CrossEncoderModel

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from prometheus_client import Counter
 
-from sluice_api.objects.pipeline import FallbackStep, GenerateStep, PipelineSpec, RewriteStep
+from sluice_api.objects.pipeline import PipelineSpec
+from sluice_api.objects.steps import FallbackStep, GenerateStep, RewriteStep
 from sluice_api.snapshot import Snapshot
 from sluice_gateway.domain.adapting.choosing import AdapterChoice, choose
 from sluice_gateway.domain.experimenting.assigning import Assignment, resolve_arm
