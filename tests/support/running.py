@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[2]
 QUICKSTART = PROJECT / "examples" / "quickstart"
 
 #: Generous: two cores may be busy with other tests.
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 @dataclass
@@ -134,7 +134,7 @@ def running(data: Path, *options: str, environment: Mapping[str, str] | None = N
 def sluice(
     *arguments: str | Path,
     cwd: Path | None = None,
-    timeout: float = 60,
+    timeout: float = 180,
     input: str = "",  # noqa: A002
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
@@ -158,7 +158,7 @@ def completions(line: str, environment: Mapping[str, str]) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert done.stderr == ""
     return done.stdout.split()
