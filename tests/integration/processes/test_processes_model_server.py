@@ -100,7 +100,7 @@ async def test_window_streams_sentence_by_sentence_and_survives_no_break(tmp_pat
                 server.break_after, server.silent_seconds = 2, 0.0
                 broken = _ask(up, question.text)
                 assert broken.returncode == 1
-                assert "generate: the model server" in broken.stderr
+                assert "generate: the answer of the model server" in broken.stderr
                 assert up.runs()[0]["state"] == "failed"
                 assert up.runs()[0]["reason"].startswith("generate: ")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sluice_cli.supervising import child as module
+from sluice_cli.supervising import child as supervised
 from sluice_cli.supervising.child import EXIT_CONFIGURATION, Child, ChildSpec
 
 
@@ -45,6 +46,23 @@ async def test_wrong_configuration_at_the_first_start_is_final(make: Callable[[s
     child = make(f"import sys; print('no such key', file=sys.stderr); raise SystemExit({EXIT_CONFIGURATION})")
     assert await asyncio.wait_for(child.keep_alive(), 20) == EXIT_CONFIGURATION
     assert child.last_words() == "no such key"
+
+
+async def test_wrong_configuration_is_final_however_long_the_first_start_took(
+    make: Callable[[str], Child], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(supervised, "_HEALTHY_SECONDS", 0.0)
+    child = make(f"raise SystemExit({EXIT_CONFIGURATION})")
+    assert await asyncio.wait_for(child.keep_alive(), 20) == EXIT_CONFIGURATION
+
+
+async def test_what_has_served_is_started_again_whatever_it_says(make: Callable[[str], Child]):
+    child = make(f"raise SystemExit({EXIT_CONFIGURATION})")
+    child.has_served = True
+    keeping = asyncio.create_task(child.keep_alive())
+    await _until(lambda: child.restarts >= 2)
+    await child.stop(5)
+    await asyncio.wait_for(keeping, 5)
 
 
 async def test_what_has_run_before_is_started_again_whatever_it_says(

@@ -44,6 +44,8 @@ class Child:
     """Called after every start and end."""
     pid: int = 0
     restarts: int = 0
+    has_served: bool = False
+    """All processes were ready once: what has run before may run again."""
     _stopping: bool = field(default=False, init=False)
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
@@ -55,8 +57,9 @@ class Child:
             started = time.monotonic()
             code = await self._run_once()
             healthy = time.monotonic() - started >= _HEALTHY_SECONDS
-            # What has run before may run again: a full disk, say, must not take the other processes along.
-            hopeless = code == EXIT_CONFIGURATION and self.restarts == 0 and not healthy
+            # A full disk, say, must not take the other processes along once they serve. How long it lived says nothing:
+            # a busy machine takes many seconds to come to what is wrong.
+            hopeless = code == EXIT_CONFIGURATION and self.restarts == 0 and not self.has_served
             if self._stopping or hopeless:
                 return code
             pause = _FIRST_PAUSE if healthy else pause

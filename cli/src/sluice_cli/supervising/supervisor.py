@@ -24,7 +24,7 @@ from sluice_cli.terminal import err
 from sluice_servicekit.grpc_server import Servicer, serving
 
 #: Seconds from the first process to the first answer.
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
 #: Seconds a process has to end by itself; the services drain for five.
 _STOP_SECONDS = 8.0
 
@@ -71,6 +71,8 @@ class Supervisor:
             async with asyncio.timeout(_START_SECONDS):
                 await asyncio.wait({answering, *self._keeping}, return_when=asyncio.FIRST_COMPLETED)
             self._raise_if_given_up()
+            for child in self.children:
+                child.has_served = True
         finally:
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
