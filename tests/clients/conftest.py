@@ -1,5 +1,6 @@
 """One gateway that all clients talk to."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import fields
 
@@ -18,8 +19,11 @@ def _serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 @pytest.fixture
 def gateway(_serving: Serving) -> Serving:
     """What clients talk to, with the model server as new."""
-    new = ModelServer()
+    new, server = ModelServer(), _serving.model_server
     for field in fields(ModelServer):
-        if field.name != "url":
-            setattr(_serving.model_server, field.name, getattr(new, field.name))
+        value = getattr(new, field.name)
+        if isinstance(value, asyncio.Event):
+            getattr(server, field.name).clear()  # what serves holds on to it
+        elif field.name != "url":
+            setattr(server, field.name, value)
     return _serving
