@@ -93,8 +93,7 @@ async def test_replica_takes_over_cancels_and_is_upgraded(
                 if text == "Five?":
                     # The newer replica's bound holds for both, so the old one may have begun it and died within a step.
                     finished = _finished(services, text)
-                    assert finished.keys() == ONCE.keys()
-                    assert all(count <= 2 for count in finished.values()), finished
+                    assert all(1 <= count <= 2 for count in finished.values()), finished
                 else:
                     assert _finished(services, text) == ONCE, text
             assert (await new.ended(mine))["state"] == "answered"
