@@ -149,6 +149,16 @@ class Snapshot(Model):
         name = self._split.get((model_server, model_name or (server.base_model if server else "")))
         return None if name is None else (name, self.experiments[name])
 
+    def adapter_of(self, model_server: str, model_name: str) -> tuple[str, CompiledAdapter] | None:
+        """The adapter that has an alias on a server, and its name."""
+        name = self._aliases.get((model_server, model_name))
+        return None if name is None else (name, self.adapters[name])
+
+    @cached_property
+    def _aliases(self) -> dict[tuple[str, str], str]:
+        """Adapters by model server and alias."""
+        return {(each.model_server, each.model_name): name for name, each in self.adapters.items()}
+
     @cached_property
     def _split(self) -> dict[tuple[str, str], str]:
         """Experiments by model server and model."""

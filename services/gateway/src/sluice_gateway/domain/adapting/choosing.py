@@ -68,19 +68,14 @@ def choose(snapshot: Snapshot, pipeline: PipelineSpec, request: RunRequest) -> A
         Unavailable: the one that it names is not ready (`ADAPTER_NOT_READY`).
     """
     step = pipeline.steps.generate
-    adapters = dict(_serving(snapshot, step.model_server_ref, request.principal.tenant))
     if request.adapter:
-        return _named(snapshot, step.model_server_ref, adapters, request)
+        return _named(snapshot, step.model_server_ref, request)
     if step.model_name:
-        return next(
-            (
-                _choice(name, adapter, Chosen.PIPELINE)
-                for name, adapter in sorted(snapshot.adapters.items())
-                if (adapter.model_server, adapter.model_name) == (step.model_server_ref, step.model_name)
-            ),
-            None,
-        )
-    return _selected(adapters, request)
+        found = snapshot.adapter_of(step.model_server_ref, step.model_name)
+        return None if found is None else _choice(*found, Chosen.PIPELINE)
+    if not (request.task or request.locale):
+        return None
+    return _selected(dict(_serving(snapshot, step.model_server_ref, request.principal.tenant)), request)
 
 
 def choosable(snapshot: Snapshot, pipeline: PipelineSpec, tenant: str) -> list[tuple[str, CompiledAdapter]]:
@@ -101,26 +96,24 @@ def _choice(
     return AdapterChoice(adapter.model_name, by, name, adapter.engine_name, adapter.revision, passed_over)
 
 
-def _named(
-    snapshot: Snapshot, model_server: str, adapters: dict[str, CompiledAdapter], request: RunRequest
-) -> AdapterChoice:
+def _named(snapshot: Snapshot, model_server: str, request: RunRequest) -> AdapterChoice:
     if snapshot.experiment_on(model_server, request.adapter) is not None:
         return AdapterChoice(request.adapter, Chosen.REQUEST)
-    for name, adapter in adapters.items():
-        if adapter.model_name != request.adapter:
-            continue
-        if adapter.resting:
-            raise Unavailable(
-                f"the adapter {request.adapter!r} is not ready",
-                reason="ADAPTER_NOT_READY",
-                retry_after=_READY_SOON,
-            )
-        return _choice(name, adapter, Chosen.REQUEST)
-    known = ", ".join(sorted(adapter.model_name for adapter in adapters.values())) or "none"
-    raise NotFound(
-        f"there is no model {request.model!r}; adapters of {request.pipeline!r}: {known}",
-        reason="MODEL_NOT_FOUND",
-    )
+    tenant, found = request.principal.tenant, snapshot.adapter_of(model_server, request.adapter)
+    if found is None or not found[1].serves(tenant):
+        there = _serving(snapshot, model_server, tenant)
+        known = ", ".join(sorted(adapter.model_name for _, adapter in there)) or "none"
+        raise NotFound(
+            f"there is no model {request.model!r}; adapters of {request.pipeline!r}: {known}",
+            reason="MODEL_NOT_FOUND",
+        )
+    if found[1].resting:
+        raise Unavailable(
+            f"the adapter {request.adapter!r} is not ready",
+            reason="ADAPTER_NOT_READY",
+            retry_after=_READY_SOON,
+        )
+    return _choice(*found, Chosen.REQUEST)
 
 
 def _selected(adapters: dict[str, CompiledAdapter], request: RunRequest) -> AdapterChoice | None:

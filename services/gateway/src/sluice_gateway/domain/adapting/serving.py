@@ -60,24 +60,22 @@ def serve(snapshot: Snapshot, pipeline: PipelineSpec, request: RunRequest, run_i
     if choice is not None:
         pipeline = _with_steps(pipeline, {"generate": _renamed(pipeline.steps.generate, choice.model_name)})
     assignment = resolve_arm(snapshot, pipeline, request, run_id)
-    engine_names = {
-        (adapter.model_server, adapter.model_name): adapter.engine_name
-        for adapter in snapshot.adapters.values()
-    }
-    if assignment is not None:
-        split = (pipeline.steps.generate.model_server_ref, pipeline.steps.generate.model_name)
-        engine_names[split] = assignment.model_name
-    return Served(_served(pipeline, engine_names), choice, assignment)
+    return Served(_served(snapshot, pipeline, assignment), choice, assignment)
 
 
-def _served(pipeline: PipelineSpec, engine_names: Mapping[tuple[str, str], str]) -> PipelineSpec:
-    if not engine_names:
+def _served(snapshot: Snapshot, pipeline: PipelineSpec, assignment: Assignment | None) -> PipelineSpec:
+    if assignment is None and not snapshot.adapters:
         return pipeline
+    steps = pipeline.steps
+    split = (steps.generate.model_server_ref, steps.generate.model_name)
 
     def named(step: Step) -> str:
-        return engine_names.get((step.model_server_ref, step.model_name), step.model_name)
+        alias = (step.model_server_ref, step.model_name)
+        if assignment is not None and alias == split:
+            return assignment.model_name
+        found = snapshot.adapter_of(*alias)
+        return step.model_name if found is None else found[1].engine_name
 
-    steps = pipeline.steps
     update = {
         "generate": _renamed(steps.generate, named(steps.generate)),
         "rewrite": steps.rewrite and _renamed(steps.rewrite, named(steps.rewrite)),

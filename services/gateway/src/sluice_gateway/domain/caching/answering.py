@@ -68,10 +68,10 @@ class Answering:
         if pipeline is None or not request.principal.may_ask(request.model):
             return self.executor.admit(request)  # which says why not
         run_id = self.executor.new_run_id()
-        if arm is None:
-            arm = serve(snapshot, pipeline.spec, request, run_id).key
         if not (pipeline.spec.cache.coalesce or pipeline.spec.cache.keeps):
             return self.executor.admit(request, run_id=run_id)
+        if arm is None:
+            arm = serve(snapshot, pipeline.spec, request, run_id).key
         found, reason = await self._keys(request, pipeline, control, arm)
         cache = self._cache(snapshot, request, control, found, reason)
         if not pipeline.spec.cache.coalesce or found is None or reason:
