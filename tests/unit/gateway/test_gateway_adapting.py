@@ -224,6 +224,7 @@ def test_without_adapters_a_pipeline_stays_what_it_is() -> None:
         ("default", ("default", "")),
         ("default/a.b-c", ("default", "a.b-c")),
         ("org/team/x", ("org", "team/x")),
+        ("default/", ("default/", "")),
     ],
 )
 def test_names_of_models(model: str, parts: tuple[str, str]) -> None:

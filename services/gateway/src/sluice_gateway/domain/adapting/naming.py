@@ -9,7 +9,7 @@ _LONGEST = 63
 def pipeline_and_adapter(model: str) -> tuple[str, str]:
     """The pipeline that a model's name names, and the adapter's alias; empty where it names none."""
     pipeline, _, adapter = model.partition("/")
-    return pipeline, adapter
+    return (pipeline, adapter) if adapter else (model, "")  # what ends in a slash names nothing
 
 
 def selecting(field: str, word: object) -> str:
