@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from sluice_retriever.domain.chunking import Budget
-from sluice_retriever.domain.model import Document
+from sluice_retriever.domain.model import Document, Prepared
 from sluice_retriever.preparing.preparer import Bounds, Preparer
+from sluice_servicekit.errors import Unavailable
 
 BUDGET = Budget(200, 1, 254)
 GOOD = Document("good.md", "# Otters\n\nOtters hold hands while they sleep.", media_type="text/markdown")
@@ -65,3 +66,29 @@ async def test_a_caller_that_leaves_leaves_the_parser_to_others(preparer: Prepar
     good = await preparer.prepare(GOOD, BUDGET)
 
     assert len(good.chunks) == 1
+
+
+async def test_time_that_a_document_left_behind_takes_is_not_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    preparer = Preparer(Bounds(processes=1, seconds=0.05, memory_bytes=400 << 20))
+    calls = 0
+
+    async def run(*_: object) -> Prepared:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await asyncio.Event().wait()
+        if calls == 2:  # waits behind the first, whose alarm ends the process of both
+            await asyncio.sleep(0.06)
+            raise Unavailable("the parser died")
+        return Prepared(title="read")
+
+    monkeypatch.setattr(preparer._processes[0].pool, "run", run)
+    leaving = asyncio.create_task(preparer.prepare(GOOD, BUDGET))
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    good = await preparer.prepare(GOOD, BUDGET)
+
+    assert good == Prepared(title="read")

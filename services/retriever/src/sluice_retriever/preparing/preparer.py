@@ -11,7 +11,7 @@ from sluice_retriever.domain.model import Document, Prepared
 from sluice_retriever.preparing import worker
 from sluice_retriever.worker_pool import WorkerPool
 from sluice_servicekit import telemetry_names as names
-from sluice_servicekit.errors import Unavailable
+from sluice_servicekit.errors import DeadlineExceeded, Unavailable
 
 _KILLED = Counter(
     names.PARSERS_KILLED, "Documents that killed their parser, or were too much for it", ("cause",)
@@ -42,6 +42,8 @@ class _Process:
 
     pool: WorkerPool
     documents: int = field(default=0)
+    left: bool = field(default=False)
+    """It may still be at a document that nobody waits for."""
 
     async def renew(self) -> None:
         """Has the next document read by a new process."""
@@ -87,17 +89,23 @@ class Preparer:
             started = time.monotonic()
             try:
                 prepared = await process.pool.run(worker.prepare, document, budget, self._bounds.seconds)
+            except (asyncio.CancelledError, DeadlineExceeded):
+                process.left = True
+                raise
             except MemoryError:
                 _KILLED.labels("memory").inc()
                 await process.renew()
                 megabytes = self._bounds.memory_bytes >> 20
                 return Prepared(refusal=f"needs more than {megabytes} MiB of memory to be read")
             except Unavailable:
-                if time.monotonic() - started >= self._bounds.seconds:
+                # The alarm of a document that was left ends the process too; this one has done nothing then.
+                others, process.left = process.left, False
+                if not others and time.monotonic() - started >= self._bounds.seconds:
                     _KILLED.labels("time").inc()
                     return Prepared(refusal=f"takes longer than {self._bounds.seconds:g} s to be read")
                 _KILLED.labels("death").inc()
                 continue
+            process.left = False
             process.documents += 1
             if process.documents >= _DOCUMENTS:
                 await process.renew()
