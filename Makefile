@@ -28,7 +28,7 @@ WORKERS := 2
 
 .PHONY: test
 test: setup ## All tests that need no root
-	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients --ignore tests/chaos --ignore tests/vllm $(ARGS)
+	$(RUN) pytest -q -n $(WORKERS) --dist loadfile --ignore tests/clients --ignore tests/chaos --ignore tests/vllm --ignore tests/cluster $(ARGS)
 
 .PHONY: chaos
 chaos: setup ## Gateways killed, stopped and upgraded in the middle of durable runs, time that passes: minutes
@@ -80,6 +80,28 @@ $(VLLM)/model/.stamp: tests/vllm/make_model.py $(VLLM)/.stamp
 test-vllm: setup $(VLLM)/model/.stamp ## A real vLLM on this processor: adapters, streams, swaps under load; needs 8 GB of disk, takes minutes
 	SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}vllm $(RUN) pytest -q tests/vllm $(ARGS)
 
+CLUSTER := .cache/cluster
+
+$(CLUSTER)/.stamp: tests/cluster/build.sh $(wildcard tests/cluster/kubernetes/go.* tests/cluster/etcd/go.*)
+	@command -v go >/dev/null || { echo "Go 1.24 or newer is missing: https://go.dev/dl; or name a cluster: KUBECONFIG=FILE"; exit 1; }
+	tests/cluster/build.sh $(CLUSTER)/bin
+	@touch $@
+
+.PHONY: cluster
+cluster: $(CLUSTER)/.stamp ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, once: 5 to 15 minutes; needs Go
+
+# A cluster is only taken where it is named on the command line: tests write to it.
+ifeq ($(origin KUBECONFIG),command line)
+OPERATOR_TESTS := SLUICE_TEST_KUBECONFIG=$(KUBECONFIG)
+else
+OPERATOR_TESTS :=
+test-operator: $(CLUSTER)/.stamp
+endif
+
+.PHONY: test-operator
+test-operator: setup ## The operator on a real kube-apiserver: KUBECONFIG=FILE for another cluster than the one built here
+	$(OPERATOR_TESTS) SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}cluster $(RUN) pytest -q -n $(WORKERS) --dist loadfile tests/cluster tests/machines tests/unit/operator $(ARGS)
+
 .PHONY: lint
 lint: setup ## The checks that .pre-commit-config.yaml lists, on everything
 	$(RUN) pre-commit run --all-files --hook-stage pre-push
@@ -103,7 +125,7 @@ setup: .venv/.stamp ## Install uv and the locked dependencies into this folder
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-.venv/.stamp: .tools/.uv-$(UV_VERSION) uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
+.venv/.stamp: .tools/.uv-$(UV_VERSION) uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml operator/pyproject.toml cli/pyproject.toml)
 	$(UV) sync --frozen --all-packages --all-groups
 	@touch $@
 

@@ -17,10 +17,10 @@ from sluice.guardrail.v1 import guardrail_pb2, guardrail_pb2_grpc
 from sluice.snapshot.v1 import snapshot_pb2_grpc
 from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_api.snapshot import CompiledPolicy, Snapshot
-from sluice_cli.supervising.snapshot_server import Publisher, SnapshotServicer
 from sluice_servicekit.channels import open_channel
 from sluice_servicekit.errors import ServiceError
 from sluice_servicekit.grpc_server import Servicer, serving
+from sluice_servicekit.snapshot_server import Publisher, SnapshotServicer
 
 #: Its core; this client takes the others.
 _CORE = 0

@@ -23,11 +23,11 @@ from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.objects.ranker import CrossEncoder, LateInteraction, Ranker
 from sluice_api.objects.steps import GenerateStep, RerankStep, Steps
 from sluice_api.snapshot import CompiledPipeline, Snapshot
-from sluice_cli.supervising.snapshot_server import Publisher, SnapshotServicer
 from sluice_retriever.conversion import passage_message, question_vectors_message
 from sluice_servicekit.channels import open_channel
 from sluice_servicekit.errors import ServiceError
 from sluice_servicekit.grpc_server import Servicer, serving
+from sluice_servicekit.snapshot_server import Publisher, SnapshotServicer
 
 _START_SECONDS = 300.0
 EMBEDDED = "embedded"

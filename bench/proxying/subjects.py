@@ -21,8 +21,8 @@ from sluice_api.objects.model_server import External, ModelServerSpec
 from sluice_api.objects.pipeline import Audit, PipelineSpec
 from sluice_api.objects.steps import GenerateStep, Steps
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
-from sluice_cli.supervising.snapshot_server import Publisher, SnapshotServicer
 from sluice_servicekit.grpc_server import Servicer, serving
+from sluice_servicekit.snapshot_server import Publisher, SnapshotServicer
 from support.running import running
 
 PROJECT = Path(__file__).parents[2]

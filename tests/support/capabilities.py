@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sluice_minilm import int8
-from support import clients, opensearch, postgres, real_vllm
+from support import api_server, clients, opensearch, postgres, real_vllm
 
 VARIABLE = "SLUICE_REQUIRE"
 
@@ -42,6 +42,7 @@ CAPABILITIES = (
     ),
     Capability("node", clients.is_there, "make clients, which needs Node 20 and npm"),
     Capability("vllm", real_vllm.is_there, "make test-vllm, which takes 6 GB of disk"),
+    Capability("cluster", api_server.is_there, api_server.missing()),
     Capability("postgres", postgres.is_there, "apt-get install postgresql"),
     Capability(
         "ticket-scope",

@@ -17,9 +17,9 @@ from sluice_api.objects.guardrail_policy import GuardrailPolicySpec
 from sluice_api.objects.knowledge_base import KnowledgeBaseSpec
 from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot
-from sluice_cli.supervising.snapshot_server import Publisher, SnapshotServicer
 from sluice_servicekit.errors import Unavailable
 from sluice_servicekit.grpc_server import Servicer, bind_server
+from sluice_servicekit.snapshot_server import Publisher, SnapshotServicer
 
 _ALLOW = guardrail_pb2.Verdict(decision=guardrail_pb2.DECISION_ALLOW, policy="default")
 

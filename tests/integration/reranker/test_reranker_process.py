@@ -14,10 +14,10 @@ from sluice.reranker.v1 import reranker_pb2, reranker_pb2_grpc
 from sluice.snapshot.v1 import snapshot_pb2_grpc
 from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.snapshot import CompiledPipeline, Snapshot
-from sluice_cli.supervising.snapshot_server import Publisher, SnapshotServicer
 from sluice_servicekit.channels import open_channel
 from sluice_servicekit.errors import Unavailable
 from sluice_servicekit.grpc_server import Servicer, serving
+from sluice_servicekit.snapshot_server import Publisher, SnapshotServicer
 from support import cross_encoders
 
 #: Seconds for whatever a busy machine takes.

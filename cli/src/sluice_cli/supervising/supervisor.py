@@ -19,9 +19,9 @@ from sluice_cli.supervising.child import EXIT_CONFIGURATION, Child, ChildSpec
 from sluice_cli.supervising.layout import Layout, ProcessRecord, UpRecord, locked, write_record
 from sluice_cli.supervising.plan import GATEWAY, SERVICES, Wiring, plan
 from sluice_cli.supervising.ports import listening, reserved
-from sluice_cli.supervising.snapshot_server import Publisher, SnapshotServicer
 from sluice_cli.terminal import err
 from sluice_servicekit.grpc_server import Servicer, serving
+from sluice_servicekit.snapshot_server import Publisher, SnapshotServicer
 
 #: Seconds from the first process to the first answer.
 _START_SECONDS = 180.0

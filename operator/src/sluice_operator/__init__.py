@@ -1,0 +1,1 @@
+"""The operator: what custom resources say becomes what runs."""

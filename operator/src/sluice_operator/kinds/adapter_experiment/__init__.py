@@ -1,0 +1,1 @@
+"""`AdapterExperiment`: outcomes read, a verdict reached and carried out."""

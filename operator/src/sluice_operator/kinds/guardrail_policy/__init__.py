@@ -1,0 +1,1 @@
+"""`GuardrailPolicy`: in the snapshot or not, and why."""

@@ -1,0 +1,1 @@
+"""`LoRAAdapter`: resolved, placed, loaded, in rotation, drained."""

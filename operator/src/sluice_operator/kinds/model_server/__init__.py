@@ -1,0 +1,1 @@
+"""`ModelServer`: vLLM pods with their agents, and what they answer at."""

@@ -1,0 +1,1 @@
+"""`Pipeline`: what it refers to, in the snapshot or not, and why."""

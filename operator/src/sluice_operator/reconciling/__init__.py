@@ -1,0 +1,1 @@
+"""The one loop: gather, plan, apply, prune, observe, status. Knows no kind."""

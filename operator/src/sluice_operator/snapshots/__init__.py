@@ -1,0 +1,1 @@
+"""The runtime snapshot: compiled from custom resources, served, and who has it."""
