@@ -25,9 +25,11 @@ class News:
                 self._listeners[resource].append(kind)
 
     def changed(self, resource: Resource, manifest: Manifest) -> None:
-        """An object is new, or has changed; the operator's own writes come back too, and are no news."""
+        """An object is new, or has changed; the operator's own writes come back too, and are news to others alone."""
         if self._mirror.put(resource, manifest):
             self._wake(resource, manifest)
+        else:
+            self._wake_listeners(resource, manifest)
 
     def gone(self, resource: Resource, uid: str, version: int) -> None:
         """An object was gone at a version."""
@@ -45,6 +47,9 @@ class News:
             self._wakeups.wake(metadata["uid"])
         if owner := (metadata.get("labels") or {}).get(OWNER_UID):
             self._wakeups.wake(owner)
+        self._wake_listeners(resource, manifest)
+
+    def _wake_listeners(self, resource: Resource, manifest: Manifest) -> None:
         for kind in self._listeners.get(resource, ()):
             for uid in kind.concerned(manifest, resource, self._mirror):
                 self._wakeups.wake(uid)
