@@ -60,7 +60,7 @@ class Fleet:
         self._mirror = mirror
         self._wake = wake
         self._settings = settings
-        self._tokens = Tokens(cluster)
+        self._tokens = Tokens(cluster, settings.token_seconds)
         self._looks = asyncio.Semaphore(settings.statuses)
         self._turns = {
             "resolve": asyncio.Semaphore(settings.resolves),

@@ -5,7 +5,6 @@ import base64
 import binascii
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +12,6 @@ from sluice_operator.cluster.protocol import Cluster, Manifest
 from sluice_operator.cluster.resources import SECRETS
 
 _KEY: Final = "token"
-#: A token that is refused is read again, but no more often than this: fifty pods may refuse it at once.
-_SECONDS: Final = 5.0
 
 
 def secret_name(model_server: str) -> str:
@@ -33,11 +30,16 @@ class _Read:
 
 
 class Tokens:
-    """Reads tokens, and keeps them. Errors are those of `Cluster.get`."""
+    """Reads tokens, and keeps them. Errors are those of `Cluster.get`.
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        cluster: Has the Secrets.
+        seconds: A token that is refused is read again, but no more often than this: fifty pods may refuse it at once.
+    """
+
+    def __init__(self, cluster: Cluster, seconds: float = 5.0) -> None:
         self._cluster = cluster
-        self._clock = clock
+        self._seconds = seconds
         self._read: dict[tuple[str, str], _Read] = {}
         self._turns: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -53,11 +55,11 @@ class Tokens:
         key = namespace, model_server
         async with self._turns[key]:
             known = self._read.get(key)
-            if known and (known.token != refused or self._clock() < known.at + _SECONDS):
+            if known and (known.token != refused or time.monotonic() < known.at + self._seconds):
                 return known.token
             secret = await self._cluster.get(SECRETS, namespace, secret_name(model_server))
             token = _token(secret)
-            self._read[key] = _Read(token, self._clock())
+            self._read[key] = _Read(token, time.monotonic())
             return token
 
 
