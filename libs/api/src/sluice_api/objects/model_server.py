@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, SluiceObject
+from sluice_api.objects.cel import Rule, exactly_one_of
 from sluice_api.objects.rules import exactly_one
 from sluice_api.objects.vllm import Lora, Vllm
 
@@ -57,6 +58,16 @@ class ModelServerSpec(Model):
     external: External | None = None
     vllm: Vllm | None = None
     routing: Routing = Routing()
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        exactly_one_of("extractive", "external", "vllm"),
+        Rule(
+            "has(self.extractive) || self.baseModel != ''",
+            "baseModel must be set unless the engine is extractive",
+            "_one",
+            "baseModel",
+        ),
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:

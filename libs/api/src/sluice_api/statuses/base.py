@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
@@ -28,6 +28,8 @@ class StatusPart(Model):
 class Condition(StatusPart):
     """A `metav1.Condition`."""
 
+    LIST_KEY: ClassVar[str] = "type"
+
     type: Annotated[str, Field(max_length=316)]
     status: Truth
     reason: Annotated[
@@ -37,7 +39,7 @@ class Condition(StatusPart):
     message: Annotated[str, Field(max_length=32768)] = ""
     """What is so, and where it is not as it should be, what to do."""
     observed_generation: Annotated[int, Field(ge=0)] = 0
-    last_transition_time: str = ""
+    last_transition_time: Annotated[str, Field(max_length=64)] = ""
     """When `status` last changed, in RFC 3339; the loop sets it."""
 
 
