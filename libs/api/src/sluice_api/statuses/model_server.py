@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from sluice_api.snapshot import Endpoint
-from sluice_api.statuses.base import ConditionType, Status
+from sluice_api.statuses.base import READY, READY_REASONS, ConditionType, Status
 
 
 class ModelServerStatus(Status):
@@ -55,8 +55,8 @@ ROLLED_OUT: Final = ConditionType(
     {
         "RolledOut": "They do.",
         "RollingOut": "Pods are being made or replaced.",
-        "RolloutStuck": "The new pods are not there in time. Pods of before go on answering. Look at `Available` and at "
-        "the newest pods; without a free GPU for the new pod set `rollout` to `maxSurge: 0, maxUnavailable: 1`.",
+        "RolloutStuck": "The new pods are not there in time. Pods of before go on answering. Look at `Available` and "
+        "at the newest pods; without a free GPU for the new pod set `rollout` to `maxSurge: 0, maxUnavailable: 1`.",
         "PodsRefused": "The cluster does not let the pods be made: a quota, a limit range or pod security. The message "
         "is the cluster's.",
         "NotMade": "There is no Deployment yet; `Configured` says why.",
@@ -79,8 +79,8 @@ AVAILABLE: Final = ConditionType(
         "`imagePullSecrets`.",
         "ContainerRefused": "A container cannot be made: a Secret, a volume or a command is missing. The message is "
         "the kubelet's.",
-        "OutOfMemory": "vLLM was killed for using more memory than its limit. Raise `resources.limits.memory`, or lower "
-        "`sharedMemory` or `lora.maxCpuLoras`.",
+        "OutOfMemory": "vLLM was killed for using more memory than its limit. Raise `resources.limits.memory`, or "
+        "lower `sharedMemory` or `lora.maxCpuLoras`.",
         "CrashLooping": "vLLM ends again and again. Read its last words: `kubectl logs POD -c vllm --previous`. An "
         "argument that it does not know, and a model that does not fit the GPU, are the usual ones.",
         "NotResponding": "vLLM had started and answers its probe no more. It is started anew by itself.",
@@ -101,25 +101,15 @@ MANAGEABLE: Final = ConditionType(
         "EngineUnusable": "The agent of some pods cannot use its vLLM; the message is the agent's.",
     },
 )
-READY: Final = ConditionType(
-    "Ready",
+SUMMARY: Final = ConditionType(
+    READY,
     "The server answers as the spec says: sums up the others.",
     {
         "Ready": "It does.",
         "NotConfigured": "See `Configured`. What ran before goes on.",
         "NotAvailable": "See `Available`.",
-        "NotAutoscaled": "It answers, and its number of pods does not follow the load. See `Autoscaled`.",
-    },
-)
-RECONCILING: Final = ConditionType(
-    "Reconciling",
-    "It is on its way to what the spec says, without anybody's help (kstatus).",
-    {"Progressing": "It is.", "Settled": "It is not on its way."},
-)
-STALLED: Final = ConditionType(
-    "Stalled",
-    "It will not get there without a person (kstatus).",
-    {"NeedsAction": "Somebody has to do what the message says.", "Moving": "Nobody has to do anything."},
+    }
+    | dict(READY_REASONS),
 )
 
 #: The conditions that it has, in the order in which they are reached; `Ready` sums them up.
@@ -129,7 +119,5 @@ CONDITIONS: tuple[ConditionType, ...] = (
     ROLLED_OUT,
     AVAILABLE,
     MANAGEABLE,
-    READY,
-    RECONCILING,
-    STALLED,
+    SUMMARY,
 )

@@ -68,7 +68,7 @@ def _environment(spec: ModelServerSpec, vllm: Vllm) -> list[Part]:
         "SLUICE_TOKEN_FILE": f"{layout.TOKEN}/{layout.TOKEN_KEY}",
         "SLUICE_DATA_DIR": "/tmp",  # noqa: S108 - a volume of its own
         "SLUICE_ADAPTERS_DIR": layout.ADAPTERS,
-        "SLUICE_DISK_BUDGET": int(float(parse_quantity(vllm.agent.volume_size)) * _SHARE),
+        "SLUICE_DISK_BUDGET": _budget(vllm),
         "SLUICE_ENGINE_URL": f"http://127.0.0.1:{layout.ENGINE_PORT}",
         "SLUICE_BASE_MODELS": spec.base_model,
     }
@@ -85,6 +85,11 @@ def _environment(spec: ModelServerSpec, vllm: Vllm) -> list[Part]:
         *({"name": name, "value": str(value)} for name, value in said.items()),
         *variables(vllm.agent.env),
     ]
+
+
+def _budget(vllm: Vllm) -> int:
+    size = parse_quantity(vllm.agent.volume_size)  # type: ignore[no-untyped-call]
+    return int(float(size) * _SHARE)
 
 
 def _mounts(vllm: Vllm) -> list[Part]:

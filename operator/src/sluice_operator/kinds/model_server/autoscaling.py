@@ -6,16 +6,17 @@ from typing import Any, Final
 
 from sluice_api.objects.model_server import ModelServer
 from sluice_api.objects.scaling import Autoscaling, QueueTarget
+from sluice_operator.cluster.kube import FIELD_MANAGER
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import AUTOSCALERS, DEPLOYMENTS, SCALED_OBJECTS, Resource
 from sluice_operator.kinds.model_server import layout, names
 from sluice_operator.kinds.model_server.children import manifest
-from sluice_operator.reconciling.kind import Item
 
 Part = dict[str, Any]
 
 _POLL: Final = 15
 """Seconds between two looks of KEDA."""
+_KEDA_EXCLUDES: Final = "scaledobject.keda.sh/hpa-excluded-labels"
 
 
 def resource(scaling: Autoscaling) -> Resource:
@@ -37,27 +38,28 @@ def autoscaler(server: ModelServer, uid: str, scaling: Autoscaling) -> tuple[Res
             "metrics": [_metric(scaling)],
             "behavior": _behaviour(scaling),
         }
-    return manifest(resource(scaling), server, uid, name, spec=spec)
+    of, made = manifest(resource(scaling), server, uid, name, spec=spec)
+    if scaling.queue is None:
+        return of, made
+    # KEDA gives its own HPA the labels of this object; the operator's would say that it is a child to be pruned.
+    excluded = {_KEDA_EXCLUDES: ",".join(sorted(made["metadata"]["labels"]))}
+    return of, {**made, "metadata": {**made["metadata"], "annotations": excluded}}
 
 
-def kept_replicas(item: Item[ModelServer], scaling: Autoscaling, live: Manifest | None) -> int | None:
+def kept_replicas(scaling: Autoscaling, live: Manifest | None, *, scaled: bool) -> int | None:
     """The number of pods that the operator still has to say, though an autoscaler is to say it: none once that has.
 
     What nobody says any more becomes 1 at once, whatever ran before. So a number that the operator has said, it says
     until another has said one.
     """
-    if live is None:
-        return max(scaling.min_replicas, 1)
-    if said_by_another(live):
+    if scaled:
         return None
-    now = int(live["spec"].get("replicas", 1))
+    now = int(live["spec"].get("replicas", 1)) if live is not None else 1
     return min(max(now, scaling.min_replicas), scaling.max_replicas)
 
 
 def said_by_another(live: Manifest) -> bool:
     """True where another manager has said how many pods a Deployment has."""
-    from sluice_operator.cluster.kube import FIELD_MANAGER
-
     return any(
         entry.get("manager") != FIELD_MANAGER
         and "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})

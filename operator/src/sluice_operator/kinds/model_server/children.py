@@ -43,13 +43,12 @@ def manifest(
 
 
 def deployment(
-    server: ModelServer, uid: str, vllm: Vllm, template: Part, replicas: int | None, version: str = ""
+    server: ModelServer, uid: str, vllm: Vllm, template: Part, replicas: int | None
 ) -> tuple[Resource, Manifest]:
     """The pods.
 
     Args:
         replicas: None where somebody else says how many.
-        version: The `resourceVersion` that it must have; any when empty.
     """
     spec: Part = {
         "selector": {"matchLabels": layout.selector(server.metadata.name, uid)},
@@ -60,10 +59,7 @@ def deployment(
     }
     if replicas is not None:
         spec["replicas"] = replicas
-    resource, made = manifest(DEPLOYMENTS, server, uid, names.child(server.metadata.name), spec=spec)
-    if version:
-        made = {**made, "metadata": {**made["metadata"], "resourceVersion": version}}
-    return resource, made
+    return manifest(DEPLOYMENTS, server, uid, names.child(server.metadata.name), spec=spec)
 
 
 def rolling(vllm: Vllm) -> Part:

@@ -37,8 +37,12 @@ class Serving:
 
     engine_names: frozenset[str]
     """Under which it may be asked for: of its revision, and of the one before while that stays loaded."""
-    pods: Mapping[str, frozenset[str]]
-    """By pod uid, the names that are loaded there."""
+    pods: Mapping[tuple[str, int], frozenset[str]]
+    """By pod uid and restarts of its engine, the names that are loaded there."""
+    everywhere: frozenset[str] = frozenset()
+    """Uids of further pods that have the revision's name loaded."""
+    engine_name: str = ""
+    """Of the revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Context:
     secrets: Secrets = field(default_factory=Secrets)
     deployment: Manifest | None = None
     """As it is."""
+    scaled: bool = False
+    """The autoscaler has said how many pods there are."""
     taken: frozenset[tuple[Resource, str]] = frozenset()
     """Children whose names belong to others."""
     keda: bool = True

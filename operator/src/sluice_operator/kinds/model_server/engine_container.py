@@ -14,7 +14,14 @@ Part = dict[str, Any]
 #: The ranks that vLLM's `--max-lora-rank` takes.
 _RANKS: Final = (8, 16, 32, 64, 128, 256, 320, 512)
 _STARTUP_PERIOD: Final = 10
-_SPLIT: Final = ("--tensor-parallel-size", "-tp", "--pipeline-parallel-size", "-pp", "--data-parallel-size", "-dp")
+_SPLIT: Final = (
+    "--tensor-parallel-size",
+    "-tp",
+    "--pipeline-parallel-size",
+    "-pp",
+    "--data-parallel-size",
+    "-dp",
+)
 
 #: Of both containers: neither gains rights, and neither writes but into its volumes.
 HARDENED: Final[Part] = {
@@ -131,8 +138,8 @@ def _mounts(vllm: Vllm) -> list[Part]:
 
 
 def _probes(vllm: Vllm) -> Part:
-    """vLLM opens its port once the model is loaded, and `/health` fails once its engine is dead. So until the port opens
-    the start's probe waits, long; a process that has died meanwhile is started anew by the kubelet without any probe.
+    """vLLM opens its port once the model is loaded, and `/health` fails once its engine is dead. So the start's probe
+    waits, long, until the port opens; a process that dies meanwhile is started anew by the kubelet without any probe.
     Afterwards half a minute without health is an end."""
     health: Part = {"httpGet": {"path": "/health", "port": "http"}}
     return {

@@ -17,7 +17,7 @@ from sluice_operator.cluster.resources import (
     SECRETS,
     Resource,
 )
-from sluice_operator.kinds.model_server import layout, names, serving
+from sluice_operator.kinds.model_server import autoscaling, layout, names, serving
 from sluice_operator.kinds.model_server.context import Context, Settings
 from sluice_operator.kinds.model_server.planning import wanted
 from sluice_operator.kinds.model_server.secrets import named, resolved
@@ -59,6 +59,8 @@ class Gatherer:
         self._settings = settings
         self._clock = clock
         self._make_token = make_token
+        self._scaled: set[str] = set()
+        """Uids of the servers whose autoscaler has said how many pods there are."""
         self._told: dict[str, tuple[Mapping[str, Any], float]] = {}
         """By uid the status last seen, and when it was first seen."""
 
@@ -69,13 +71,16 @@ class Gatherer:
         vllm = server.spec.vllm
         if vllm is None:
             return Context(now, self._settings, status, self._told_at(item, now))
-        children = {(resource, name): await self._child(item, resource, name) for resource, name in wanted(server)}
-        owned = {key: child for key, child in children.items() if child is not None and is_owned(child, item.uid)}
-        name = server.metadata.name
-        token = self._token(owned.get((SECRETS, names.agent_secret(name))))
-        found = {
-            secret: await self._read(SECRETS, item.namespace, secret) for secret, _, _ in named(vllm)
+        children = {
+            (resource, name): await self._child(item, resource, name) for resource, name in wanted(server)
         }
+        owned = {
+            key: child for key, child in children.items() if child is not None and is_owned(child, item.uid)
+        }
+        name = server.metadata.name
+        deployment = owned.get((DEPLOYMENTS, names.child(name)))
+        token = self._token(owned.get((SECRETS, names.agent_secret(name))))
+        found = {secret: await self._read(SECRETS, item.namespace, secret) for secret, _, _ in named(vllm)}
         return Context(
             now,
             self._settings,
@@ -83,10 +88,9 @@ class Gatherer:
             self._told_at(item, now),
             token=token,
             secrets=resolved(vllm, found, item.uid.encode() if vllm.lora is None else token.encode()),
-            deployment=owned.get((DEPLOYMENTS, names.child(name))),
-            taken=frozenset(
-                key for key, child in children.items() if child is not None and key not in owned
-            ),
+            deployment=deployment,
+            scaled=await self._is_scaled(item, deployment),
+            taken=frozenset(key for key, child in children.items() if child is not None and key not in owned),
             keda=await self._knows_keda(item, children),
             pods=tuple(sorted(self._pods(item), key=lambda pod: str(pod["metadata"]["name"]))),
             agents={view.uid: view for view in self._agents.pods(item.namespace, name)},
@@ -96,6 +100,7 @@ class Gatherer:
     def forget(self, uid: str) -> None:
         """The server is gone."""
         self._told.pop(uid, None)
+        self._scaled.discard(uid)
 
     async def _child(self, item: Item[ModelServer], resource: Resource, name: str) -> Manifest | None:
         if resource == SCALED_OBJECTS:
@@ -122,6 +127,18 @@ class Gatherer:
             return False
         return True
 
+    async def _is_scaled(self, item: Item[ModelServer], deployment: Manifest | None) -> bool:
+        vllm = item.object.spec.vllm
+        if vllm is None or vllm.autoscaling is None or deployment is None:
+            self._scaled.discard(item.uid)
+            return False
+        if item.uid not in self._scaled:
+            # The mirror holds no managedFields.
+            live = await self._cluster.get(DEPLOYMENTS, item.namespace, deployment["metadata"]["name"])
+            if live is not None and autoscaling.said_by_another(live):
+                self._scaled.add(item.uid)
+        return item.uid in self._scaled
+
     def _token(self, secret: Manifest | None) -> str:
         """What the Secret has; a new one where it has none that would do."""
         held = str(((secret or {}).get("data") or {}).get(layout.TOKEN_KEY) or "")
@@ -143,9 +160,5 @@ class Gatherer:
 
 
 def is_owned(child: Manifest, uid: str) -> bool:
-    """True where the custom resource that has a uid is the child's controller."""
-    return any(
-        owner.get("controller") and owner.get("uid") == uid
-        for owner in child["metadata"].get("ownerReferences") or ()
-    )
-
+    """True where a child was made for the custom resource that has a uid."""
+    return bool((child["metadata"].get("labels") or {}).get(OWNER_UID) == uid)

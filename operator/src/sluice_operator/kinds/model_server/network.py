@@ -39,9 +39,7 @@ def policy(server: ModelServer, uid: str, vllm: Vllm, settings: Settings) -> tup
 def _part(settings: Settings, component: str) -> Part:
     return {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": settings.namespace}},
-        "podSelector": {
-            "matchLabels": {**settings.part_labels, "app.kubernetes.io/component": component}
-        },
+        "podSelector": {"matchLabels": {**settings.part_labels, "app.kubernetes.io/component": component}},
     }
 
 

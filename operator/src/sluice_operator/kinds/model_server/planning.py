@@ -64,9 +64,7 @@ def template_problem(item: Item[ModelServer], context: Context) -> str:
     return ""
 
 
-def _manifests(
-    item: Item[ModelServer], vllm: Vllm, context: Context
-) -> Iterator[tuple[Resource, Manifest]]:
+def _manifests(item: Item[ModelServer], vllm: Vllm, context: Context) -> Iterator[tuple[Resource, Manifest]]:
     server, uid = item.object, item.uid
     yield network.policy(server, uid, vllm, context.settings)
     yield children.agent_secret(server, uid, context.token)
@@ -79,9 +77,7 @@ def _manifests(
             yield resource, manifest
 
 
-def _deployment(
-    item: Item[ModelServer], vllm: Vllm, context: Context
-) -> Iterator[tuple[Resource, Manifest]]:
+def _deployment(item: Item[ModelServer], vllm: Vllm, context: Context) -> Iterator[tuple[Resource, Manifest]]:
     """None as long as there is none and its pods could not start; one that is there stays, whatever is wrong."""
     live = context.deployment
     template = _template(item, vllm, context)
@@ -89,14 +85,9 @@ def _deployment(
     if template is None or (live is None and held_up):
         return
     replicas: int | None = vllm.replicas
-    version = ""
     if vllm.autoscaling is not None:
-        replicas = autoscaling.kept_replicas(item, vllm.autoscaling, live)
-        if replicas is not None and live is not None:
-            # Nothing is to be said twice: if the autoscaler says its number just now, this pass fails, and the next
-            # one says none.
-            version = str(live["metadata"]["resourceVersion"])
-    yield children.deployment(item.object, item.uid, vllm, template, replicas, version)
+        replicas = autoscaling.kept_replicas(vllm.autoscaling, live, scaled=context.scaled)
+    yield children.deployment(item.object, item.uid, vllm, template, replicas)
 
 
 def _template(item: Item[ModelServer], vllm: Vllm, context: Context) -> Part | None:

@@ -72,9 +72,7 @@ def _container(before: Part, after: Part) -> Iterator[str]:
 
 
 def _is_free(variable: str) -> bool:
-    return not variable.startswith("SLUICE_") and (
-        variable in _FREE or variable.endswith(_FREE_ENDINGS)
-    )
+    return not variable.startswith("SLUICE_") and (variable in _FREE or variable.endswith(_FREE_ENDINGS))
 
 
 def _named(items: object, name: str) -> Part | None:

@@ -30,10 +30,17 @@ def server_of(adapter: Manifest) -> str:
 
 def _serving(adapter: Manifest) -> Serving:
     status: Mapping[str, Any] = adapter.get("status") or {}
-    previous = status.get("previous") or {}
-    engine_names = frozenset(filter(None, (status.get("engineName"), previous.get("engineName"))))
-    pods: dict[str, set[str]] = defaultdict(set)
+    engine_name = str(status.get("engineName") or "")
+    previous = str((status.get("previous") or {}).get("engineName") or "")
+    engine_names = frozenset(filter(None, (engine_name, previous)))
+    pods: dict[tuple[str, int], set[str]] = defaultdict(set)
     for pod in status.get("pods") or ():
         if pod.get("state") == _LOADED and pod.get("engineName") in engine_names:
-            pods[str(pod.get("podUID"))].add(str(pod["engineName"]))
-    return Serving(engine_names, {uid: frozenset(loaded) for uid, loaded in pods.items()})
+            where = str(pod.get("podUid")), int(pod.get("restartCount") or 0)
+            pods[where].add(str(pod["engineName"]))
+    return Serving(
+        engine_names,
+        {where: frozenset(loaded) for where, loaded in pods.items()},
+        frozenset(map(str, status.get("alsoLoaded") or ())),
+        engine_name,
+    )
