@@ -6,17 +6,10 @@ import binascii
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Final
 
 from sluice_operator.cluster.protocol import Cluster, Manifest
 from sluice_operator.cluster.resources import SECRETS
-
-_KEY: Final = "token"
-
-
-def secret_name(model_server: str) -> str:
-    """The Secret of a model server's agents; its key is `token`."""
-    return f"{model_server}-adapter-agent"
+from sluice_operator.kinds.model_server import layout, names
 
 
 @dataclass(slots=True)
@@ -57,7 +50,7 @@ class Tokens:
             known = self._read.get(key)
             if known and (known.token != refused or time.monotonic() < known.at + self._seconds):
                 return known.token
-            secret = await self._cluster.get(SECRETS, namespace, secret_name(model_server))
+            secret = await self._cluster.get(SECRETS, namespace, names.agent_secret(model_server))
             token = _token(secret)
             self._read[key] = _Read(token, time.monotonic())
             return token
@@ -65,6 +58,8 @@ class Tokens:
 
 def _token(secret: Manifest | None) -> str:
     try:
-        return base64.b64decode(((secret or {}).get("data") or {}).get(_KEY) or "").decode().strip()
+        return (
+            base64.b64decode(((secret or {}).get("data") or {}).get(layout.TOKEN_KEY) or "").decode().strip()
+        )
     except (binascii.Error, UnicodeDecodeError):
         return ""
