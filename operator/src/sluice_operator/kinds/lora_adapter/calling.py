@@ -11,6 +11,8 @@ from sluice_operator.kinds.lora_adapter.context import Context
 from sluice_operator.kinds.lora_adapter.state import ON_THE_WAY, Key, State, changed, files
 from sluice_operator.reconciling.kind import Item
 
+#: Seconds until an agent has been asked anew.
+_LOOK = 5.0
 _UNASKED = Trouble("AGENT_UNREACHABLE", "the agent has not been asked yet")
 
 
@@ -42,6 +44,8 @@ def calls(item: Item[LoRAAdapter], context: Context, state: State) -> Made:
             found.append(call)
         elif new.next_attempt_time is not None and not times.is_due(new.next_attempt_time, context.now):
             made.again.append((times.read(new.next_attempt_time) or 0.0) - context.now)
+        elif new.state is PodState.UNLOADED:
+            made.again.append(_LOOK)
     made.calls = tuple(sorted(found, key=lambda call: (call.pod, type(call).__name__)))
     return made
 
