@@ -1,5 +1,7 @@
 """An adapter's life in a small world of pods and agents: load, swap, going back, restarts, retries."""
 
+from typing import Any
+
 import pytest
 from tests.support.adapter_world import Adapter, World, calls_of, resolved, version
 
@@ -21,7 +23,7 @@ def _on(world: World, name: str) -> int:
     return sum(name in pod.loaded for pod in world.pods.values())
 
 
-def _settled(world: World, revision: str = "r1", **spec: object) -> Adapter:
+def _settled(world: World, revision: str = "r1", **spec: Any) -> Adapter:
     adapter = world.add(revision=revision, **spec)
     world.settle()
     adapter.starts.clear()
