@@ -1,5 +1,6 @@
 """`LoRAAdapter` in the loop: what is read for a pass, and who is told of its decisions."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.objects.model_server import ModelServer
 from sluice_api.statuses.base import Status
-from sluice_api.statuses.lora_adapter import LoRAAdapterStatus
+from sluice_api.statuses.lora_adapter import LOADED, LoRAAdapterStatus
 from sluice_operator.agents.protocol import Agents, Ended, Load
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import PODS, Resource, resource_of
@@ -23,6 +24,8 @@ from sluice_operator.kinds.lora_adapter.siblings import ADAPTERS, Known, Server,
 from sluice_operator.reconciling.kind import Item, Kind, Leaving, Observation, Plan
 from sluice_operator.reconciling.labels import MODEL_SERVER
 from sluice_operator.reconciling.mirror import Mirror
+
+_LOG = logging.getLogger(__name__)
 
 _SERVERS = resource_of(ModelServer)
 
@@ -102,6 +105,9 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
             self._agents.start(item.uid, call)
         if leaving.done:
             self._agents.forget(item.uid)
+            for condition in leaving.status.conditions if leaving.status else ():
+                if condition.type == LOADED.name:
+                    _LOG.warning("LoRAAdapter %s/%s is let go: %s", item.namespace, item.name, condition.message)
         elif leaving.status is not None:
             self._tells(item.uid, context, leaving.status)
         return leaving
