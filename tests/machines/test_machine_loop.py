@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import CONFIG_MAPS, SECRETS
@@ -34,7 +34,6 @@ class Loop(RuleBasedStateMachine):
         self.shelf = Shelf()
         self.foreign: dict[str, Manifest] = {}
         self.operated = Operated(self.cluster, lambda operated: [ToyKind(operated.mirror, self.shelf)])
-        self.removed: set[str] = set()
 
     def teardown(self) -> None:
         try:
@@ -46,6 +45,9 @@ class Loop(RuleBasedStateMachine):
 
     @rule(name=names, words=words, box=boxes)
     def write(self, name: str, words: dict[str, str], box: str) -> None:
+        self._write(name, words, box)
+
+    def _write(self, name: str, words: dict[str, str], box: str) -> None:
         found = self._toys().get(name)
         if found is None or "deletionTimestamp" not in found["metadata"]:
             kept = {} if found is None else {"finalizers": found["metadata"].get("finalizers") or []}
@@ -55,9 +57,7 @@ class Loop(RuleBasedStateMachine):
 
     @rule(name=names)
     def delete(self, name: str) -> None:
-        found = self.cluster.remove(TOYS, NAMESPACE, name)
-        if found:
-            self.removed.add(found["metadata"]["uid"])
+        self.cluster.remove(TOYS, NAMESPACE, name)
 
     @rule(value=values)
     def fill_the_box(self, value: str) -> None:
@@ -73,6 +73,9 @@ class Loop(RuleBasedStateMachine):
     @rule(name=names, key=keys)
     def take_a_name(self, name: str, key: str) -> None:
         """Somebody's own object has the name that a child would have."""
+        self._take(name, key)
+
+    def _take(self, name: str, key: str) -> None:
         if (CONFIG_MAPS, NAMESPACE, f"{name}-{key}") not in self.cluster.objects:
             metadata = {"name": f"{name}-{key}", "namespace": NAMESPACE, "labels": {"whose": "theirs"}}
             manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"word": "4"}}
@@ -85,6 +88,9 @@ class Loop(RuleBasedStateMachine):
 
     @rule(name=names, key=keys, value=values)
     def change_a_child(self, name: str, key: str, value: str) -> None:
+        self._change(name, key, value)
+
+    def _change(self, name: str, key: str, value: str) -> None:
         if f"{name}-{key}" in self._children():
             self.cluster.edit(CONFIG_MAPS, NAMESPACE, f"{name}-{key}", {"data": {"word": value}})
 
@@ -105,6 +111,23 @@ class Loop(RuleBasedStateMachine):
         if found is not None:
             labels = dict.fromkeys(found["metadata"]["labels"])
             self.cluster.edit(CONFIG_MAPS, NAMESPACE, f"{name}-{key}", {"metadata": {"labels": labels}})
+
+    @rule(
+        ahead=ahead,
+        name=names,
+        key=keys,
+        words=words,
+        act=st.sampled_from(["write", "delete", "take", "change"]),
+    )
+    def come_between(self, ahead: int, name: str, key: str, words: dict[str, str], act: str) -> None:
+        """Somebody writes just before one of the operator's next writes."""
+        acts = {
+            "write": lambda: self._write(name, words, ""),
+            "delete": lambda: self.cluster.remove(TOYS, NAMESPACE, name),
+            "take": lambda: self._take(name, key),
+            "change": lambda: self._change(name, key, "3"),
+        }
+        self.operated.faults.come_between(ahead, acts[act])
 
     @rule(name=names, words=words)
     def force_away_and_make_anew(self, name: str, words: dict[str, str]) -> None:
@@ -149,6 +172,13 @@ class Loop(RuleBasedStateMachine):
     def work(self) -> None:
         self.runner.run(self.operated.step())
 
+    @rule(steps=st.integers(1, 3))
+    def live(self, steps: int) -> None:
+        """As on a good day."""
+        for _ in range(steps):
+            self.operated.streams.flow()
+            self.runner.run(self.operated.step())
+
     @rule(seconds=st.sampled_from([1.0, 10.0, 700.0]))
     def wait(self, seconds: float) -> None:
         self.operated.advance(seconds)
@@ -180,12 +210,14 @@ class Loop(RuleBasedStateMachine):
             assert "deletionTimestamp" not in manifest["metadata"]
             uid, spec = manifest["metadata"]["uid"], manifest["spec"]
             assert uid in self.shelf.uids or self._in_the_way(name, spec)
-            value = box["data"]["value"] if box and spec["box"] else ""
+            value = box["data"]["value"] if box and spec.get("box") else ""
             for key, word in spec["words"].items():
                 planned[f"{name}-{key}"] = child(Toy.model_validate(manifest), uid, key, word, value)
-            self._tells_the_truth(name, manifest, box is not None or not spec["box"])
+            self._tells_the_truth(name, manifest, box is not None or not spec.get("box"))
         children = self._children()
-        in_the_way = {name for name, manifest in self._toys().items() if self._in_the_way(name, manifest["spec"])}
+        in_the_way = {
+            name for name, manifest in self._toys().items() if self._in_the_way(name, manifest["spec"])
+        }
         for name in planned.keys() | children.keys():
             if name.partition("-")[0] in in_the_way:
                 continue

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine
 
 VARIABLE = "SLUICE_TEST_EXAMPLES"
@@ -17,6 +17,8 @@ def bounded(machine: type[RuleBasedStateMachine], examples: int = 40, steps: int
         max_examples=int(os.environ.get(VARIABLE) or examples),
         stateful_step_count=steps,
         deadline=None,
+        report_multiple_bugs=False,
+        phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
     return case

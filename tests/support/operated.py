@@ -2,13 +2,14 @@
 and the finalizer that holds what is deleted."""
 
 import asyncio
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import Resource
+from sluice_operator.operating import scopes_of
 from sluice_operator.reconciling.kind import Kind
-from sluice_operator.reconciling.labels import MANAGED_BY, OPERATOR
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_operator.reconciling.news import News
 from sluice_operator.reconciling.pacing import Pace
@@ -22,6 +23,8 @@ FINALIZER = "sluice.dev/operator"
 #: Of passes that follow each other without anything new: then there is nothing more to come.
 _QUIET_HOPS = 4
 _HOPS = 400
+#: Whatever has been heard of is dealt with without waiting for the pass that comes anyway.
+_USUAL_SECONDS = 500.0
 
 AnyKind = Kind[Any, Any]
 
@@ -65,11 +68,11 @@ class Operated:
         self.woken = Woken()
         self.kinds = tuple(self._make(self))
         self.reconciler = Reconciler(self.cluster, self.mirror, lambda: self.now)
-        self._news = News(self.kinds, self.mirror, self.woken)
-        self._heard: set[str] = set()
+        self._news = News(self.kinds, self.mirror, self.woken, self.reconciler.forget)
+        self._scopes = scopes_of(self.kinds)
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
-        self.streams.resync()
+        self.relist()
 
     async def step(self) -> bool:
         """One pass, side by side, over each object that is woken or due; false where there is none."""
@@ -106,18 +109,21 @@ class Operated:
             changes: Something that differs whenever the world outside the cluster has changed.
         """
         self.faults.calm()
-        self.streams.resync()
-        quiet = 0
+        self.relist()
+        quiet, hop = 0, 0.0
         for _ in range(_HOPS):
             before = self.cluster.changes, changes()
             while True:
                 self.streams.flow()
                 if not await self.step() and not self.streams.held:
                     break
-            if quiet >= _QUIET_HOPS:
+            changed = (self.cluster.changes, changes()) != before
+            assert not changed or hop < _USUAL_SECONDS, f"came late: {self.cluster.writes[-3:]}"
+            quiet = 0 if changed else quiet + 1
+            if quiet > _QUIET_HOPS:
                 return
-            self.advance(max(1.0, min(self._due.values(), default=self.now) - self.now))
-            quiet = 0 if (self.cluster.changes, changes()) != before else quiet + 1
+            hop = max(1.0, min(self._due.values(), default=self.now) - self.now)
+            self.advance(hop)
         raise AssertionError(f"never quiet: {self.cluster.writes[-20:]}")
 
     def _objects(self, kind: AnyKind) -> list[dict[str, Any]]:
@@ -147,29 +153,28 @@ class Operated:
 
     def _hear(self, event: Event) -> None:
         # A stream tells of what its selector selects: what is no longer selected is gone.
-        metadata = event.manifest["metadata"]
-        uid = metadata["uid"]
-        if event.type != "DELETED" and self._is_selected(event.resource, metadata.get("labels") or {}):
-            self._heard.add(uid)
-            self._news.changed(event.resource, event.manifest)
-        elif uid in self._heard:
-            self._heard.discard(uid)
-            self._due.pop(uid, None)
-            self._news.gone(event.resource, uid, int(metadata["resourceVersion"]))
+        metadata, resource = event.manifest["metadata"], event.resource
+        if not any(scope.resource == resource for scope in self._scopes):
+            return
+        if event.type != "DELETED" and self._is_selected(resource, event.manifest):
+            self._news.changed(resource, event.manifest)
+        else:
+            self._due.pop(metadata["uid"], None)
+            self._news.gone(resource, metadata["uid"], int(metadata["resourceVersion"]))
 
-    def _is_selected(self, resource: Resource, labels: dict[str, str]) -> bool:
-        for kind in self.kinds:
-            if resource == kind.resource:
-                return True
-            if resource in kind.applies and labels.get(MANAGED_BY) == OPERATOR:
-                return True
-            if resource in kind.listens:
-                selector = kind.selectors.get(resource, "")
-                if all(_selects(term, labels) for term in selector.split(",") if term):
-                    return True
-        return False
+    def _is_selected(self, resource: Resource, manifest: Manifest) -> bool:
+        return any(scope.resource == resource and scope.selects(manifest) for scope in self._scopes)
 
-
-def _selects(term: str, labels: dict[str, str]) -> bool:
-    key, given, value = term.partition("=")
-    return labels.get(key) == value if given else key in labels
+    def relist(self) -> None:
+        """All streams begin anew: what was on its way is lost, and everything is listed."""
+        self.streams.held.clear()
+        for scope in self._scopes:
+            found = [
+                copy.deepcopy(manifest)
+                for key, manifest in self.cluster.objects.items()
+                if key[0] == scope.resource and scope.selects(manifest)
+            ]
+            for manifest in found:
+                self._news.changed(scope.resource, manifest)
+            uids = {manifest["metadata"]["uid"] for manifest in found}
+            self._news.listed(scope, uids, self.cluster.version)

@@ -1,8 +1,10 @@
-"""A kind of custom resource that is just big enough to try the loop: children, something outside, something it reads."""
+"""A kind that is just big enough to try the loop: children, something outside the cluster, something it reads."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from pydantic import Field
 
 from sluice_api.objects.base import API_VERSION, Model, SluiceObject
 from sluice_api.statuses.base import ConditionType, Status
@@ -19,7 +21,7 @@ READY = ConditionType("Ready", "All is there.", {"Ready": "It is.", "NoBox": "Th
 class ToySpec(Model):
     """What a toy is made of."""
 
-    words: dict[str, str] = {}
+    words: dict[str, str] = Field(default_factory=dict)
     """A ConfigMap for each."""
     box: str = ""
     """A Secret whose value goes into every ConfigMap."""

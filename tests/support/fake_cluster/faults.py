@@ -26,6 +26,7 @@ class Faults:
         self.seen = 0
         """Writes, failed ones included."""
         self._planned: dict[int, tuple[Callable[[], Exception] | None, bool]] = {}
+        self._others: dict[int, Callable[[], object]] = {}
         cluster.before_write = self._before
         cluster.after_write = self._after
         cluster.before_read = self._read
@@ -38,15 +39,22 @@ class Faults:
         """Ends the operator at a write."""
         self._planned[self.seen + ahead + 1] = (None, taken)
 
+    def come_between(self, ahead: int, act: Callable[[], object]) -> None:
+        """Somebody else does something just before a write."""
+        self._others[self.seen + ahead + 1] = act
+
     def calm(self) -> None:
         """Nothing goes wrong any more."""
         self._planned.clear()
+        self._others.clear()
         self.reads_fail = None
 
     def _before(self, verb: str, key: Key) -> None:
         if self.killed:
             raise asyncio.CancelledError
         self.seen += 1
+        if act := self._others.pop(self.seen, None):
+            act()
         self._strike(taken=False)
 
     def _after(self, verb: str, key: Key) -> None:
