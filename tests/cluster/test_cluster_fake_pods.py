@@ -13,10 +13,11 @@ from sluice.adapters.v1 import adapters_pb2 as pb
 from sluice.adapters.v1.adapters_pb2_grpc import AdapterAgentServiceStub
 from sluice_operator.cluster.kube import KubeCluster
 from sluice_operator.cluster.resources import PODS
+from sluice_operator.kinds.model_server import layout
 from sluice_operator.reconciling.labels import MODEL_SERVER
 from sluice_servicekit.channels import open_channel
 from support.api_server import ApiServer
-from support.fake_pods import ENGINE_CONTAINER, FakePod, FakePods
+from support.fake_pods import FakePod, FakePods
 
 pytestmark = pytest.mark.needs("cluster")
 
@@ -34,7 +35,7 @@ async def loaded(pods: FakePods, pod: FakePod, name: str) -> None:
 
 
 def of_engine(pod: Any) -> Any:
-    return next(each for each in pod["status"]["containerStatuses"] if each["name"] == ENGINE_CONTAINER)
+    return next(each for each in pod["status"]["containerStatuses"] if each["name"] == layout.ENGINE)
 
 
 async def test_pods_have_addresses_restart_and_are_replaced(

@@ -20,13 +20,12 @@ from doubles.agent import AgentDouble, Catalogue, Settings
 from sluice_operator.cluster.kube import KubeCluster
 from sluice_operator.cluster.protocol import Cluster, Manifest
 from sluice_operator.cluster.resources import PODS, SECRETS
+from sluice_operator.kinds.model_server import layout, names
 from sluice_operator.reconciling.labels import MODEL_SERVER
 from support.api_server import ApiServer
 from support.fake_cluster import FakeCluster
 
 USER_AGENT = "fake-pods"
-ENGINE_CONTAINER = "vllm"
-_TOKEN_KEY = "token"
 
 
 @dataclass
@@ -96,14 +95,14 @@ class FakePods:
 
     async def add(self, *, ready: bool = True, labels: Mapping[str, str] | None = None) -> FakePod:
         """One pod more."""
-        name = f"{self.model_server}-{next(self._numbers)}-{secrets.token_hex(3)}"
+        name = f"{names.child(self.model_server)}-{next(self._numbers)}-{secrets.token_hex(3)}"
         made = await self._cluster.apply(PODS, self._manifest(name, labels or {}))
         return await self._run(made, ready=ready)
 
     async def adopt(self, made_for: Callable[[Manifest], bool] = lambda pod: True) -> list[FakePod]:
         """Runs the pods that others have made for the model server and that do not run yet; gives those."""
         known = {pod.uid for pod in self.pods}
-        found = await self._cluster.list(PODS, self.namespace, {MODEL_SERVER: self.model_server})
+        found = await self._cluster.list(PODS, self.namespace, {MODEL_SERVER: names.label(self.model_server)})
         new = [pod for pod in found if pod["metadata"]["uid"] not in known and made_for(pod)]
         return [await self._run(pod, ready=True) for pod in new]
 
@@ -150,17 +149,17 @@ class FakePods:
         return pod
 
     async def _shared_token(self) -> str:
-        name = f"{self.model_server}-adapter-agent"
+        name = names.agent_secret(self.model_server)
         found = await self._cluster.get(SECRETS, self.namespace, name)
         if found is None:
             made = {
                 "apiVersion": "v1",
                 "kind": "Secret",
                 "metadata": {"name": name, "namespace": self.namespace},
-                "data": {_TOKEN_KEY: _base64(secrets.token_hex(32))},
+                "data": {layout.TOKEN_KEY: _base64(secrets.token_hex(32))},
             }
             found = await self._cluster.apply(SECRETS, made)
-        return _from_base64(found["data"][_TOKEN_KEY])
+        return _from_base64(found["data"][layout.TOKEN_KEY])
 
     async def _tell(self, pod: FakePod) -> None:
         await self._cluster.apply_status(
@@ -180,12 +179,12 @@ class FakePods:
             "metadata": {
                 "name": name,
                 "namespace": self.namespace,
-                "labels": {MODEL_SERVER: self.model_server, **labels},
+                "labels": {MODEL_SERVER: names.label(self.model_server), **labels},
             },
             "spec": {
                 "containers": [
-                    {"name": ENGINE_CONTAINER, "image": "vllm"},
-                    {"name": "adapter-agent", "image": "agent"},
+                    {"name": layout.ENGINE, "image": "vllm"},
+                    {"name": layout.AGENT, "image": "agent"},
                 ]
             },
         }
@@ -203,11 +202,11 @@ def _status(pod: FakePod) -> dict[str, Any]:
                 "name": name,
                 "image": name,
                 "imageID": name,
-                "ready": pod.ready or name != ENGINE_CONTAINER,
-                "restartCount": pod.restarts if name == ENGINE_CONTAINER else 0,
+                "ready": pod.ready or name != layout.ENGINE,
+                "restartCount": pod.restarts if name == layout.ENGINE else 0,
                 "state": {"running": {}},
             }
-            for name in (ENGINE_CONTAINER, "adapter-agent")
+            for name in (layout.ENGINE, layout.AGENT)
         ],
     }
 

@@ -116,7 +116,9 @@ class AgentDouble(adapters_pb2_grpc.AdapterAgentServiceServicer):
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
         """All there is."""
         await self._hear("GetStatus", context)
-        return self.state.status()
+        status = self.state.status()
+        await asyncio.sleep(self.faults.slow_status)
+        return status
 
     async def _hear(self, method: str, context: Any) -> None:
         if self.faults.silent:

@@ -44,6 +44,8 @@ class Faults:
     silent: bool = False
     """Takes calls and never replies."""
     engine_down: bool = False
+    slow_status: float = 0.0
+    """Seconds between what a status says and its being sent."""
     slow_sources: dict[str, float] = field(default_factory=dict)
     """Seconds that an adapter takes to come."""
     slow_loads: dict[str, float] = field(default_factory=dict)
@@ -70,6 +72,8 @@ class State:
         self.here: dict[str, Files] = {}
         """By folder."""
         self.calls: Counter[str] = Counter()
+        self.loading = 0
+        """Loads that are being made, or wait for the engine."""
         self._places: dict[str, str] = {}
         self._latest: dict[str, str] = {}
         self._jobs: dict[Wanted, _Job] = {}
@@ -112,7 +116,11 @@ class State:
             )
         async with self._names.setdefault(request.name, asyncio.Lock()):
             started = time.monotonic()
-            before = await self._load(request.name, folder)
+            self.loading += 1
+            try:
+                before = await self._load(request.name, folder)
+            finally:
+                self.loading -= 1
         return pb.LoadResponse(already_loaded=before, seconds=0.0 if before else time.monotonic() - started)
 
     async def _load(self, name: str, folder: str) -> bool:

@@ -1,13 +1,10 @@
 """A pod's object, as far as its agent and its engine go."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sluice_operator.cluster.protocol import Manifest
-from sluice_operator.reconciling.labels import MODEL_SERVER
-
-AGENT_CONTAINER: Final = "adapter-agent"
-ENGINE_CONTAINER: Final = "vllm"
+from sluice_operator.kinds.model_server import layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +14,6 @@ class Facts:
     uid: str
     name: str
     namespace: str
-    model_server: str
     address: str
     restarts: int
     ready: bool
@@ -33,7 +29,6 @@ class Facts:
             uid=str(metadata["uid"]),
             name=metadata["name"],
             namespace=metadata["namespace"],
-            model_server=metadata["labels"][MODEL_SERVER],
             address=status.get("podIP") or "",
             restarts=int(engine.get("restartCount") or 0),
             ready=bool(engine.get("ready")),
@@ -44,5 +39,5 @@ class Facts:
 
 def _engine(statuses: Any) -> Any:
     """Of the container that is named so; of pods that others made, of the first that is not the agent's."""
-    others = [each for each in statuses if each["name"] != AGENT_CONTAINER]
-    return next((each for each in others if each["name"] == ENGINE_CONTAINER), others[0] if others else {})
+    others = [each for each in statuses if each["name"] != layout.AGENT]
+    return next((each for each in others if each["name"] == layout.ENGINE), others[0] if others else {})

@@ -21,6 +21,7 @@ from sluice_operator.agents.views import AgentView, PodView, Resolved, Trouble
 from sluice_operator.agents.watched import WatchedPod
 from sluice_operator.cluster.protocol import Cluster, Manifest
 from sluice_operator.cluster.resources import PODS, resource_of
+from sluice_operator.kinds.model_server import names
 from sluice_operator.reconciling.labels import MODEL_SERVER
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_servicekit.errors import ServiceError
@@ -60,7 +61,7 @@ class Fleet:
         self._mirror = mirror
         self._wake = wake
         self._settings = settings
-        self._tokens = Tokens(cluster)
+        self._tokens = Tokens(cluster, settings.token_seconds)
         self._looks = asyncio.Semaphore(settings.statuses)
         self._turns = {
             "resolve": asyncio.Semaphore(settings.resolves),
@@ -145,10 +146,11 @@ class Fleet:
 
     def _refresh(self, servers: set[Server]) -> None:
         found: dict[Server, dict[str, Manifest]] = {server: {} for server in servers}
+        labelled = {(namespace, names.label(name)): (namespace, name) for namespace, name in servers}
         for manifest in self._mirror.all(PODS, *_narrowed(servers)):
             metadata = manifest["metadata"]
-            server = metadata["namespace"], (metadata.get("labels") or {}).get(MODEL_SERVER, "")
-            if server in servers:
+            label = (metadata.get("labels") or {}).get(MODEL_SERVER, "")
+            if server := labelled.get((metadata["namespace"], label)):
                 found[server][metadata["uid"]] = manifest
         for server, there in found.items():
             if self._took_over(server, there):
@@ -166,7 +168,7 @@ class Fleet:
             if uid in known:
                 changed |= known[uid].seen(manifest)
             else:
-                pod = WatchedPod(manifest, self._tokens, self._looks, self._settings, self._heard)
+                pod = WatchedPod(manifest, server[1], self._tokens, self._looks, self._settings, self._heard)
                 known[uid] = self._pods[uid] = pod
                 changed |= not pod.facts.address  # of others there is more to tell soon
         return changed
@@ -184,7 +186,7 @@ class Fleet:
     # what agents say
 
     def _heard(self, pod: WatchedPod, before: AgentView | None, own: bool) -> None:  # noqa: FBT001 - a callback
-        server = pod.facts.namespace, pod.facts.model_server
+        server = pod.facts.namespace, pod.model_server
         now = pod.agent
         self._wake_server(server)
         if own:
@@ -261,7 +263,7 @@ def _narrowed(servers: set[Server]) -> tuple[str | None, Mapping[str, str] | Non
     if len(servers) != 1:
         return None, None
     ((namespace, name),) = servers
-    return namespace, {MODEL_SERVER: name}
+    return namespace, {MODEL_SERVER: names.label(name)}
 
 
 def _state(view: AgentView) -> object:

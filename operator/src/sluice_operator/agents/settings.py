@@ -24,3 +24,5 @@ class FleetSettings:
     suspects: int = 8
     """Loads and unloads at a time of pods whose agent did not answer when it was last asked: they may all wait for
     their deadlines, and hold up no others."""
+    token_seconds: float = 5.0
+    """Between two reads of a Secret whose token is refused."""

@@ -5,21 +5,11 @@ import base64
 import binascii
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from sluice_operator.cluster.protocol import Cluster, Manifest
 from sluice_operator.cluster.resources import SECRETS
-
-_KEY: Final = "token"
-#: A token that is refused is read again, but no more often than this: fifty pods may refuse it at once.
-_SECONDS: Final = 5.0
-
-
-def secret_name(model_server: str) -> str:
-    """The Secret of a model server's agents; its key is `token`."""
-    return f"{model_server}-adapter-agent"
+from sluice_operator.kinds.model_server import layout, names
 
 
 @dataclass(slots=True)
@@ -33,11 +23,16 @@ class _Read:
 
 
 class Tokens:
-    """Reads tokens, and keeps them. Errors are those of `Cluster.get`."""
+    """Reads tokens, and keeps them. Errors are those of `Cluster.get`.
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        cluster: Has the Secrets.
+        seconds: A token that is refused is read again, but no more often than this: fifty pods may refuse it at once.
+    """
+
+    def __init__(self, cluster: Cluster, seconds: float = 5.0) -> None:
         self._cluster = cluster
-        self._clock = clock
+        self._seconds = seconds
         self._read: dict[tuple[str, str], _Read] = {}
         self._turns: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -53,16 +48,18 @@ class Tokens:
         key = namespace, model_server
         async with self._turns[key]:
             known = self._read.get(key)
-            if known and (known.token != refused or self._clock() < known.at + _SECONDS):
+            if known and (known.token != refused or time.monotonic() < known.at + self._seconds):
                 return known.token
-            secret = await self._cluster.get(SECRETS, namespace, secret_name(model_server))
+            secret = await self._cluster.get(SECRETS, namespace, names.agent_secret(model_server))
             token = _token(secret)
-            self._read[key] = _Read(token, self._clock())
+            self._read[key] = _Read(token, time.monotonic())
             return token
 
 
 def _token(secret: Manifest | None) -> str:
     try:
-        return base64.b64decode(((secret or {}).get("data") or {}).get(_KEY) or "").decode().strip()
+        return (
+            base64.b64decode(((secret or {}).get("data") or {}).get(layout.TOKEN_KEY) or "").decode().strip()
+        )
     except (binascii.Error, UnicodeDecodeError):
         return ""

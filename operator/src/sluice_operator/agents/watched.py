@@ -13,9 +13,10 @@ from sluice_operator.agents import messages, troubles
 from sluice_operator.agents.client import AgentClient
 from sluice_operator.agents.facts import Facts
 from sluice_operator.agents.settings import FleetSettings
-from sluice_operator.agents.tokens import Tokens, secret_name
+from sluice_operator.agents.tokens import Tokens
 from sluice_operator.agents.views import AgentView, PodView, Trouble, Version
 from sluice_operator.cluster.protocol import Manifest
+from sluice_operator.kinds.model_server import names
 from sluice_servicekit.errors import Internal, ServiceError
 
 _LOG = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class WatchedPod:
 
     Args:
         manifest: What the API server says of it.
+        model_server: Whose replica it is.
         tokens: Gives agents' tokens.
         turn: Bounds the looks at all pods.
         settings: Paces.
@@ -42,12 +44,14 @@ class WatchedPod:
     def __init__(
         self,
         manifest: Manifest,
+        model_server: str,
         tokens: Tokens,
         turn: AbstractAsyncContextManager[object],
         settings: FleetSettings,
         changed: Changed,
     ) -> None:
         self.facts = facts = Facts.of(manifest)
+        self.model_server = model_server
         self._manifest = manifest
         self.agent: AgentView | None = None
         self._tokens = tokens
@@ -72,7 +76,7 @@ class WatchedPod:
         if self._client is None and facts.address:
             host = f"[{facts.address}]" if ":" in facts.address else facts.address
             self._client = AgentClient(
-                f"{host}:{self._settings.port}", self._tokens, facts.namespace, facts.model_server
+                f"{host}:{self._settings.port}", self._tokens, facts.namespace, self.model_server
             )
         return self._client
 
@@ -150,7 +154,7 @@ class WatchedPod:
         return troubles.of(
             error,
             f"{facts.address}:{self._settings.port} (pod {facts.name})",
-            f"{facts.namespace}/{secret_name(facts.model_server)}",
+            f"{facts.namespace}/{names.agent_secret(self.model_server)}",
         )
 
     def _note(self, name: str, version: Version | None, boot: object) -> None:

@@ -96,7 +96,7 @@ def _convert(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     result = _value(schema)
     rules = [*schema.get(_RULES, ())]
     if _is_duration(result):
-        rules += _duration_rules(result)
+        rules += _duration_rules(schema)
     if schema.get("type") == "array":
         result |= _items(schema, definitions)
     if schema.get("type") == "object":
@@ -178,16 +178,16 @@ def _key_rules(schema: Schema, definitions: Mapping[str, Schema], result: Schema
 
 
 def _duration_rules(schema: Schema) -> list[Schema]:
-    """Bounds of a duration, taken out of its schema: there they would bound a number."""
-    lowest, highest = schema.pop("minimum", None), schema.pop("maximum", None)
-    above = schema.pop("exclusiveMinimum", False)
-    rules = []
-    if lowest is not None:
-        sign, words = (">", "more than") if above else (">=", "at least")
-        rules.append(_duration_rule(sign, lowest, words))
-    if highest is not None:
-        rules.append(_duration_rule("<=", highest, "at most"))
-    return rules
+    """Bounds of a duration: pydantic leaves them as they were given, since it knows none of a text."""
+    return [
+        _duration_rule(sign, schema[bound], words)
+        for bound, sign, words in (
+            ("ge", ">=", "at least"),
+            ("gt", ">", "more than"),
+            ("le", "<=", "at most"),
+        )
+        if bound in schema
+    ]
 
 
 def _duration_rule(sign: str, bound: float, words: str) -> Schema:
