@@ -108,7 +108,101 @@ def _metric(**metric: Any) -> Spec:
 
 _VLLM = {"extractive": None, "baseModel": "llama", "vllm": {"image": "vllm"}}
 
+
+def _vllm(**vllm: Any) -> Spec:
+    return {**_VLLM, "vllm": {"image": "vllm", **vllm}}
+
+
+def _scaled(**autoscaling: Any) -> Spec:
+    return _vllm(autoscaling={"maxReplicas": 3, **autoscaling}, resources={"requests": {"cpu": 1}})
+
+
+_QUEUE = {"prometheus": "http://prometheus:9090"}
+_REFERENCE = {"secretKeyRef": {"name": "hub", "key": "token"}}
+
 CASES: tuple[Case, ...] = (
+    Case(
+        "ModelServer",
+        "maxCpuLoras must not be less than maxLoras",
+        _vllm(lora={"maxLoras": 17}),
+        _vllm(lora={"maxLoras": 16}),
+    ),
+    Case(
+        "ModelServer",
+        "args must not have what Sluice sets",
+        _vllm(args=["--enforce-eager", "--max_loras=4"]),
+        _vllm(args=["--max-loras-of-mine=4"]),
+    ),
+    Case(
+        "ModelServer",
+        "env must not have what Sluice sets: VLLM_API_KEY",
+        _vllm(env=[{"name": "VLLM_API_KEY", "value": "a"}]),
+        _vllm(env=[{"name": "VLLM_API_KEYS", "value": "a"}]),
+    ),
+    Case(
+        "ModelServer",
+        "env must not have what Sluice sets: SLUICE_LISTEN",
+        _vllm(agent={"env": [{"name": "SLUICE_LISTEN", "value": "0.0.0.0:1"}]}),
+        _vllm(agent={"env": [{"name": "SLUICE_FETCH", "value": "off"}]}),
+    ),
+    Case(
+        "ModelServer",
+        "only one of value, valueFrom may be set",
+        _vllm(env=[{"name": "HF_TOKEN", "value": "a", "valueFrom": _REFERENCE}]),
+        _vllm(env=[{"name": "HF_TOKEN", "valueFrom": _REFERENCE}]),
+    ),
+    Case(
+        "ModelServer",
+        "only one of claimName, sizeLimit may be set",
+        _vllm(cache={"claimName": "cache", "sizeLimit": "1Gi"}),
+        _vllm(cache={"sizeLimit": "1Gi"}),
+    ),
+    Case(
+        "ModelServer",
+        "resources must not name gpuResourceName",
+        _vllm(gpuResourceName="amd.com/gpu", resources={"limits": {"amd.com/gpu": 1}}),
+        _vllm(gpuResourceName="amd.com/gpu", resources={"limits": {"nvidia.com/gpu": 1}}),
+    ),
+    Case(
+        "ModelServer",
+        "autoscaling.cpu needs resources.requests.cpu",
+        _vllm(autoscaling={"maxReplicas": 3, "cpu": {}}),
+        _vllm(autoscaling={"maxReplicas": 3, "cpu": {}}, resources={"limits": {"cpu": "1500m"}}),
+    ),
+    Case(
+        "ModelServer",
+        "exactly one of cpu, metric, queue must be set",
+        _scaled(cpu={}, queue=_QUEUE),
+        _scaled(queue=_QUEUE),
+    ),
+    Case("ModelServer", "exactly one of cpu, metric, queue must be set", _scaled(), _scaled(cpu={})),
+    Case(
+        "ModelServer",
+        "minReplicas must not be more than maxReplicas",
+        _scaled(cpu={}, minReplicas=4),
+        _scaled(cpu={}, minReplicas=3),
+    ),
+    Case(
+        "ModelServer",
+        "minReplicas 0 needs queue.query",
+        _scaled(queue=_QUEUE, minReplicas=0),
+        _scaled(queue={**_QUEUE, "query": "sum(waiting)"}, minReplicas=0),
+    ),
+    Case(
+        "ModelServer",
+        "one of maxSurge, maxUnavailable must be more than 0",
+        _vllm(rollout={"maxUnavailable": 0}),
+        _vllm(rollout={"maxUnavailable": 0, "maxSurge": 1}),
+    ),
+    Case("ModelServer", "must be at least 10s", _vllm(startupTimeout="9.9s"), _vllm(startupTimeout="10s")),
+    Case("ModelServer", "must be at most 86400s", _vllm(startupTimeout="2d"), _vllm(startupTimeout="1d")),
+    Case("ModelServer", "must be at most 3600s", _vllm(drain="61m"), _vllm(drain="1h")),
+    Case(
+        "ModelServer",
+        "one of namespaceLabels, podLabels must be set",
+        _vllm(allowFrom=[{}]),
+        _vllm(allowFrom=[{"podLabels": {"app": "prometheus"}}]),
+    ),
     Case(
         "ModelServer",
         "exactly one of extractive, external, vllm must be set",

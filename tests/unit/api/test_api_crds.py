@@ -26,6 +26,11 @@ SAID_OTHERWISE = {
     ("RerankStep", "check"): "an enum",
     ("GuardrailPolicySpec", "_distinct"): "lists by name, sets; over all tenants it costs more than CEL may",
     ("GuardrailPolicySpec", "_patches_fit"): "CEL applies no patch",
+    ("PodTemplate", "_small"): "CEL counts no bytes",
+    ("Resources", "number_as_text"): "it is a number or a string",
+    ("Cache", "number_as_text"): "it is a number or a string",
+    ("Agent", "number_as_text"): "it is a number or a string",
+    ("Vllm", "number_as_text"): "it is a number or a string",
 }
 
 

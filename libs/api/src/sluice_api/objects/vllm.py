@@ -1,34 +1,38 @@
 """The vLLM pods of a `ModelServer`: what they run, what they are given, and how many there are."""
 
 import json
+import re
 from collections.abc import Sequence
-from typing import Annotated, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from sluice_api.objects.base import Duration, Model, Name
+from sluice_api.objects.cel import Rule, at_most_one_of
 from sluice_api.objects.quantities import Quantity, ResourceName, Resources
 from sluice_api.objects.rules import at_most_one
 from sluice_api.objects.scaling import Autoscaling, Disruption, Rollout
 
 #: Arguments of vLLM that follow from other fields, or that Sluice relies on.
-RESERVED_ARGS: Final = (
-    "--model",
-    "--served-model-name",
-    "--host",
-    "--port",
-    "--uds",
-    "--root-path",
-    "--ssl-keyfile",
-    "--ssl-certfile",
-    "--api-key",
-    "--api-server-count",
-    "--enable-lora",
-    "--max-loras",
-    "--max-cpu-loras",
-    "--max-lora-rank",
-    "--max-model-len",
+_RESERVED_ARGS: Final = (
+    "model",
+    "served-model-name",
+    "host",
+    "port",
+    "uds",
+    "root-path",
+    "ssl-keyfile",
+    "ssl-certfile",
+    "api-key",
+    "api-server-count",
+    "enable-lora",
+    "max-loras",
+    "max-cpu-loras",
+    "max-lora-rank",
+    "max-model-len",
 )
+#: The same in both spellings that vLLM takes, with and without a value.
+RESERVED_ARGS: Final = f"^--({'|'.join(_RESERVED_ARGS).replace('-', '[-_]')})(=.*)?$"
 #: Variables of vLLM's container that Sluice sets.
 RESERVED_VARIABLES: Final = ("VLLM_API_KEY", "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_PORT", "VLLM_HOST_IP")
 #: Settings of the adapter agent that follow from other fields.
@@ -71,6 +75,15 @@ class Lora(Model):
     """Adapters held in memory; `maxLoras` at least."""
     max_lora_rank: Annotated[int, Field(ge=1, le=512)] = 16
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.maxCpuLoras >= self.maxLoras",
+            "maxCpuLoras must not be less than maxLoras",
+            "_held",
+            "maxCpuLoras",
+        ),
+    )
+
     @model_validator(mode="after")
     def _held(self) -> Self:
         if self.max_cpu_loras < self.max_loras:
@@ -94,13 +107,38 @@ class ValueFrom(Model):
 class Variable(Model):
     """A variable of a container's environment, as in a pod's spec."""
 
+    LIST_KEY: ClassVar[str] = "name"
+
     name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
     value: Annotated[str, Field(max_length=32768)] | None = None
     value_from: ValueFrom | None = None
 
+    RULES: ClassVar[tuple[Rule, ...]] = (at_most_one_of("value", "valueFrom"),)
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         return at_most_one(self, "value", "valueFrom")
+
+
+def _free_variables(reserved: Sequence[str]) -> Rule:
+    """For the validator `_variables_are_free`; that names differ is said by the list's key."""
+    names = ", ".join(f"'{name}'" for name in reserved)
+    return Rule(
+        f"!self.env.exists(each, each.name in [{names}])",
+        f"env must not have what Sluice sets: {', '.join(reserved)}; where there is a field for it, use that",
+        "_variables_are_free",
+        "env",
+    )
+
+
+def _check_free(env: Sequence[Variable], reserved: Sequence[str]) -> None:
+    names = [each.name for each in env]
+    if taken := [name for name in names if name in reserved]:
+        raise ValueError(
+            f"env must not have {taken[0]}, which Sluice sets; where there is a field for it, use that"
+        )
+    if len(set(names)) != len(names):
+        raise ValueError("the names of variables must differ")
 
 
 Variables = Annotated[tuple[Variable, ...], Field(max_length=128)]
@@ -121,6 +159,8 @@ class Cache(Model):
     """Of several replicas all must be able to mount it (`ReadWriteMany`)."""
     size_limit: Quantity | None = None
     """The most that a volume of the pod may hold; the node's own limit when unset."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (at_most_one_of("claimName", "sizeLimit"),)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -154,10 +194,12 @@ class Agent(Model):
     env: Variables = ()
     """Further settings, such as `SLUICE_FETCH`; docs/adapters.md lists them."""
 
-    @field_validator("env")
-    @classmethod
-    def _variables_are_free(cls, env: tuple[Variable, ...]) -> tuple[Variable, ...]:
-        return _free(env, RESERVED_AGENT_VARIABLES)
+    RULES: ClassVar[tuple[Rule, ...]] = (_free_variables(RESERVED_AGENT_VARIABLES),)
+
+    @model_validator(mode="after")
+    def _variables_are_free(self) -> Self:
+        _check_free(self.env, RESERVED_AGENT_VARIABLES)
+        return self
 
 
 class Peer(Model):
@@ -167,6 +209,14 @@ class Peer(Model):
     """Of their namespace; the server's own namespace when empty."""
     pod_labels: Labels = Field(default={})
     """Of the pods; all of them when empty."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.namespaceLabels) + size(self.podLabels) > 0",
+            "one of namespaceLabels, podLabels must be set",
+            "_some",
+        ),
+    )
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -190,7 +240,7 @@ class PodTemplate(Model):
     their names, mounts by their paths."""
 
     metadata: PodMetadata = PodMetadata()
-    spec: dict[str, JsonValue] = Field(default={})
+    spec: Annotated[dict[str, JsonValue], Field(max_length=64)] = Field(default={})
     """Of a pod, such as `nodeSelector` and `tolerations`. vLLM's container is `vllm`, the agent's `adapter-agent`."""
 
     @model_validator(mode="after")
@@ -233,7 +283,7 @@ class Vllm(Model):
     `api-key`."""
     startup_timeout: Annotated[Duration, Field(ge=10.0, le=86400.0)] = 1800.0
     """How long vLLM may take to fetch and load the model before it is started anew."""
-    drain: Annotated[Duration, Field(ge=0.0, le=3600.0)] = 60.0
+    drain: Annotated[Duration, Field(le=3600.0)] = 60.0
     """How long a pod that is being deleted goes on answering what it has begun."""
     rollout: Rollout | None = None
     """How pods are replaced when the spec changes. Unset: of two or more with GPUs one after the other in its own
@@ -246,18 +296,44 @@ class Vllm(Model):
     image_pull_secrets: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
     pod_template: PodTemplate = PodTemplate()
 
-    @field_validator("args")
-    @classmethod
-    def _args_are_free(cls, args: tuple[str, ...]) -> tuple[str, ...]:
-        taken = [name for name in map(argument_name, args) if name in RESERVED_ARGS]
-        if taken:
-            raise ValueError(f"{taken[0]} is set by Sluice; where there is a field for it, use that")
-        return args
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"!self.args.exists(each, each.matches('{RESERVED_ARGS}'))",
+            "args must not have what Sluice sets, such as --model, --port and --max-loras; where there is a field for "
+            "it, use that",
+            "_args_are_free",
+            "args",
+        ),
+        _free_variables(RESERVED_VARIABLES),
+        Rule(
+            "!(self.gpuResourceName in self.resources.requests) && !(self.gpuResourceName in self.resources.limits)",
+            "resources must not name gpuResourceName; set gpu",
+            "_gpus_by_gpu",
+            "resources",
+        ),
+        Rule(
+            "!has(self.autoscaling) || !has(self.autoscaling.cpu) || 'cpu' in self.resources.requests || "
+            "'cpu' in self.resources.limits",
+            "autoscaling.cpu needs resources.requests.cpu: the target is a share of it",
+            "_cpu_is_requested",
+            "autoscaling",
+        ),
+    )
 
-    @field_validator("env")
-    @classmethod
-    def _variables_are_free(cls, env: tuple[Variable, ...]) -> tuple[Variable, ...]:
-        return _free(env, RESERVED_VARIABLES)
+    @model_validator(mode="after")
+    def _args_are_free(self) -> Self:
+        for argument in self.args:
+            if re.fullmatch(RESERVED_ARGS, argument, re.DOTALL):
+                raise ValueError(
+                    f"args must not have {argument_name(argument)}, which Sluice sets; where there is a "
+                    "field for it, use that"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _variables_are_free(self) -> Self:
+        _check_free(self.env, RESERVED_VARIABLES)
+        return self
 
     @model_validator(mode="after")
     def _gpus_by_gpu(self) -> Self:
@@ -276,12 +352,3 @@ class Vllm(Model):
 def argument_name(argument: str) -> str:
     """`--max-loras` of `--max_loras=4`: vLLM takes both spellings."""
     return argument.split("=", 1)[0].replace("_", "-")
-
-
-def _free(env: Sequence[Variable], reserved: Sequence[str]) -> tuple[Variable, ...]:
-    names = [each.name for each in env]
-    if taken := [name for name in names if name in reserved]:
-        raise ValueError(f"{taken[0]} is set by Sluice; use the field for it")
-    if len(set(names)) != len(names):
-        raise ValueError("the names of variables must differ")
-    return tuple(env)
