@@ -12,7 +12,6 @@ from sluice_operator.cluster.kube import KubeCluster
 from support import crds
 from support.adapter_scenes import Scene, condition_of, operated
 from support.api_server import ApiServer
-from support.waiting import until
 
 pytestmark = pytest.mark.needs("cluster")
 

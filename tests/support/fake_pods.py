@@ -93,11 +93,19 @@ class FakePods:
     def __len__(self) -> int:
         return len(self.pods)
 
-    async def add(self, *, ready: bool = True, labels: Mapping[str, str] | None = None) -> FakePod:
-        """One pod more."""
+    async def add(
+        self, *, ready: bool = True, listens: bool = True, labels: Mapping[str, str] | None = None
+    ) -> FakePod:
+        """One pod more.
+
+        Args:
+            ready: The engine's readiness probe passes.
+            listens: The double does; else the address and `port` are there for another agent.
+            labels: Besides the model server's.
+        """
         name = f"{names.child(self.model_server)}-{next(self._numbers)}-{secrets.token_hex(3)}"
         made = await self._cluster.apply(PODS, self._manifest(name, labels or {}))
-        return await self._run(made, ready=ready)
+        return await self._run(made, ready=ready, listens=listens)
 
     async def adopt(self, made_for: Callable[[Manifest], bool] = lambda pod: True) -> list[FakePod]:
         """Runs the pods that others have made for the model server and that do not run yet; gives those."""
@@ -136,13 +144,14 @@ class FakePods:
         pod.ready = ready
         await self._tell(pod)
 
-    async def _run(self, made: Manifest, *, ready: bool) -> FakePod:
+    async def _run(self, made: Manifest, *, ready: bool, listens: bool = True) -> FakePod:
         number = next(self._numbers)
         address = f"{self._network}.{number // 250}.{number % 250 + 1}"
         settings = replace(self.settings, token=self.token)
         agent = AgentDouble(settings, self.catalogue, host=address, port=self.port)
-        await agent.start()
-        self.port = agent.port
+        if listens:
+            await agent.start()
+            self.port = agent.port
         pod = FakePod(made["metadata"]["name"], address, agent, made["metadata"]["uid"], ready=ready)
         self.pods.append(pod)
         await self._tell(pod)

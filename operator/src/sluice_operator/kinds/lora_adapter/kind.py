@@ -107,14 +107,16 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
             self._agents.forget(item.uid)
             for condition in leaving.status.conditions if leaving.status else ():
                 if condition.type == LOADED.name:
-                    _LOG.warning("LoRAAdapter %s/%s is let go: %s", item.namespace, item.name, condition.message)
+                    _LOG.warning(
+                        "LoRAAdapter %s/%s is let go: %s", item.namespace, item.name, condition.message
+                    )
         elif leaving.status is not None:
             self._tells(item.uid, context, leaving.status)
         return leaving
 
     def concerned(self, changed: Manifest, resource: Resource, mirror: Mirror) -> Iterable[str]:
-        """A server's adapters, where its spec has changed; the siblings that a change of an adapter lets go on. Pods
-        concern nobody here: `agents` wakes those to whom a change of one matters."""
+        """A server's adapters, where its spec has changed, else those that wait for its endpoints; the siblings that a
+        change of an adapter lets go on. Pods concern nobody here: `agents` wakes those to whom a change matters."""
         if resource == _SERVERS:
             return self._of_server(changed)
         return self._of_adapter(changed) if resource == ADAPTERS else ()
@@ -167,13 +169,13 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
         uid = metadata["uid"]
         is_there = self._mirror.by_uid(_SERVERS, uid) is not None
         now = metadata.get("generation"), metadata.get("deletionTimestamp"), is_there
-        if self._heard.get(uid) == now:
-            return
+        is_new = self._heard.get(uid) != now
         self._heard[uid] = now
         if not is_there:
             del self._heard[uid]
         for known in self._siblings.of((metadata["namespace"], metadata["name"])):
-            yield known.sibling.uid
+            if is_new or known.turns:  # who waits for the server's endpoints to name its new version
+                yield known.sibling.uid
 
     def _of_adapter(self, adapter: Manifest) -> Iterator[str]:
         uid = adapter["metadata"]["uid"]

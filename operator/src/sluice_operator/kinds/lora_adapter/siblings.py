@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from sluice_api.objects.lora_adapter import LoRAAdapter
-from sluice_api.statuses.lora_adapter import PLACED, LoRAAdapterStatus
+from sluice_api.statuses.lora_adapter import PLACED, LoRAAdapterStatus, NamedVersion
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import resource_of
 from sluice_operator.kinds.lora_adapter.context import Sibling
@@ -31,6 +31,8 @@ class Known:
     leaving: bool
     waits: bool
     """It is not where it ought to be, for want of slots."""
+    turns: bool
+    """Another version than the spec's is in rotation."""
 
 
 class Siblings:
@@ -87,5 +89,10 @@ def _read(manifest: Manifest) -> Known:
         server=(metadata["namespace"], spec.get("modelServerRef") or ""),
         names=frozenset(each.engine_name for each in (*versions, *status.pods) if each),
         leaving=bool(metadata.get("deletionTimestamp")),
+        turns=_name(status.resolved) != _name(status.in_rotation),
         waits=placed is not None and placed.reason == "NoFreeSlots",
     )
+
+
+def _name(version: NamedVersion | None) -> str:
+    return version.engine_name if version else ""
