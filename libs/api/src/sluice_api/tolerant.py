@@ -5,7 +5,7 @@ Each object is in force by its newest spec, else by the last one that was, else 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -106,8 +106,9 @@ class _Option:
         fit = endpoints.fit(status)
         if tried:
             fit = experiments.fit(item, fit)
+        own = item if item.status == fit else item.model_copy(update={"status": fit})
         return cls(
-            loaded=LoadedObject(item.model_copy(update={"status": fit}), key.namespace, 0),
+            loaded=LoadedObject(own, key.namespace, 0),
             good=good,
             tried=tried,
             refers=frozenset((kind.KIND, name) for _, kind, name in references(item)),
@@ -274,17 +275,16 @@ def _precedence(entry: tuple[Key, _Option]) -> tuple[bool, str, Key]:
 
 
 def _options(key: Key, current: Current, good: Good | None) -> Iterator[_Option]:
-    status = current.status
-    if current.object is not None:
-        newest = Good(
-            current.object.model_copy(update={"status": {}}), current.generation, current.created_at
-        )
-        unchanged = good is not None and good.object.spec == current.object.spec
-        yield _Option.of(key, current.object, status, newest, tried=unchanged)
-        if unchanged:
-            return
+    if current.object is not None and (good is None or good.object.spec != current.object.spec):
+        bare = current.object.model_copy(update={"status": {}})
+        newest = Good(bare, current.generation, current.created_at)
+        yield _Option.of(key, bare, current.status, newest, tried=False)
+    elif current.object is not None and good is not None:
+        same = replace(good, generation=current.generation, created_at=current.created_at)
+        yield _Option.of(key, good.object, current.status, same, tried=True)
+        return
     if good is not None:
-        yield _Option.of(key, good.object, status, good, tried=True)
+        yield _Option.of(key, good.object, current.status, good, tried=True)
 
 
 def _key_of(problem: Problem) -> Key:
