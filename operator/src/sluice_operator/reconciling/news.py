@@ -23,9 +23,12 @@ class News:
         for kind in kinds:
             for resource in kind.listens:
                 self._listeners[resource].append(kind)
+        # A kind that listens to another has to hear of what the operator itself has said of it.
+        mirror.hearers.append(self._tell_listeners)
 
     def changed(self, resource: Resource, manifest: Manifest) -> None:
-        """An object is new, or has changed; the operator's own writes come back too, and are no news."""
+        """An object is new, or has changed; the operator's own writes come back too, and are no news
+        to it."""
         if self._mirror.put(resource, manifest):
             self._wake(resource, manifest)
 
@@ -35,6 +38,7 @@ class News:
         if known is None:
             return
         self._wake(resource, known)
+        self._tell_listeners(resource, known)
         if kind := self._of.get(resource):
             kind.forgotten(uid)
             self._wakeups.forget(uid)
@@ -45,6 +49,8 @@ class News:
             self._wakeups.wake(metadata["uid"])
         if owner := (metadata.get("labels") or {}).get(OWNER_UID):
             self._wakeups.wake(owner)
+
+    def _tell_listeners(self, resource: Resource, manifest: Manifest) -> None:
         for kind in self._listeners.get(resource, ()):
             for uid in kind.concerned(manifest, resource, self._mirror):
                 self._wakeups.wake(uid)
