@@ -1,7 +1,7 @@
 """What the streams tell: into the mirror, and on to the objects that it concerns."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sluice_operator.cluster.protocol import Manifest
@@ -13,11 +13,22 @@ from sluice_operator.reconciling.wakeups import Wakeups
 
 
 class News:
-    """Wakes an object for a change of itself, of its children, and of what its kind listens to."""
+    """Wakes an object for a change of itself, of its children, and of what its kind listens to.
 
-    def __init__(self, kinds: Sequence[Kind[Any, Any]], mirror: Mirror, wakeups: Wakeups) -> None:
+    Args:
+        forget: Told the uid of whatever is gone.
+    """
+
+    def __init__(
+        self,
+        kinds: Sequence[Kind[Any, Any]],
+        mirror: Mirror,
+        wakeups: Wakeups,
+        forget: Callable[[str], None] = lambda uid: None,
+    ) -> None:
         self._mirror = mirror
         self._wakeups = wakeups
+        self._forget = forget
         self._of: dict[Resource, Kind[Any, Any]] = {kind.resource: kind for kind in kinds}
         self._listeners: dict[Resource, list[Kind[Any, Any]]] = defaultdict(list)
         for kind in kinds:
@@ -39,6 +50,7 @@ class News:
             return
         self._wake(resource, known)
         self._tell_listeners(resource, known)
+        self._forget(uid)
         if kind := self._of.get(resource):
             kind.forgotten(uid)
             self._wakeups.forget(uid)
