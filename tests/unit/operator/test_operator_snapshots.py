@@ -138,10 +138,12 @@ async def until(holds: Callable[[], Any]) -> None:
     await waiting.until(look)
 
 
-async def until_status(world: World, kind: str, ready: str) -> Mapping[str, Any]:
+async def until_status(world: World, kind: str, ready: str, acknowledged: str = "") -> Mapping[str, Any]:
     async def look() -> Mapping[str, Any] | None:
         status = await world.status(kind)
-        return status if conditions(status)["Ready"] == ready else None
+        there = (status.get("snapshot") or {}).get("acknowledged")
+        good = conditions(status)["Ready"] == ready and acknowledged in ("", there)
+        return status if good else None
 
     found = await waiting.until(look)
     assert found is not None
@@ -189,7 +191,7 @@ async def test_a_change_reaches_every_watcher_and_the_status_says_so() -> None:
         await until(lambda: one.ready and two.ready)
         world.put("GuardrailPolicy", {"mode": "shadow"})
         await until(lambda: one.current.guardrail_policies["default"].spec.mode == "shadow")
-        policy = await until_status(world, "GuardrailPolicy", "Ready")
+        policy = await until_status(world, "GuardrailPolicy", "Ready", "2/2")
         pipeline = await until_status(world, "Pipeline", "Ready")
 
         assert policy["version"] == one.current.guardrail_policies["default"].version
@@ -253,13 +255,12 @@ async def test_a_refusal_is_told_with_its_reason_and_holds_up_nobody_who_runs_th
         await until(lambda: one.ready and two.ready)
         world.put("GuardrailPolicy", {"mode": "shadow"}, "other")
         await until(lambda: two.current.guardrail_policies["other"].spec.mode == "shadow")
-        untouched = await until_status(world, "GuardrailPolicy", "Ready")
+        untouched = await until_status(world, "GuardrailPolicy", "Ready", "2/2")
         world.put("GuardrailPolicy", {"mode": "shadow"})
         await until(lambda: two.current.guardrail_policies["default"].spec.mode == "shadow")
-        status = await until_status(world, "GuardrailPolicy", "Refused")
+        status = await until_status(world, "GuardrailPolicy", "Refused", "1/2")
 
-    assert untouched["snapshot"]["acknowledged"] == "2/2"
-    assert status["snapshot"]["acknowledged"] == "1/2"
+    assert untouched["snapshot"]["refused"] == []
     assert status["snapshot"]["refused"] == [
         {"service": "reranker", "instance": "reranker-0", "reason": "there is no such model here"}
     ]
