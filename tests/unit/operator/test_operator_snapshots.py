@@ -206,7 +206,7 @@ async def test_a_change_reaches_every_watcher_and_the_status_says_so() -> None:
         assert policy["inForceGeneration"] == policy["observedGeneration"] == 2
         assert conditions(pipeline) == {
             "ReferencesResolved": "Resolved",
-            "Compiled": "InForce",
+            "Compiled": "Compiled",
             "Distributed": "Acknowledged",
             "DependenciesReady": "Ready",
             "Ready": "Ready",
