@@ -52,6 +52,9 @@ class AgentView:
     """What vLLM lists, by name; no version where the folder is none of the agent's."""
     here: frozenset[Version] = frozenset()
     """Whose files lie there, checked."""
+    at: float = 0.0
+    """Seconds since the epoch when it was asked: what ended later is not in it. 0 where calls that end are added to it
+    at once."""
 
 
 @dataclass(frozen=True, slots=True)

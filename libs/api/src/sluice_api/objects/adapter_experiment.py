@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.cel import Rule, immutable
 
 
 class Unit(StrEnum):
@@ -28,6 +29,8 @@ class Role(StrEnum):
 
 class Arm(Model):
     """One side of the experiment."""
+
+    LIST_KEY: ClassVar[str] = "name"
 
     name: Name
     role: Role
@@ -91,6 +94,24 @@ class GuardMetric(Model):
     min_delta: float | None = None
     """The least a treatment must gain over control; negative values allow a loss. A gain is less of errors, blocks,
     seconds and tokens, and more of groundedness and feedback."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.max) || has(self.minDelta)", "one of max, minDelta must be set", "_bounded"),
+        Rule(
+            "!has(self.max) || !(self.metric in ['groundedness', 'feedback'])",
+            "max cannot bound a metric of which more is better; set minDelta",
+            "_bounded",
+            "max",
+        ),
+        Rule(
+            "self.metric in ['errorRate', 'blockRate', 'degradedRate'] ? self.aggregation in ['rate', 'mean']"
+            " : self.metric == 'latency' ? self.aggregation in ['mean', 'p95'] : self.aggregation == 'mean'",
+            "the aggregation must be rate or mean of errorRate, blockRate and degradedRate, mean or p95 of latency, "
+            "and mean of all others",
+            "_bounded",
+            "aggregation",
+        ),
+    )
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -175,6 +196,23 @@ class AdapterExperimentSpec(Model):
     inference_pool: Name | None = None
     """The `InferencePool` of the Gateway API that the split is told to as an `InferenceModelRewrite`, where the cluster
     has that kind; the model server's name when not set."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.arms.map(arm, arm.weight).sum() == 100",
+            "the weights of all arms must add up to 100",
+            "_balanced",
+            "arms",
+        ),
+        Rule(
+            "self.arms.exists_one(arm, arm.role == 'Control')",
+            "exactly one arm must have the role Control",
+            "_balanced",
+            "arms",
+        ),
+        immutable("modelServerRef", "the samples are of that server; make a new experiment"),
+        immutable("modelName", "the samples are of that alias; make a new experiment"),
+    )
 
     @model_validator(mode="after")
     def _balanced(self) -> Self:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, SluiceObject
+from sluice_api.objects.cel import Rule, exactly_one_of
 from sluice_api.objects.rules import exactly_one
 
 Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://")]
@@ -40,7 +41,7 @@ class Vllm(Model):
 
     image: Annotated[str, Field(min_length=1, max_length=512)]
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    args: Annotated[tuple[str, ...], Field(max_length=128)] = ()
+    args: Annotated[tuple[Annotated[str, Field(max_length=4096)], ...], Field(max_length=128)] = ()
     gpu: Annotated[int, Field(ge=0, le=16)] = 1
     lora: Lora | None = None
     api_key_secret: Annotated[str, Field(max_length=253)] = ""
@@ -78,6 +79,16 @@ class ModelServerSpec(Model):
     external: External | None = None
     vllm: Vllm | None = None
     routing: Routing = Routing()
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        exactly_one_of("extractive", "external", "vllm"),
+        Rule(
+            "has(self.extractive) || self.baseModel != ''",
+            "baseModel must be set unless the engine is extractive",
+            "_one",
+            "baseModel",
+        ),
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
