@@ -39,7 +39,6 @@ class GatewayOutcomes:
     """The gateway at a URL.
 
     Args:
-        session: For its connections; the caller's to close.
         url: Of its HTTP API, without `/v1`.
         key_file: Holds an admin's API key; read at every look, so that another key needs no restart. None for an open
             gateway.
@@ -47,12 +46,10 @@ class GatewayOutcomes:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
         url: str,
         key_file: Path | None = None,
         seconds: float = _SECONDS,
     ) -> None:
-        self._session = session
         self._url = url.rstrip("/").removesuffix("/v1")
         self._key_file = key_file
         self._timeout = aiohttp.ClientTimeout(total=seconds)
@@ -71,13 +68,13 @@ class GatewayOutcomes:
         moment = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         url = f"{self._url}/v1/experiments/{quote(experiment, safe='')}"
         try:
-            async with self._session.get(
-                url,
-                params={"since": moment},
-                headers=self._headers(),
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
+            async with (
+                # One a look: there are few, and what nobody holds need not be closed.
+                aiohttp.ClientSession(timeout=self._timeout) as session,
+                session.get(
+                    url, params={"since": moment}, headers=self._headers(), allow_redirects=False
+                ) as response,
+            ):
                 status, headers = response.status, response.headers
                 answer = _parsed(await response.read())
         except TimeoutError as error:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from sluice_api.objects.adapter_experiment import Aggregation, Method, Metric, Role
 from sluice_api.objects.base import Name
-from sluice_api.statuses.base import ConditionType, Status, StatusPart
+from sluice_api.statuses.base import READY_REASONS, ConditionType, Status, StatusPart
 
 Time = Annotated[str, Field(max_length=64)]
 """RFC 3339 in UTC, whole seconds."""
@@ -148,7 +148,8 @@ ARMS_READY = ConditionType(
         "AllReady": "Every arm can take its traffic.",
         "ArmsResting": ("Some arms' adapters are not `Ready`. `kubectl describe lora NAME` says why."),
         "NotAccepted": "The experiment cannot be in force; see `Accepted`.",
-    },
+    }
+    | dict(READY_REASONS),
 )
 
 ANALYSED = ConditionType(

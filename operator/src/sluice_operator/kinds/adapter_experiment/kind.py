@@ -22,6 +22,7 @@ from sluice_operator.kinds.adapter_experiment.rewrite import rewrite
 from sluice_operator.kinds.adapter_experiment.settling import Settled, next_look, settle, trial_of
 from sluice_operator.outcomes.protocol import Outcomes
 from sluice_operator.reconciling.kind import Item, Kind, Observation, Plan
+from sluice_operator.reconciling.labels import OWNER_UID
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_servicekit import errors
 
@@ -77,7 +78,7 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
             if current.id and current.verdict is None and current.since is not None:
                 seen = await look(self._outcomes, item.name, current.since, now)
                 self._looks[item.uid] = seen
-        return Context(now, status, around, seen, await self._knows_rewrites())
+        return Context(now, status, around, seen, await self._knows_rewrites(item.namespace))
 
     def plan(self, item: Item[AdapterExperiment], context: Context) -> Plan:
         """See `Kind.plan`."""
@@ -128,11 +129,11 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
         found = await self._cluster.get(_EXPERIMENTS, item.namespace, item.name)
         return _status((found or {}).get("status") or {})
 
-    async def _knows_rewrites(self) -> bool:
+    async def _knows_rewrites(self, namespace: str) -> bool:
         now = self._clock()
         if self._rewrites is None or now - self._rewrites[0] >= _INSTALLED:
             try:
-                await self._cluster.list(MODEL_REWRITES, "default", {"sluice.dev/none": "none"})
+                await self._cluster.list(MODEL_REWRITES, namespace, {OWNER_UID: "none"})
             except (errors.Unimplemented, errors.NotFound, errors.PermissionDenied):
                 self._rewrites = (now, False)
             else:

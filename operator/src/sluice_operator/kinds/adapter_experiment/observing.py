@@ -12,7 +12,7 @@ from sluice_api.statuses.adapter_experiment import (
     Decision,
     Verdict,
 )
-from sluice_api.statuses.base import Condition, Truth
+from sluice_api.statuses.base import Condition, Truth, stalled
 from sluice_operator.kinds.adapter_experiment import times
 from sluice_operator.kinds.adapter_experiment.arms import ArmView
 from sluice_operator.kinds.adapter_experiment.context import Context, Look
@@ -47,8 +47,25 @@ def status_of(spec: AdapterExperimentSpec, settled: Settled, context: Context) -
         verdict=verdict,
         arms=tuple(_arm(arm, base_model, shown, before.get(arm.name)) for arm in settled.arms),
         retired=settled.losers.retired,
-        conditions=(*conditions, _ready(settled, {each.type: each for each in conditions})),
+        conditions=(
+            *conditions,
+            *_summed(_ready(settled, {each.type: each for each in conditions}), conditions),
+        ),
     )
+
+
+#: Reasons that a person has to do something about.
+_LASTING = {"NotAccepted", "BreachPaused", "AdapterChanged", "NoGateway", "KeyRefused", "AnswerUnreadable"}
+
+
+def _summed(ready: Condition, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """`Ready`, and `Stalled` where it will not come to be by itself."""
+    reason = ready.reason
+    if reason == "NotAnalysed":
+        reason = next(each.reason for each in conditions if each.type == ANALYSED.name)
+    if ready.status is Truth.TRUE or reason not in _LASTING:
+        return (ready,)
+    return ready, stalled(reason, ready.message)
 
 
 def _arm(view: ArmView, base_model: str, report: Report | None, before: ArmStatus | None) -> ArmStatus:
