@@ -1,10 +1,11 @@
-"""The gateway as it is assembled, over light services, in this loop: its snapshot changes, and its models may fail."""
+"""The gateway as it is assembled, over light services, in a thread: its snapshot changes, and its models may fail."""
 
 import asyncio
 import socket
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,66 +40,91 @@ class Models(LightInference):
 class ExperimentingGateway:
     """Where it is, and what it runs by."""
 
-    def __init__(self, url: str, models: Models, snapshots: Snapshots) -> None:
+    def __init__(
+        self, url: str, models: Models, snapshots: Snapshots, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.url = url
         self.models = models
         self._snapshots = snapshots
+        self._loop = loop
 
     async def take(self, snapshot: Snapshot) -> None:
         """Runs by this snapshot from now on."""
-        refused = await self._snapshots.take(snapshot.digest, snapshot.content)
+        taking = self._snapshots.take(snapshot.digest, snapshot.content)
+        refused = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(taking, self._loop))
         assert not refused, refused
 
-    async def ask(
-        self, users: int, key: str = "", prefix: str = "user", pipeline: str = "default"
-    ) -> Counter[str]:
-        """So many users ask, each once. By arm, how many."""
+    async def ask(self, users: int, key: str = "", prefix: str = "user") -> Counter[str]:
+        """So many users ask, each once. By model, how many of them it was to answer; the base model's name is empty."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
+        before = self.models.asked.copy()
         async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60.0) as http:
             turns = asyncio.Semaphore(8)
 
-            async def one(number: int) -> str:
-                body = {
-                    "model": pipeline,
-                    "messages": [{"role": "user", "content": "How long?"}],
-                    "user": f"{prefix}-{number}",
-                }
+            async def one(number: int) -> None:
+                messages = [{"role": "user", "content": "How long?"}]
+                body = {"model": "default", "messages": messages, "user": f"{prefix}-{number}"}
                 async with turns:
-                    reply = await http.post("/v1/chat/completions", json=body)
-                return reply.headers.get("x-sluice-arm", "")
+                    await http.post("/v1/chat/completions", json=body)
 
-            return Counter(await asyncio.gather(*map(one, range(users))))
+            await asyncio.gather(*map(one, range(users)))
+        return self.models.asked - before
 
 
-@asynccontextmanager
-async def experimenting_gateway(
+@contextmanager
+def experimenting_gateway(
     folder: Path, snapshot: Snapshot, **settings: Any
-) -> AsyncIterator[ExperimentingGateway]:
-    """For the length of the block.
+) -> Iterator[ExperimentingGateway]:
+    """For the length of the block, in a thread: kopf, where it runs, cancels whatever else its loop has going.
 
     Args:
         folder: For its database.
         settings: Of `GatewaySettings`.
     """
     models, snapshots = Models(), Snapshots.fixed(snapshot)
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    loop = asyncio.new_event_loop()
+    ready, stop = threading.Event(), asyncio.Event()
+
+    async def run() -> None:
+        async with serving(_light(models)) as services:
+            names = ("guardrail", "retriever", "reranker", "inference")
+            told = GatewaySettings(
+                http_listen=f"fd:{listening.detach()}",
+                data_dir=folder,
+                instance="experimenting",
+                **{f"{name}_address": services for name in names},
+                **settings,
+            )
+            async with build(ServiceContext(told, snapshots)):
+                ready.set()
+                await stop.wait()
+
+    def work() -> None:
+        try:
+            loop.run_until_complete(run())
+        finally:
+            ready.set()
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    thread = threading.Thread(target=work, name="experimenting-gateway")
+    thread.start()
+    try:
+        ready.wait(60)
+        assert thread.is_alive(), "the gateway did not start"
+        yield ExperimentingGateway(url, models, snapshots, loop)
+    finally:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(stop.set)
+        thread.join(60)
+
+
+def _light(models: Models) -> list[Servicer]:
     own = Servicer(
         inference_pb2_grpc.add_InferenceServiceServicer_to_server,
         models,
         "sluice.inference.v1.InferenceService",
     )
-    light = [own if "Inference" in each.service else each for each in servicers()]
-    listening = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    async with serving(light) as services:
-        addresses = {
-            f"{name}_address": services for name in ("guardrail", "retriever", "reranker", "inference")
-        }
-        told = GatewaySettings(
-            http_listen=f"fd:{listening.detach()}",
-            data_dir=folder,
-            instance="experimenting",
-            **addresses,
-            **settings,
-        )
-        async with build(ServiceContext(told, snapshots)):
-            yield ExperimentingGateway(url, models, snapshots)
+    return [own if each.service == own.service else each for each in servicers()]
