@@ -256,6 +256,7 @@ _GOES_ON = dict.fromkeys(
         "NotChecked",
         "Placed",
         "Waiting",
+        "TooFewPods",
         "AllLoaded",
         "PartiallyLoaded",
         "NotPlaced",
