@@ -107,8 +107,8 @@ lint: setup ## The checks that .pre-commit-config.yaml lists, on everything
 	$(RUN) pre-commit run --all-files --hook-stage pre-push
 
 .PHONY: drift
-drift: protos reference openapi ## Fail where a generated file differs from its source
-	git diff --exit-code -- $(STUBS) docs/objects.md docs/openapi.json
+drift: protos crds reference openapi ## Fail where a generated file differs from its source
+	git diff --exit-code -- $(STUBS) crds docs/objects.md docs/openapi.json
 
 .PHONY: verify
 verify: lint drift test ## Everything that CI runs
@@ -154,6 +154,10 @@ protos: setup ## Generate the stubs from protos/
 .PHONY: protos-baseline
 protos-baseline: setup ## Accept the present protos as what later ones must stay compatible with
 	$(RUN) buf build protos -o protos/baseline.binpb
+
+.PHONY: crds
+crds: setup ## Generate the custom resource definitions in crds/ from the models
+	$(RUN) python tools/generate_crds.py
 
 .PHONY: reference
 reference: setup ## Generate docs/objects.md from the models

@@ -94,7 +94,7 @@ def _is_map(field: FieldInfo) -> bool:
 
 def _is_duration(field: FieldInfo) -> bool:
     """Also where it may be absent."""
-    return "_parse_duration" in f"{field.metadata} {field.annotation}"
+    return "parse_duration" in f"{field.metadata} {field.annotation}"
 
 
 def _type(field: FieldInfo) -> str:
