@@ -106,7 +106,14 @@ def _metric(**metric: Any) -> Spec:
     return {"guardMetrics": [metric]}
 
 
+_QUEUE = {"prometheus": "http://prometheus:9090"}
+_SECRET = {"secretKeyRef": {"name": "a", "key": "b"}}
 _VLLM = {"extractive": None, "baseModel": "llama", "vllm": {"image": "vllm"}}
+
+
+def _vllm(**vllm: Any) -> Spec:
+    return {**_VLLM, "vllm": {"image": "vllm", **vllm}}
+
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -133,6 +140,101 @@ CASES: tuple[Case, ...] = (
         "must be at most 300s",
         {"routing": {"scrapeInterval": "0.1d"}},
         {"routing": {"scrapeInterval": "5m"}},
+    ),
+    *(
+        Case("ModelServer", message, _vllm(**refused), _vllm(**accepted))
+        for message, refused, accepted in (
+            (
+                "maxCpuLoras must not be less than maxLoras",
+                {"lora": {"maxLoras": 17}},
+                {"lora": {"maxLoras": 16}},
+            ),
+            (
+                "exactly one of cpu, metric, queue must be set",
+                {"autoscaling": {"maxReplicas": 2}},
+                {"autoscaling": {"maxReplicas": 2, "queue": _QUEUE}},
+            ),
+            (
+                "minReplicas must not be more than maxReplicas",
+                {"autoscaling": {"minReplicas": 3, "maxReplicas": 2, "queue": _QUEUE}},
+                {"autoscaling": {"minReplicas": 2, "maxReplicas": 2, "queue": _QUEUE}},
+            ),
+            (
+                "minReplicas 0 needs queue.query, which counts requests where there are no pods",
+                {"autoscaling": {"minReplicas": 0, "maxReplicas": 2, "queue": _QUEUE}},
+                {"autoscaling": {"minReplicas": 0, "maxReplicas": 2, "queue": {**_QUEUE, "query": "up"}}},
+            ),
+            (
+                "minReplicas 0 needs queue.query, which counts requests where there are no pods",
+                {"autoscaling": {"minReplicas": 0, "maxReplicas": 2, "metric": {"name": "a", "average": 1}}},
+                {"autoscaling": {"maxReplicas": 2, "metric": {"name": "a", "average": 1}}},
+            ),
+            (
+                "autoscaling.cpu needs resources.requests.cpu: the target is a share of it",
+                {"autoscaling": {"maxReplicas": 2, "cpu": {}}},
+                {"autoscaling": {"maxReplicas": 2, "cpu": {}}, "resources": {"requests": {"cpu": 4}}},
+            ),
+            (
+                "one of maxSurge, maxUnavailable must be more than 0",
+                {"rollout": {"maxUnavailable": 0}},
+                {"rollout": {"maxUnavailable": 0, "maxSurge": 1}},
+            ),
+            (
+                "only one of value, valueFrom may be set",
+                {"env": [{"name": "A", "value": "1", "valueFrom": _SECRET}]},
+                {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": _SECRET}]},
+            ),
+            (
+                "Duplicate value",
+                {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+                {"env": [{"name": "A"}]},
+            ),
+            (
+                "env cannot set VLLM_API_KEY",
+                {"env": [{"name": "VLLM_API_KEY", "value": "a"}]},
+                {"env": [{"name": "HF_TOKEN", "value": "a"}]},
+            ),
+            (
+                "env cannot set SLUICE_LISTEN",
+                {"agent": {"env": [{"name": "SLUICE_TOKEN_FILE", "value": "a"}]}},
+                {"agent": {"env": [{"name": "SLUICE_FETCH", "value": "a"}]}},
+            ),
+            ("args cannot set --model", {"args": ["--seed=1", "--max_loras=4"]}, {"args": ["--seed", "1"]}),
+            ("args cannot set --model", {"args": ["--port", "1"]}, {"args": ["--max-num-seqs=--port"]}),
+            (
+                "resources must not name the resource of gpuResourceName; set gpu",
+                {"resources": {"limits": {"nvidia.com/gpu": 1}}},
+                {"resources": {"limits": {"memory": "20Gi"}}, "gpu": 2},
+            ),
+            (
+                "resources must not name the resource of gpuResourceName; set gpu",
+                {"resources": {"requests": {"amd.com/gpu": 1}}, "gpuResourceName": "amd.com/gpu"},
+                {"resources": {"requests": {"memory": "1.5Gi"}}, "gpuResourceName": "amd.com/gpu"},
+            ),
+            (
+                "only one of claimName, sizeLimit may be set",
+                {"cache": {"claimName": "a", "sizeLimit": "1Gi"}},
+                {"cache": {"sizeLimit": "1Gi"}},
+            ),
+            (
+                "one of namespaceLabels, podLabels must be set",
+                {"allowFrom": [{}]},
+                {"allowFrom": [{"podLabels": {"app": "prometheus"}}, {"namespaceLabels": {"a": ""}}]},
+            ),
+            (
+                "the keys must have 1 to 317 characters",
+                {"podTemplate": {"metadata": {"labels": {"": "b"}}}},
+                {"podTemplate": {"metadata": {"labels": {317 * "a": "b"}, "annotations": {"c": "d"}}}},
+            ),
+            (
+                "the keys must have 1 to 253 characters and match",
+                {"resources": {"limits": {"-memory": "20Gi"}}},
+                {"resources": {"limits": {"example.com/tpu": 1}}},
+            ),
+            ("must be at least 10s", {"startupTimeout": "9999ms"}, {"startupTimeout": "10s"}),
+            ("must be at most 86400s", {"startupTimeout": "24.1h"}, {"startupTimeout": "1d"}),
+            ("must be at most 3600s", {"drain": "61m"}, {"drain": "1h"}),
+        )
     ),
     Case(
         "LoRAAdapter",
@@ -214,6 +316,15 @@ CASES: tuple[Case, ...] = (
         {"modelName": "other"},
         {"salt": "again"},
         before={},
+    ),
+    *(
+        Case("AdapterExperiment", message, refused, accepted)
+        for message, refused, accepted in (
+            ("must be at least 1s", {"analysisInterval": "0.9s"}, {"analysisInterval": "1s"}),
+            ("must be at most 86400s", {"analysisInterval": "1.1d"}, {"analysisInterval": "24h"}),
+            ("must be at least 60s", {"maxDuration": "59s"}, {"maxDuration": "1m"}),
+            ("must be at most 7776000s", {"maxDuration": "90.5d"}, {"maxDuration": "90d"}),
+        )
     ),
     Case(
         "AdapterExperiment",
@@ -429,7 +540,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "Pipeline",
-        "the keys must match",
+        "the keys must have 1 to 32 characters and match",
         _fallbacks("catch:A", A="abort"),
         _fallbacks("catch:a" + 31 * "b", **{"a" + 31 * "b": "abort"}),
     ),

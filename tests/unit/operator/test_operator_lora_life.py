@@ -1,8 +1,9 @@
 """An adapter's life in a small world of pods and agents."""
 
+from tests.support.adapter_world import World, calls_of, version
+
 from sluice_operator.agents.protocol import Resolve
 from sluice_operator.kinds.lora_adapter.naming import engine_name
-from tests.support.adapter_world import World, calls_of, version
 
 R1, R2 = engine_name("fr", version("r1")), engine_name("fr", version("r2"))
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from sluice_api.objects.base import Model
+from sluice_api.objects.cel import INT_OR_STRING
 
 
 def _text(value: object) -> object:
@@ -15,8 +16,12 @@ def _text(value: object) -> object:
 #: Kubernetes' quantity that is not negative, such as `500m`, `4` or `20Gi`.
 Quantity = Annotated[
     str,
+    Field(
+        max_length=32,
+        pattern=r"^[0-9]{1,16}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$",
+        json_schema_extra=INT_OR_STRING,
+    ),
     BeforeValidator(_text),
-    Field(max_length=32, pattern=r"^[0-9]{1,16}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"),
 ]
 
 #: The name of a resource, such as `cpu` or `nvidia.com/gpu`.

@@ -1,10 +1,11 @@
 """How many vLLM pods there are, and how they are replaced."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model
+from sluice_api.objects.cel import Rule, exactly_one_of
 from sluice_api.objects.rules import exactly_one
 
 MetricName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_:][A-Za-z0-9_:./-]*$")]
@@ -48,6 +49,22 @@ class Autoscaling(Model):
     scale_down_after: Annotated[Duration, Field(ge=0.0, le=3600.0)] = 300.0
     """How long fewer pods must have been enough before one goes."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        exactly_one_of("cpu", "metric", "queue"),
+        Rule(
+            "self.minReplicas <= self.maxReplicas",
+            "minReplicas must not be more than maxReplicas",
+            "_ordered",
+            "minReplicas",
+        ),
+        Rule(
+            "self.minReplicas > 0 || (has(self.queue) && self.queue.query != '')",
+            "minReplicas 0 needs queue.query, which counts requests where there are no pods",
+            "_can_return",
+            "minReplicas",
+        ),
+    )
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         return exactly_one(self, "cpu", "metric", "queue")
@@ -72,6 +89,14 @@ class Rollout(Model):
     """Pods above the number; each needs its GPUs."""
     max_unavailable: Annotated[int, Field(ge=0, le=1000)] = 1
     """Pods that may be missing."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.maxSurge > 0 || self.maxUnavailable > 0",
+            "one of maxSurge, maxUnavailable must be more than 0",
+            "_moves",
+        ),
+    )
 
     @model_validator(mode="after")
     def _moves(self) -> Self:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from sluice_api.objects.base import Duration, Model, Name
+from sluice_api.objects.cel import Rule, at_most_one_of
 from sluice_api.objects.quantities import Quantity, ResourceName, Resources
 from sluice_api.objects.rules import at_most_one
 from sluice_api.objects.scaling import Autoscaling, Disruption, Rollout
@@ -71,6 +72,15 @@ class Lora(Model):
     """Adapters held in memory; `maxLoras` at least."""
     max_lora_rank: Annotated[int, Field(ge=1, le=512)] = 16
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.maxCpuLoras >= self.maxLoras",
+            "maxCpuLoras must not be less than maxLoras",
+            "_held",
+            "maxCpuLoras",
+        ),
+    )
+
     @model_validator(mode="after")
     def _held(self) -> Self:
         if self.max_cpu_loras < self.max_loras:
@@ -98,9 +108,21 @@ class Variable(Model):
     value: Annotated[str, Field(max_length=32768)] | None = None
     value_from: ValueFrom | None = None
 
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
+    RULES: ClassVar[tuple[Rule, ...]] = (at_most_one_of("value", "valueFrom"),)
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         return at_most_one(self, "value", "valueFrom")
+
+
+def _variables_are_not(reserved: Sequence[str]) -> Rule:
+    return Rule(
+        f"self.env.all(each, !(each.name in {list(reserved)}))",
+        f"env cannot set {', '.join(reserved)}: Sluice does; use the field for it",
+        "_variables_are_free",
+        "env",
+    )
 
 
 Variables = Annotated[tuple[Variable, ...], Field(max_length=128)]
@@ -121,6 +143,8 @@ class Cache(Model):
     """Of several replicas all must be able to mount it (`ReadWriteMany`)."""
     size_limit: Quantity | None = None
     """The most that a volume of the pod may hold; the node's own limit when unset."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (at_most_one_of("claimName", "sizeLimit"),)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -154,6 +178,8 @@ class Agent(Model):
     env: Variables = ()
     """Further settings, such as `SLUICE_FETCH`; docs/adapters.md lists them."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = (_variables_are_not(RESERVED_AGENT_VARIABLES),)
+
     @field_validator("env")
     @classmethod
     def _variables_are_free(cls, env: tuple[Variable, ...]) -> tuple[Variable, ...]:
@@ -167,6 +193,14 @@ class Peer(Model):
     """Of their namespace; the server's own namespace when empty."""
     pod_labels: Labels = Field(default={})
     """Of the pods; all of them when empty."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.namespaceLabels.size() > 0 || self.podLabels.size() > 0",
+            "one of namespaceLabels, podLabels must be set",
+            "_some",
+        ),
+    )
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -190,7 +224,7 @@ class PodTemplate(Model):
     their names, mounts by their paths."""
 
     metadata: PodMetadata = PodMetadata()
-    spec: dict[str, JsonValue] = Field(default={})
+    spec: Annotated[dict[str, JsonValue], Field(max_length=64)] = Field(default={})
     """Of a pod, such as `nodeSelector` and `tolerations`. vLLM's container is `vllm`, the agent's `adapter-agent`."""
 
     @model_validator(mode="after")
@@ -245,6 +279,29 @@ class Vllm(Model):
     """The namespace's default when empty; no token of it is mounted."""
     image_pull_secrets: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
     pod_template: PodTemplate = PodTemplate()
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"self.args.all(arg, !(arg.split('=', 2)[0].replace('_', '-') in {list(RESERVED_ARGS)}))",
+            f"args cannot set {', '.join(RESERVED_ARGS)}: Sluice does; where there is a field for it, use that",
+            "_args_are_free",
+            "args",
+        ),
+        _variables_are_not(RESERVED_VARIABLES),
+        Rule(
+            "!(self.gpuResourceName in self.resources.requests) && !(self.gpuResourceName in self.resources.limits)",
+            "resources must not name the resource of gpuResourceName; set gpu",
+            "_gpus_by_gpu",
+            "resources",
+        ),
+        Rule(
+            "!has(self.autoscaling) || !has(self.autoscaling.cpu) || 'cpu' in self.resources.requests"
+            " || 'cpu' in self.resources.limits",
+            "autoscaling.cpu needs resources.requests.cpu: the target is a share of it",
+            "_cpu_is_requested",
+            "resources",
+        ),
+    )
 
     @field_validator("args")
     @classmethod
