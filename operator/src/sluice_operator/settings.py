@@ -36,3 +36,5 @@ class OperatorSettings(ServiceSettings):
     """How many objects are looked at at once."""
     api_connections: Annotated[int, Field(ge=4, le=256)] = 32
     """Connections to the API server for calls; watch streams have their own."""
+    agent_port: Annotated[int, Field(ge=1, le=65535)] = 9200
+    """The port that the adapter agents of all pods listen on."""

@@ -94,7 +94,7 @@ class Reconciler:
             try:
                 item = parse(kind.model, body)
                 leaving = await kind.leave(item, await kind.gather(item))
-                if leaving.status is not None and not leaving.done:
+                if leaving.status is not None:
                     status = conditions.after_pass(
                         leaving.status, body.get("status") or {}, item.generation, self._clock()
                     )

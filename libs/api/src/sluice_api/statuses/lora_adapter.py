@@ -258,6 +258,7 @@ _GOES_ON = dict.fromkeys(
         "NotChecked",
         "Placed",
         "Waiting",
+        "TooFewPods",
         "AllLoaded",
         "PartiallyLoaded",
         "NotPlaced",
