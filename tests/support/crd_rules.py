@@ -239,7 +239,7 @@ CASES: tuple[Case, ...] = (
                 {"resources": {"limits": {"-memory": "20Gi"}}},
                 {"resources": {"limits": {"example.com/tpu": 1}}},
             ),
-            ("must be at least 10s", {"startupTimeout": "9999ms"}, {"startupTimeout": "10s"}),
+            ("must be at least 5s", {"startupTimeout": "4999ms"}, {"startupTimeout": "5s"}),
             ("must be at most 86400s", {"startupTimeout": "24.1h"}, {"startupTimeout": "1d"}),
             ("must be at most 3600s", {"drain": "61m"}, {"drain": "1h"}),
         )
