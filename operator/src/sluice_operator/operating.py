@@ -1,14 +1,18 @@
 """Runs the operator: streams into the mirror, kopf around the loops, until it is told to stop."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import kopf
 from kubernetes.aio.client import ApiClient
 
+from sluice_operator import metrics
 from sluice_operator.cluster.kube import KubeCluster
 from sluice_operator.cluster.watching import Scope, Watching
+from sluice_operator.probing import Health
 from sluice_operator.reconciling.announcing import Announcer
 from sluice_operator.reconciling.kind import Kind
 from sluice_operator.reconciling.labels import MANAGED_BY, OPERATOR
@@ -48,24 +52,40 @@ async def run_operator(
     *,
     stop: asyncio.Event,
     ready: asyncio.Event | None = None,
+    synced: asyncio.Event | None = None,
+    health: Health | None = None,
 ) -> None:
-    """Works until `stop` is set.
+    """Works until `stop` is set, or kopf ends.
 
     Args:
         mirror: Is filled here, before the first pass.
         ready: Set once the mirror has been filled and kopf runs.
+        synced: Set once the mirror has been filled.
+        health: Is told what to look at.
     """
-    watching = Watching(cluster, News(kinds, mirror, wakeups), scopes_of(kinds, settings.namespaces))
     reconciler = Reconciler(
         cluster,
         mirror,
         turns=asyncio.Semaphore(settings.concurrent_passes),
         announcer=Announcer(cluster, settings.instance),
     )
+    news = News(kinds, mirror, wakeups, reconciler.forget)
+    watching = Watching(cluster, news, scopes_of(kinds, settings.namespaces))
     pace = Pace(settings.resync_seconds, settings.backoff_base_seconds, settings.backoff_cap_seconds)
     registry = registry_of(kinds, reconciler, wakeups, pace, client, watching.synced)
+    _show(kinds, mirror, watching)
+    if health is not None:
+        health.objects = lambda: sum(mirror.count(kind.resource) for kind in kinds)
+        health.pass_age = lambda: time.monotonic() - reconciler.last_pass
+        health.silence = watching.silence
+        health.leads = True
     async with watching.running():
-        await watching.synced()
+        if not await before(watching.synced(), stop):
+            return
+        if synced is not None:
+            synced.set()
+        if health is not None:
+            health.ready = True
         await kopf.operator(
             registry=registry,
             settings=kopf_settings(),
@@ -75,3 +95,24 @@ async def run_operator(
             stop_flag=stop,
             ready_flag=ready,
         )
+
+
+def _show(kinds: Sequence[Kind[Any, Any]], mirror: Mirror, watching: Watching) -> None:
+    metrics.SILENCE.set_function(lambda: watching.silence()[0])
+    for scope in scopes_of(kinds):
+        metrics.OBJECTS.labels(scope.resource.kind).set_function(partial(mirror.count, scope.resource))
+
+
+async def before(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Works until it is done, or is to stop; true where it is done."""
+    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+            return True
+        return False
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)

@@ -38,9 +38,10 @@ def is_resting(adapter: LoRAAdapter) -> bool:
 
 
 def names_in_rotation(status: LoRAAdapterStatus) -> Mapping[str, frozenset[str]]:
-    """By pod uid, the names in the engine that requests may be sent to: of the version in rotation, and of the one
-    before, which requests may still name."""
-    names = {status.engine_name, status.previous.engine_name if status.previous else ""} - {""}
+    """By pod uid, the names in the engine that requests may be sent to: of the version in rotation, of the one before,
+    which requests may still name, and of the spec's, which must be known before the alias becomes its name."""
+    versions = (status.in_rotation, status.previous, status.resolved)
+    names = {status.engine_name, *(each.engine_name for each in versions if each)} - {""}
     found: dict[str, set[str]] = defaultdict(set)
     for each in status.pods:
         if each.state is PodState.LOADED and each.engine_name in names:

@@ -48,6 +48,8 @@ class AgentView:
     engine_reachable: bool = False
     trouble: Trouble | None = None
     """Why agent or engine cannot be used."""
+    models: tuple[str, ...] = ()
+    """The base model's names, as the engine lists them; empty while that is not known."""
     loaded: Mapping[str, Version | None] = field(default_factory=dict)
     """What vLLM lists, by name; no version where the folder is none of the agent's."""
     here: frozenset[Version] = frozenset()

@@ -1,7 +1,7 @@
 """What the watch streams have told: reading costs no call."""
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import Resource
@@ -17,6 +17,8 @@ class Mirror:
         self._objects: dict[Resource, dict[str, Manifest]] = defaultdict(dict)
         self._names: dict[tuple[Resource, str, str], str] = {}
         self._owned: dict[tuple[Resource, str], set[str]] = defaultdict(set)
+        #: Told of everything new, the operator's own writes included.
+        self.hearers: list[Callable[[Resource, Manifest], None]] = []
         #: At which version an object was gone: what is older comes too late.
         self._graves: OrderedDict[str, int] = OrderedDict()
 
@@ -36,6 +38,8 @@ class Mirror:
         self._names[_name(resource, manifest)] = uid
         if owner := _owner(manifest):
             self._owned[resource, owner].add(uid)
+        for hear in self.hearers:
+            hear(resource, manifest)
         return True
 
     def drop(self, resource: Resource, uid: str, version: int = 0) -> Manifest | None:

@@ -61,6 +61,13 @@ class Reconciler:
         self._announcer = announcer
         self.last_pass = time.monotonic()
         """When a pass last ended, by the monotonic clock."""
+        self._failing: dict[str, str] = {}
+        """By uid, the kinds of the objects whose last pass failed."""
+
+    def forget(self, uid: str) -> None:
+        """An object is gone: what is kept of it in memory can go."""
+        self._applier.forget(uid)
+        self._count_failing(uid, "", failed=False)
 
     async def run_once(self, kind: Kind[Any, Any], uid: str) -> Outcome:
         """One pass; never raises but for cancellation."""
@@ -71,6 +78,7 @@ class Reconciler:
             with metrics.SECONDS.labels(kind.resource.kind).time():
                 outcome = await self._guarded(kind, body)
             metrics.PASSES.labels(kind.resource.kind, outcome.name).inc()
+            self._count_failing(uid, kind.resource.kind, failed=outcome.name not in ("done", "gone"))
             self.last_pass = time.monotonic()
             return outcome
 
@@ -86,7 +94,7 @@ class Reconciler:
             try:
                 item = parse(kind.model, body)
                 leaving = await kind.leave(item, await kind.gather(item))
-                if leaving.status is not None and not leaving.done:
+                if leaving.status is not None:
                     status = conditions.after_pass(
                         leaving.status, body.get("status") or {}, item.generation, self._clock()
                     )
@@ -151,6 +159,13 @@ class Reconciler:
         except errors.ServiceError as unsaid:
             _LOG.warning("nor could it be said in its status: %s", unsaid.message)
         return trouble
+
+    def _count_failing(self, uid: str, name: str, *, failed: bool) -> None:
+        if failed and uid not in self._failing:
+            self._failing[uid] = name
+            metrics.FAILING.labels(name).inc()
+        elif not failed and uid in self._failing:
+            metrics.FAILING.labels(self._failing.pop(uid)).dec()
 
     async def _tell(self, kind: Kind[Any, Any], body: Manifest, status: dict[str, Any]) -> None:
         if await self._applier.apply_status(kind.resource, body, status) and self._announcer is not None:

@@ -19,6 +19,7 @@ _RULES = "x-kubernetes-validations"
 _LIST_TYPE = "x-kubernetes-list-type"
 _LIST_KEY = "x-sluice-list-key"
 _ANYTHING = "x-kubernetes-preserve-unknown-fields"
+_INT_OR_STRING = "x-kubernetes-int-or-string"
 _REFERENCE = "#/$defs/"
 
 _DURATION = {"type": "string", "maxLength": 32, "pattern": DURATION_PATTERN}
@@ -26,6 +27,7 @@ _DURATION = {"type": "string", "maxLength": 32, "pattern": DURATION_PATTERN}
 #: What stays as it is.
 _KEPT = ("type", "description", "format", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum")
 _KEPT_TOO = ("multipleOf", "minItems", "maxItems", "minProperties", "maxProperties", "required", "default")
+_KEPT_OF_QUANTITIES = (_INT_OR_STRING,)
 _SCALARS = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
@@ -96,13 +98,13 @@ def _convert(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     result = _value(schema)
     rules = [*schema.get(_RULES, ())]
     if _is_duration(result):
-        rules += _duration_rules(result)
+        rules += _duration_rules(schema)
     if schema.get("type") == "array":
         result |= _items(schema, definitions)
     if schema.get("type") == "object":
         result |= _fields(schema, definitions)
         rules += _key_rules(schema, definitions, result)
-    if "type" not in result:
+    if "type" not in result and _INT_OR_STRING not in result:
         result[_ANYTHING] = True
     if rules:
         result[_RULES] = rules
@@ -111,7 +113,9 @@ def _convert(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
 
 def _value(schema: Schema) -> Schema:
     """What is said of a value itself."""
-    result = {key: schema[key] for key in (*_KEPT, *_KEPT_TOO) if schema.get(key) is not None}
+    result = {
+        key: schema[key] for key in (*_KEPT, *_KEPT_TOO, *_KEPT_OF_QUANTITIES) if schema.get(key) is not None
+    }
     if "description" in result:
         result["description"] = " ".join(result["description"].split())
     if "const" in schema:
@@ -178,16 +182,16 @@ def _key_rules(schema: Schema, definitions: Mapping[str, Schema], result: Schema
 
 
 def _duration_rules(schema: Schema) -> list[Schema]:
-    """Bounds of a duration, taken out of its schema: there they would bound a number."""
-    lowest, highest = schema.pop("minimum", None), schema.pop("maximum", None)
-    above = schema.pop("exclusiveMinimum", False)
-    rules = []
-    if lowest is not None:
-        sign, words = (">", "more than") if above else (">=", "at least")
-        rules.append(_duration_rule(sign, lowest, words))
-    if highest is not None:
-        rules.append(_duration_rule("<=", highest, "at most"))
-    return rules
+    """Bounds of a duration: pydantic leaves them as they were given, since it knows none of a text."""
+    return [
+        _duration_rule(sign, schema[bound], words)
+        for bound, sign, words in (
+            ("ge", ">=", "at least"),
+            ("gt", ">", "more than"),
+            ("le", "<=", "at most"),
+        )
+        if bound in schema
+    ]
 
 
 def _duration_rule(sign: str, bound: float, words: str) -> Schema:

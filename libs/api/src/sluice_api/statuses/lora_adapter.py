@@ -36,7 +36,7 @@ class PodState(StrEnum):
     """The engine has been told to forget it, and is looked at once more."""
 
 
-class Version(StatusPart):
+class NamedVersion(StatusPart):
     """One version of an adapter: its name in engines, its files, and where they come from."""
 
     engine_name: Label = ""
@@ -59,7 +59,7 @@ class Version(StatusPart):
     """What could not be checked."""
 
 
-class PreviousVersion(Version):
+class PreviousVersion(NamedVersion):
     """The version that was in rotation before; going back to it needs no load."""
 
     until: Time = ""
@@ -109,13 +109,13 @@ class PodStatus(StatusPart):
 class LoRAAdapterStatus(Status):
     """What the operator says of a `LoRAAdapter`."""
 
-    resolved: Version | None = None
+    resolved: NamedVersion | None = None
     """The spec's version, once it is known what its source has."""
     engine_name: Label = ""
     """What engines serve the alias under: the version in rotation."""
     revision: Annotated[str, Field(max_length=63)] = ""
     """The spec's word for the version in rotation."""
-    in_rotation: Version | None = None
+    in_rotation: NamedVersion | None = None
     """The version in rotation, whole; another than `resolved` while a new one is not ready to take over."""
     previous: PreviousVersion | None = None
     """What was in rotation before, while it is kept loaded."""
@@ -132,11 +132,26 @@ class LoRAAdapterStatus(Status):
     """When the deletion took it out of rotation, in RFC 3339."""
 
 
+#: What keeps an adapter from being loaded whatever its files are; every condition says so.
+_OBSTACLES = {
+    "ModelServerNotFound": "There is no ModelServer of that name in the namespace. Make it, or correct "
+    "`spec.modelServerRef`.",
+    "AliasConflict": "An older adapter of the server has the alias, and serves on. Change `spec.modelName`, or delete "
+    "the other.",
+    "AliasIsBaseModel": "The alias is the name of the server's base model. Change `spec.modelName`.",
+    "Extractive": "The ModelServer quotes and has no model to adapt. Name another.",
+    "ServedElsewhere": "The ModelServer is external: nothing is loaded, and its server has to serve the alias.",
+    "LoraDisabled": "The ModelServer loads no adapters. Set `spec.vllm.lora` there.",
+    "Deleting": "It is being deleted: out of rotation, then drained, unloaded and made sure of.",
+}
+
 SOURCE_RESOLVED = ConditionType(
     "SourceResolved",
     "The files of the spec's source are known, by their digests.",
     {
+        **_OBSTACLES,
         "Resolved": "All pods load the files that `status.resolved` names.",
+        "Fetched": "The files have been fetched and refused. See `Compatible`.",
         "Resolving": "An agent is fetching the files for the first time. Wait.",
         "WaitingForAgent": "No agent can be asked to fetch the files. See `Placed` and the pods of the ModelServer.",
         "SourceInvalid": "The source cannot be right. Correct `spec.source` as the message says.",
@@ -162,6 +177,7 @@ COMPATIBLE = ConditionType(
     "Compatible",
     "The adapter fits the base model and what the engine can do.",
     {
+        **_OBSTACLES,
         "Compatible": "Its rank, its modules and their shapes have been checked.",
         "NotChecked": "The files have not been seen yet. See `SourceResolved`.",
         "RankTooHigh": "Its rank is above the server's `lora.maxLoraRank`. Raise that, or train with a lower one.",
@@ -178,6 +194,7 @@ PLACED = ConditionType(
     "Placed",
     "Pods with a slot for the adapter have been found, as many as the spec wants.",
     {
+        **_OBSTACLES,
         "Placed": "Every pod that is to have it has a slot for it.",
         "Waiting": "It is placed once its files are known. See `SourceResolved`.",
         "NoCandidates": "The ModelServer has no pods. Raise its replicas, or see what keeps them from being made.",
@@ -185,13 +202,6 @@ PLACED = ConditionType(
         "these.",
         "NoFreeSlots": "Pods have as many adapters as `lora.maxCpuLoras`. Raise that, add pods, or remove adapters; it "
         "is placed as slots become free.",
-        "ModelServerNotFound": "There is no ModelServer of that name in the namespace. Make it, or correct "
-        "`spec.modelServerRef`.",
-        "LoraDisabled": "The ModelServer loads no adapters. Set `spec.vllm.lora` there.",
-        "ServedElsewhere": "The ModelServer is external: nothing is placed.",
-        "Extractive": "The ModelServer quotes and has no model. Name another.",
-        "AliasConflict": "An older adapter of the server has the alias. Change `spec.modelName`, or delete the other.",
-        "Deleting": "It is being deleted.",
     },
 )
 
@@ -199,6 +209,7 @@ LOADED = ConditionType(
     "Loaded",
     "The spec's version is loaded on every pod that is to have it.",
     {
+        **_OBSTACLES,
         "AllLoaded": "Every pod that is to have it lists it.",
         "PartiallyLoaded": "Some pods have it and others not. See the entries of `status.pods` that come first.",
         "Loading": "It is on its way to the pods. Wait.",
@@ -221,8 +232,6 @@ LOADED = ConditionType(
         "NameTaken": "vLLM has other files under the adapter's versioned name. They are unloaded first.",
         "NameInvalid": "vLLM or the agent does not take the name. Change `spec.modelName`.",
         "AgentRefused": "The agent refuses the operator. Both need the same token.",
-        "ServedElsewhere": "The ModelServer is external: its server has to serve the alias.",
-        "Unloading": "It is being deleted: unloaded, and made sure of.",
         "UnloadTimedOut": "`deletion.timeout` is over, and some pods could not be asked or did not let go of it. The "
         "message says what may still be loaded where; it goes when those engines restart.",
     },
@@ -232,43 +241,46 @@ ROUTED = ConditionType(
     "Routed",
     "Requests for the alias are sent to it.",
     {
+        **_OBSTACLES,
         "InRotation": "Requests go to the pods that have it loaded.",
-        "ServedElsewhere": "Requests go to the external server under the alias.",
         "Excluded": "No pod has it loaded, so that none gets requests for it.",
-        "AliasConflict": "Requests for the alias go to the older adapter that has it.",
-        "Draining": "It is being deleted and gets no new requests.",
     },
+)
+
+#: Reasons that never keep it from being ready, or that `Ready` has a word of its own for.
+_GOES_ON = dict.fromkeys(
+    (
+        "Resolved",
+        "Fetched",
+        "Compatible",
+        "NotChecked",
+        "Placed",
+        "Waiting",
+        "TooFewPods",
+        "AllLoaded",
+        "PartiallyLoaded",
+        "NotPlaced",
+        "InRotation",
+        "Excluded",
+        "UnloadTimedOut",
+    ),
+    "",
 )
 
 READY = ConditionType(
     "Ready",
     "Requests for the alias are answered by at least `placement.minAvailable` pods.",
     {
+        **_OBSTACLES,
         "Ready": "The spec's version is in rotation.",
         "EarlierRevision": "An earlier revision is in rotation and serves. The message says what keeps the spec's from "
         "taking over.",
-        "ServedElsewhere": "The ModelServer is external: its server has to serve the alias.",
         "TooFewLoaded": "Fewer pods than `placement.minAvailable` have it loaded and are ready. See `Loaded`.",
-        "AliasIsBaseModel": "The alias is the name of the server's base model. Change `spec.modelName`.",
         **{
             reason: text
             for condition in (SOURCE_RESOLVED, COMPATIBLE, PLACED, LOADED, ROUTED)
             for reason, text in condition.reasons.items()
-            if reason
-            not in {
-                "Resolved",
-                "Compatible",
-                "NotChecked",
-                "Placed",
-                "Waiting",
-                "AllLoaded",
-                "NotPlaced",
-                "InRotation",
-                "Excluded",
-                "ServedElsewhere",
-                "UnloadTimedOut",
-                "PartiallyLoaded",
-            }
+            if reason not in _OBSTACLES | _GOES_ON
         },
     },
 )
