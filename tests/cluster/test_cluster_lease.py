@@ -39,7 +39,7 @@ def settings(toys: ToyCluster, instance: str, **more: Any) -> dict[str, Any]:
         "instance": instance,
         "namespaces": json.dumps([toys.namespace]),
         "leader_election": "true",
-        "lease_namespace": toys.namespace,
+        "own_namespace": toys.namespace,
         "lease_seconds": 3,
         "probe_listen": f"127.0.0.1:{free_port()}",
         "metrics_listen": f"127.0.0.1:{free_port()}",
