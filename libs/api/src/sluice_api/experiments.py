@@ -31,6 +31,13 @@ def compiled(experiment: AdapterExperiment, adapters: Adapters) -> CompiledExper
     )
 
 
+def retired(experiments: Iterable[AdapterExperiment]) -> frozenset[str]:
+    """The `LoRAAdapter`s that their experiments have done with, by name: to be drained and unloaded for as long as an
+    experiment says so. All of them of one namespace, which is theirs too."""
+    found = (experiment.status.get("retired") for experiment in experiments)
+    return frozenset(str(name) for names in found if isinstance(names, list | tuple) for name in names)
+
+
 def behind(
     pipeline: PipelineSpec, experiments: Iterable[AdapterExperiment], adapters: Adapters, servers: Servers
 ) -> list[LoRAAdapter]:
@@ -178,4 +185,8 @@ def _generates(pipeline: PipelineSpec, server: str, models: set[str]) -> bool:
 
 
 def _promoted(experiment: AdapterExperiment) -> str:
-    return str(experiment.status.get("promoted") or "")
+    """Nobody where the operator has yet to see an edit that has taken the arm away: the edit is no mistake."""
+    promoted, seen = str(experiment.status.get("promoted") or ""), experiment.status.get("observedGeneration")
+    late = isinstance(seen, int) and seen < experiment.metadata.generation
+    known = any(arm.name == promoted for arm in experiment.spec.arms)
+    return "" if late and not known else promoted
