@@ -194,7 +194,7 @@ CASES: tuple[Case, ...] = (
         _vllm(rollout={"maxUnavailable": 0}),
         _vllm(rollout={"maxUnavailable": 0, "maxSurge": 1}),
     ),
-    Case("ModelServer", "must be at least 10s", _vllm(startupTimeout="9.9s"), _vllm(startupTimeout="10s")),
+    Case("ModelServer", "must be at least 5s", _vllm(startupTimeout="4.9s"), _vllm(startupTimeout="5s")),
     Case("ModelServer", "must be at most 86400s", _vllm(startupTimeout="2d"), _vllm(startupTimeout="1d")),
     Case("ModelServer", "must be at most 3600s", _vllm(drain="61m"), _vllm(drain="1h")),
     Case(
