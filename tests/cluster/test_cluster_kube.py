@@ -14,6 +14,7 @@ from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, SECRETS, Resource
 from sluice_operator.cluster.watching import Scope, Watching
 from sluice_servicekit import errors
+from support.accounts import service_account
 from support.api_server import ApiServer
 from support.waiting import until
 
@@ -86,8 +87,8 @@ async def test_writes_carry_the_operators_name(server: ApiServer, own: KubeClust
 async def test_one_that_may_nothing_is_told_what_it_may_not(
     server: ApiServer, namespace: str, tmp_path: Path
 ) -> None:
-    kubeconfig = service_account(server, namespace, "nobody", tmp_path)
-    async with connect(str(kubeconfig)) as client:
+    account = service_account(server, namespace, "nobody", tmp_path)
+    async with connect(str(account.server.kubeconfig)) as client:
         denied = await refusal(KubeCluster(client).list(SECRETS, namespace))
     assert isinstance(denied, errors.PermissionDenied)
     assert 'cannot list resource "secrets"' in denied.message
@@ -167,14 +168,3 @@ async def test_a_list_is_read_by_pages(
 
     assert sorted(each["metadata"]["name"] for each in found) == list("abcde")
     assert {each["kind"] for each in found} == {"ConfigMap"}
-
-
-def service_account(server: ApiServer, namespace: str, name: str, folder: Path) -> Path:
-    """A kubeconfig of a service account, which may nothing yet."""
-    server.kubectl("create", "serviceaccount", name, "-n", namespace)
-    token = server.kubectl("create", "token", name, "-n", namespace).strip()
-    config = json.loads(server.kubeconfig.read_text())
-    config["users"][0]["user"] = {"token": token}
-    path = folder / f"kubeconfig-{name}"
-    path.write_text(json.dumps(config))
-    return path
