@@ -84,6 +84,14 @@ class World:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._build()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _build(self) -> None:
         self.server = await asyncio.to_thread(self._stack.enter_context, api_server(reads=True))
         await asyncio.to_thread(crds.install, self.server)
         await asyncio.to_thread(self.server.kubectl, "create", "namespace", NAMESPACE)
@@ -93,10 +101,9 @@ class World:
         self.cluster = KubeCluster(api)
         await self.cluster.apply(SERVERS, model_server(SERVER, self.sizes.slots))
         self._pods = await self._start_pods()
-        return self
+        self._stack.push_async_callback(_end, self._pods)
 
     async def __aexit__(self, *error: object) -> None:
-        await _end(self._pods)
         await self._stack.aclose()
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
 """The status of a `LoRAAdapter`."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -83,6 +83,8 @@ class Replicas(StatusPart):
 
 class PodStatus(StatusPart):
     """One version on one pod. A pod has one entry for each version that takes, or is to take, one of its slots."""
+
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("podUid", "engineName")
 
     pod_uid: Annotated[str, Field(max_length=64)]
     pod_name: Label = ""
