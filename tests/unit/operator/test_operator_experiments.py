@@ -473,3 +473,31 @@ def test_status_that_somebody_has_broken_begins_anew() -> None:
     world.cluster.create(EXPERIMENTS, world.body | {"status": {"phase": "Nonsense", "promoted": "nobody"}})
     status = world.run()
     assert (status["phase"], status["promoted"]) == ("Running", "")
+
+
+def test_verdict_whose_reply_was_lost_stands_though_the_stream_has_not_told_of_it() -> None:
+    world = World()
+    world.gateway.counts(base=(10, 0), new=(10, 0))
+    world.run()
+    told = world.cluster.on_event
+
+    def lose(verb: str, key: Any) -> None:
+        world.cluster.before_write = refuse
+        raise errors.DeadlineExceeded("the reply is lost")
+
+    def refuse(verb: str, key: Any) -> None:
+        raise errors.Unavailable("the API server is away")
+
+    world.cluster.after_write = lose
+    world.cluster.on_event = lambda event: None if event.resource == EXPERIMENTS else told(event)
+    world.gateway.counts(base=(60, 0), new=(60, 60))
+    with pytest.raises(AssertionError):  # the pass has failed
+        world.run(60)
+    verdict = world.body["status"]["verdict"]
+
+    world.cluster.before_write = world.cluster.after_write = lambda verb, key: None
+    world.adapter("new", ready=False)
+    assert world.run(1)["verdict"] == verdict
+    world.adapter("new")
+    world.gateway.counts(base=(4000, 40), new=(4000, 40))
+    assert world.run(60)["verdict"] == verdict

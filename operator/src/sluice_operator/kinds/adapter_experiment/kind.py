@@ -69,15 +69,14 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
         now, around = self._clock(), self._around(item)
         status, seen = _status(item.object.status), self._looks.get(item.uid)
         current = trial_of(item.object, status, around, now)
-        wait = self._wait(item, seen, next_look(item.object.spec, current, seen, now), now)
-        if wait == 0.0 and current.since is not None:
-            # What is about to be decided must not have been decided: the mirror may lag behind a write that failed
-            # on its way back.
+        if current.verdict is None:
+            # What may be decided must not have been decided: the mirror lags behind a write whose reply was lost.
             status = await self._status_now(item)
             current = trial_of(item.object, status, around, now)
-            if current.id and current.verdict is None and current.since is not None:
-                seen = await look(self._outcomes, item.name, current.since, now)
-                self._looks[item.uid] = seen
+        wait = self._wait(item, seen, next_look(item.object.spec, current, seen, now), now)
+        if wait == 0.0 and current.since is not None:
+            seen = await look(self._outcomes, item.name, current.since, now)
+            self._looks[item.uid] = seen
         return Context(now, status, around, seen, await self._knows_rewrites(item.namespace))
 
     def plan(self, item: Item[AdapterExperiment], context: Context) -> Plan:
