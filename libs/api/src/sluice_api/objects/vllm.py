@@ -107,7 +107,7 @@ class ValueFrom(Model):
 class Variable(Model):
     """A variable of a container's environment, as in a pod's spec."""
 
-    LIST_KEY: ClassVar[str] = "name"
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
     value: Annotated[str, Field(max_length=32768)] | None = None
@@ -257,7 +257,7 @@ class Vllm(Model):
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
     """Pods; says nothing where there is `autoscaling`. `kubectl scale` writes it."""
     autoscaling: Autoscaling | None = None
-    args: Annotated[tuple[Annotated[str, Field(max_length=4096)], ...], Field(max_length=128)] = ()
+    args: Annotated[tuple[Annotated[str, Field(max_length=2048)], ...], Field(max_length=128)] = ()
     """Further arguments of vLLM's server, after those that follow from other fields."""
     env: Variables = ()
     """Further variables of vLLM's container, such as `HF_TOKEN`."""
@@ -281,7 +281,7 @@ class Vllm(Model):
     api_key_secret: SecretName = ""
     """Name of a Secret (or of a file in the secrets directory) that holds the API key, in a Secret under the key
     `api-key`."""
-    startup_timeout: Annotated[Duration, Field(ge=10.0, le=86400.0)] = 1800.0
+    startup_timeout: Annotated[Duration, Field(ge=5.0, le=86400.0)] = 1800.0
     """How long vLLM may take to fetch and load the model before it is started anew."""
     drain: Annotated[Duration, Field(le=3600.0)] = 60.0
     """How long a pod that is being deleted goes on answering what it has begun."""
