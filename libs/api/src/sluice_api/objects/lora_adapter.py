@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.cel import Rule, exactly_one_of, immutable
 from sluice_api.objects.rules import exactly_one
 
 Path = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^/")]
@@ -62,6 +63,8 @@ class Source(Model):
     oci: OciSource | None = None
     local: LocalSource | None = None
 
+    RULES: ClassVar[tuple[Rule, ...]] = (exactly_one_of("huggingFace", "s3", "http", "pvc", "oci", "local"),)
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         return exactly_one(self, "huggingFace", "s3", "http", "pvc", "oci", "local")
@@ -90,6 +93,21 @@ class Placement(Model):
     strategy: Strategy = Strategy.ALL
     replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
     min_available: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.strategy != 'All' || !has(self.replicas)",
+            "replicas cannot be set where strategy is All: leave it out, or choose Spread, BinPack or Ordered",
+            "_fits",
+            "replicas",
+        ),
+        Rule(
+            "!has(self.replicas) || self.minAvailable <= self.replicas",
+            "minAvailable must not be more than replicas",
+            "_fits",
+            "minAvailable",
+        ),
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -134,7 +152,7 @@ class LoRAAdapterSpec(Model):
     revision: Annotated[str, Field(min_length=1, max_length=63)]
     """This version's label; changes together with `source` and never alone."""
     source: Source
-    digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
+    digest: Annotated[str, Field(max_length=71, pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
     """Of the adapter's weights; resolved once where it is empty."""
     rank: Annotated[int, Field(ge=1, le=512)] | None = None
     """Checked against the adapter's own configuration."""
@@ -146,6 +164,22 @@ class LoRAAdapterSpec(Model):
     rollback_window: Duration = 3600.0
     """How long the revision before stays loaded after a change."""
     deletion: Deletion = Deletion()
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        immutable("modelServerRef", "make a new adapter for the other server"),
+        immutable("modelName", "clients send it; make a new adapter for the other alias"),
+        Rule(
+            "self.revision != oldSelf.revision || self.source == oldSelf.source"
+            " && (self.digest == oldSelf.digest || oldSelf.digest == '')",
+            "source and digest cannot change under the same revision: give the new version a revision of its own",
+            field="revision",
+        ),
+        Rule(
+            "self.revision == oldSelf.revision || self.source != oldSelf.source || self.digest != oldSelf.digest",
+            "revision cannot change alone: it names a version, so name its source, or its digest, too",
+            field="revision",
+        ),
+    )
 
 
 class LoRAAdapter(SluiceObject):
