@@ -332,11 +332,21 @@ def test_what_does_not_fit_is_told(resource: Any, change: dict[str, Any] | None,
     if change is None:
         world.cluster.remove(resource, "default", "vllm" if resource == SERVERS else "new")
     else:
+        world.now -= 60
         world.cluster.create(resource, change)
+        world.now += 60
     status = world.run()
     assert (status["phase"], world.gateway.asked) == ("Pending", [])
     assert _condition(status, "Accepted") == ("False", reason)
     assert _condition(status, "Ready") == ("False", "NotAccepted")
+
+
+def test_younger_experiment_on_the_same_model_is_no_matter() -> None:
+    world = World()
+    world.now += 60
+    world.cluster.create(EXPERIMENTS, objects.experiment("a-later-one"))
+    world.gateway.counts(base=(60, 0), new=(60, 60))
+    assert world.run()["phase"] == "RolledBack"
 
 
 def test_bounds_of_several_treatments_are_compared_with_what_the_gateway_says() -> None:
