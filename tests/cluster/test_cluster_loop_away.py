@@ -32,7 +32,8 @@ async def test_the_pages_command_lets_objects_go(server: ApiServer, namespace: s
 
     command = re.findall(r"```\n(kubectl get sluice .*?)```", PAGE.read_text(), re.DOTALL)[0]
     program = BINARIES / "kubectl"
-    prefix = f'kubectl() {{ "{program if program.is_file() else "kubectl"}" --kubeconfig "{server.kubeconfig}" "$@"; }}\n'
+    kubectl = program if program.is_file() else "command kubectl"
+    prefix = f'kubectl() {{ {kubectl} --kubeconfig "{server.kubeconfig}" "$@"; }}\n'
     result = await asyncio.to_thread(
         subprocess.run,
         ["bash", "-euc", prefix + command],
