@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from sluice.snapshot.v1 import snapshot_pb2
 from sluice_api.objects.base import API_VERSION
@@ -25,6 +27,7 @@ from sluice_operator.snapshots import last_good
 from sluice_operator.snapshots.distributor import Distributor, Pace
 from sluice_operator.snapshots.last_good import LastGood
 from sluice_operator.snapshots.serving import serve_snapshots
+from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import FailedPrecondition, Unavailable
 from sluice_servicekit.snapshots import Snapshots, watch
 from support import waiting
@@ -62,7 +65,9 @@ class World:
     """A cluster, and the operator's snapshots on it."""
 
     cluster: FakeCluster = field(default_factory=FakeCluster)
+    pace: Pace = PACE
     distributor: Distributor = field(init=False)
+    wakeups: Wakeups = field(init=False)
     address: str = ""
 
     def put(self, kind: str, spec: Any = None, name: str = "default", **more: Any) -> None:
@@ -96,7 +101,8 @@ class World:
         async def filled() -> None:
             await gate.wait()
 
-        self.distributor = Distributor(mirror, Wakeups(), LastGood(self.cluster, "sluice"), PACE)
+        self.wakeups = Wakeups()
+        self.distributor = Distributor(mirror, self.wakeups, LastGood(self.cluster, "sluice"), self.pace)
         async with serve_snapshots(self.distributor, "127.0.0.1:0", filled) as port:
             self.address = f"127.0.0.1:{port}"
             yield self.distributor
@@ -113,7 +119,9 @@ class World:
 
 
 @asynccontextmanager
-async def watcher(world: World, service: str, *, refusing: str = "") -> AsyncIterator[Snapshots]:
+async def watcher(
+    world: World, service: str, *, refusing: str = "", replica: int = 0
+) -> AsyncIterator[Snapshots]:
     snapshots = Snapshots()
 
     async def refuse(snapshot: Snapshot) -> None:
@@ -121,7 +129,7 @@ async def watcher(world: World, service: str, *, refusing: str = "") -> AsyncIte
             raise FailedPrecondition("there is no such model here")
 
     snapshots.on_change(refuse)
-    who = snapshot_pb2.Watcher(service=service, instance=f"{service}-0")
+    who = snapshot_pb2.Watcher(service=service, instance=f"{service}-{replica}")
     task = asyncio.create_task(watch(snapshots, world.address, who))
     try:
         yield snapshots
@@ -138,10 +146,12 @@ async def until(holds: Callable[[], Any]) -> None:
     await waiting.until(look)
 
 
-async def until_status(world: World, kind: str, ready: str) -> Mapping[str, Any]:
+async def until_status(world: World, kind: str, ready: str, acknowledged: str = "") -> Mapping[str, Any]:
     async def look() -> Mapping[str, Any] | None:
         status = await world.status(kind)
-        return status if conditions(status)["Ready"] == ready else None
+        there = (status.get("snapshot") or {}).get("acknowledged")
+        good = conditions(status)["Ready"] == ready and acknowledged in ("", there)
+        return status if good else None
 
     found = await waiting.until(look)
     assert found is not None
@@ -189,7 +199,7 @@ async def test_a_change_reaches_every_watcher_and_the_status_says_so() -> None:
         await until(lambda: one.ready and two.ready)
         world.put("GuardrailPolicy", {"mode": "shadow"})
         await until(lambda: one.current.guardrail_policies["default"].spec.mode == "shadow")
-        policy = await until_status(world, "GuardrailPolicy", "Ready")
+        policy = await until_status(world, "GuardrailPolicy", "Ready", "2/2")
         pipeline = await until_status(world, "Pipeline", "Ready")
 
         assert policy["version"] == one.current.guardrail_policies["default"].version
@@ -198,7 +208,7 @@ async def test_a_change_reaches_every_watcher_and_the_status_says_so() -> None:
         assert policy["inForceGeneration"] == policy["observedGeneration"] == 2
         assert conditions(pipeline) == {
             "ReferencesResolved": "Resolved",
-            "Compiled": "InForce",
+            "Compiled": "Compiled",
             "Distributed": "Acknowledged",
             "DependenciesReady": "Ready",
             "Ready": "Ready",
@@ -219,6 +229,8 @@ async def test_a_bad_change_is_held_and_says_why_and_a_restart_still_holds_it() 
         assert snapshots.current == good
         assert distributor.view(Key("Pipeline", "default", "default")).standing.state is State.HELD  # type: ignore[union-attr]
         status = await until_status(world, "Pipeline", "Held")
+
+        assert REGISTRY.get_sample_value(names.OPERATOR_SNAPSHOT_OBJECTS, {"state": "Held"}) == 1.0
 
     assert conditions(status)["ReferencesResolved"] == "NotFound"
     assert "Generation 1 stays in force" in message(status, "Compiled")
@@ -253,13 +265,18 @@ async def test_a_refusal_is_told_with_its_reason_and_holds_up_nobody_who_runs_th
         await until(lambda: one.ready and two.ready)
         world.put("GuardrailPolicy", {"mode": "shadow"}, "other")
         await until(lambda: two.current.guardrail_policies["other"].spec.mode == "shadow")
-        untouched = await until_status(world, "GuardrailPolicy", "Ready")
+        untouched = await until_status(world, "GuardrailPolicy", "Ready", "2/2")
         world.put("GuardrailPolicy", {"mode": "shadow"})
         await until(lambda: two.current.guardrail_policies["default"].spec.mode == "shadow")
-        status = await until_status(world, "GuardrailPolicy", "Refused")
+        status = await until_status(world, "GuardrailPolicy", "Refused", "1/2")
 
-    assert untouched["snapshot"]["acknowledged"] == "2/2"
-    assert status["snapshot"]["acknowledged"] == "1/2"
+        watchers = names.OPERATOR_SNAPSHOT_WATCHERS
+        await until(
+            lambda: REGISTRY.get_sample_value(watchers, {"service": "reranker", "state": "refusing"}) == 1.0
+        )
+        assert REGISTRY.get_sample_value(watchers, {"service": "gateway", "state": "current"}) == 1.0
+
+    assert untouched["snapshot"]["refused"] == []
     assert status["snapshot"]["refused"] == [
         {"service": "reranker", "instance": "reranker-0", "reason": "there is no such model here"}
     ]
@@ -343,8 +360,88 @@ async def test_the_last_good_copy_is_written_on_change_alone_and_in_as_many_part
     }
     assert not await kept.write(good)
     assert await kept.write({key: each for key, each in good.items() if key.kind != "Pipeline"})
-    names = [each["metadata"]["name"] for each in await world.cluster.list(CONFIG_MAPS, "sluice")]
+    parts = [each["metadata"]["name"] for each in await world.cluster.list(CONFIG_MAPS, "sluice")]
     index = json.loads(json.dumps(await world.cluster.get(CONFIG_MAPS, "sluice", "sluice-snapshot")))
-    assert len(names) > 2
-    assert set(names) == {"sluice-snapshot", *index["data"]["chunks"].split()}
+    assert len(parts) > 2
+    assert set(parts) == {"sluice-snapshot", *index["data"]["chunks"].split()}
     assert len(await LastGood(world.cluster, "sluice").read()) == 3
+
+
+@asynccontextmanager
+async def loops(world: World) -> AsyncIterator[None]:
+    """Passes over every Pipeline and GuardrailPolicy whenever it is woken."""
+    kinds = (PipelineKind(world.distributor, world.cluster.mirror), GuardrailPolicyKind(world.distributor))
+    reconciler = Reconciler(world.cluster, world.cluster.mirror)
+
+    async def loop(kind: Any, uid: str) -> None:
+        while True:
+            world.wakeups.clear(uid)
+            await reconciler.run_once(kind, uid)
+            await world.wakeups.wait(uid, 60.0)
+
+    tasks = [
+        asyncio.create_task(loop(kind, each["metadata"]["uid"]))
+        for kind in kinds
+        for each in world.cluster.mirror.all(kind.resource)
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_many_acknowledgements_are_few_writes_to_whom_they_concern_and_none_to_others() -> None:
+    world = World(pace=replace(PACE, tell=0.5)).all()
+    for number in range(40):
+        world.put("GuardrailPolicy", {}, f"policy-{number}")
+        world.put("Pipeline", {**SPECS["Pipeline"], "guardrailPolicyRef": f"policy-{number}"}, f"pl-{number}")
+
+    def acknowledged(kind: str, name: str) -> str:
+        status = world.cluster.objects[resource(kind), "default", name].get("status") or {}
+        return str((status.get("snapshot") or {}).get("acknowledged"))
+
+    async with contextlib.AsyncExitStack() as stack:
+        distributor = await stack.enter_async_context(world.operator())
+        for service in ("guardrail", "retriever", "reranker", "inference", "gateway"):
+            for replica in range(3):
+                await stack.enter_async_context(watcher(world, service, replica=replica))
+        await stack.enter_async_context(loops(world))
+        everything = [
+            (each[0].kind, each[2])
+            for each in world.cluster.objects
+            if each[0].kind in ("Pipeline", "GuardrailPolicy")
+        ]
+        await until(lambda: all(acknowledged(*each) == "15/15" for each in everything))
+        world.cluster.writes.clear()
+
+        world.put("GuardrailPolicy", {"mode": "shadow"}, "policy-7")
+        found = world.cluster.objects[resource("GuardrailPolicy"), "default", "policy-7"]
+        world.wakeups.wake(found["metadata"]["uid"])
+        distributor.wake_compiler()
+        await until(
+            lambda: (
+                distributor.snapshot
+                and distributor.snapshot.guardrail_policies["policy-7"].spec.mode == "shadow"
+            )
+        )
+        version = distributor.snapshot.guardrail_policies["policy-7"].version  # type: ignore[union-attr]
+
+        def told() -> bool:
+            now = [
+                world.cluster.objects[resource(kind), "default", name]["status"]
+                for kind, name in (("GuardrailPolicy", "policy-7"), ("Pipeline", "pl-7"))
+            ]
+            return now[0]["version"] == version and all(conditions(each)["Ready"] == "Ready" for each in now)
+
+        await until(
+            lambda: (
+                told()
+                and acknowledged("Pipeline", "pl-7") == acknowledged("GuardrailPolicy", "policy-7") == "15/15"
+            )
+        )
+
+    written = Counter((key[0].kind, key[2]) for verb, key in world.cluster.writes if verb == "apply_status")
+    assert set(written) == {("GuardrailPolicy", "policy-7"), ("Pipeline", "pl-7")}
+    assert max(written.values()) <= 8

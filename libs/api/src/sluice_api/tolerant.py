@@ -56,7 +56,7 @@ class Current:
 class State(StrEnum):
     """How an object is in the snapshot."""
 
-    IN_FORCE = "InForce"
+    IN_FORCE = "Newest"
     """By its newest spec."""
     HELD = "Held"
     """By an earlier spec: the newest cannot be used."""

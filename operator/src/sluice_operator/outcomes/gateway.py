@@ -23,7 +23,7 @@ _SECONDS = 10.0
 
 #: A look is repeated at the next interval anyway: no need to be stubborn.
 _ATTEMPTS = 3
-_BACKOFF = wait_exponential_jitter(initial=0.2, max=2.0, jitter=0.2)
+_BACKOFF = wait_exponential_jitter(multiplier=0.2, max=2.0, jitter=0.2)
 
 #: Who asks for more patience, in seconds, is asked again at the next look.
 _LONGEST_WAIT = 5.0
@@ -81,19 +81,24 @@ class GatewayOutcomes:
             raise errors.DeadlineExceeded(
                 f"{self._url} did not answer in {self._timeout.total:g} s"
             ) from error
-        except aiohttp.InvalidURL as error:
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise errors.FailedPrecondition(f"{self._url!r} is no URL") from error
         except (aiohttp.ClientError, OSError) as error:
             raise errors.Unavailable(f"{self._url} cannot be reached: {error}") from error
         if status != 200:
             raise self._refused(status, answer, upstream.retry_after(headers))
+        return self._report(answer, since)
+
+    def _report(self, answer: Any, since: float) -> Report:
+        otherwise = f"{self._url} answers otherwise than the gateway of this release"
         try:
-            return Report.model_validate(answer)
+            report = Report.model_validate(answer)
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole"
-            raise errors.FailedPrecondition(
-                f"{self._url} answers otherwise than the gateway of this release: {where}"
-            ) from error
+            raise errors.FailedPrecondition(f"{otherwise}: {where}") from error
+        if (report.since.timestamp() if report.since else 0.0) != since:
+            raise errors.FailedPrecondition(f"{otherwise}: it counts from another time than it is asked for")
+        return report
 
     def _headers(self) -> dict[str, str]:
         if self._key_file is None:

@@ -80,7 +80,7 @@ def _compiled(standing: Standing | None) -> Condition:
             )
         case State.LEFT_OUT:
             return COMPILED.is_false("LeftOut", f"Services do not know it: {problems_of(standing.problems)}")
-    return COMPILED.is_true("InForce", f"Generation {standing.generation} is in force.")
+    return COMPILED.is_true("Compiled", f"Generation {standing.generation} is in force.")
 
 
 def _distributed(delivery: Delivery) -> Condition:

@@ -118,7 +118,6 @@ def _convert(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
         result |= _fields(schema, definitions)
         rules += _key_rules(schema, definitions, result)
     if schema.get(_INT_OR_STRING):
-        del result["type"]
         result |= {"anyOf": [{"type": "integer"}, {"type": "string"}], _INT_OR_STRING: True}
     elif "type" not in result:
         result |= {_ANYTHING: True, **({} if _VARIES in schema else {"nullable": True})}
@@ -191,7 +190,7 @@ def _key_rules(schema: Schema, definitions: Mapping[str, Schema], result: Schema
     if "maxLength" in keys:
         least, most, pattern = keys.get("minLength", 0), keys["maxLength"], keys.get("pattern")
         matches = f" && key.matches(r'{pattern}')" if pattern else ""
-        wanted = f"have {least} to {most} characters" + (f" and match {pattern}" if pattern else "")
+        wanted = f"have {least} to {most} characters" + (f" and match `{pattern}`" if pattern else "")
         return [
             {
                 "rule": f"self.all(key, size(key) >= {least} && size(key) <= {most}{matches})",

@@ -47,7 +47,7 @@ COMPILED: Final = ConditionType(
     "Compiled",
     "The newest spec is in the snapshot that services are given.",
     {
-        "InForce": "It is.",
+        "Compiled": "It is.",
         "Held": "It cannot be used, for what the message says, and the spec that was last in force stays: nothing has "
         "changed for requests. Correct the object, or what it refers to.",
         "LeftOut": "It cannot be used, for what the message says, and no earlier one was in force: services do not "

@@ -14,7 +14,7 @@ READY_CONDITION: Final = ConditionType(
     READY,
     "The newest spec is in force in every process.",
     {"Ready": "It is."}
-    | {reason: meaning for reason, meaning in COMPILED.reasons.items() if reason != "InForce"}
+    | {reason: meaning for reason, meaning in COMPILED.reasons.items() if reason != "Compiled"}
     | {reason: meaning for reason, meaning in DISTRIBUTED.reasons.items() if reason != "Acknowledged"}
     | dict(READY_REASONS),
 )
