@@ -200,7 +200,9 @@ class Adapters(RuleBasedStateMachine):
                 continue
             if is_resting(LoRAAdapter.model_validate(manifest)):
                 continue
-            assert name not in names_in_rotation(status).get(pod.uid, ()), f"{name} of {pod.name} is in rotation"
+            assert name not in names_in_rotation(status).get(pod.uid, ()), (
+                f"{name} of {pod.name} is in rotation"
+            )
 
     @rule()
     def calm_down(self) -> None:

@@ -265,9 +265,7 @@ class SimulatedAgents:
         if self.dead:
             return
         before = len(self._going)
-        self._going = [
-            each for each in self._going if not (each[0] == asker and each[1].call == ended.call)
-        ]
+        self._going = [each for each in self._going if not (each[0] == asker and each[1].call == ended.call)]
         if len(self._going) != before:
             self._ended.setdefault(asker, []).append(ended)
             self._wake(asker)

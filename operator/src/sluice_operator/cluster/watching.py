@@ -9,7 +9,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,16 +31,22 @@ class Scope:
     namespace: str | None = None
     """All where unset."""
     selector: str = ""
-    """Of labels, in kubectl's words: `key` and `key=value`, by commas; all objects when empty."""
+    """Of labels, in kubectl's words: `key`, `key=value` and `key!=value`, by commas; all objects when empty."""
 
     def selects(self, manifest: Manifest) -> bool:
         """True for an object of the resource that the stream tells of."""
         metadata = manifest["metadata"]
         labels = metadata.get("labels") or {}
-        return self.namespace in (None, metadata["namespace"]) and all(
-            labels.get(key) == value if given else key in labels
-            for key, given, value in (term.partition("=") for term in self.selector.split(",") if term)
-        )
+        terms = filter(None, self.selector.split(","))
+        return self.namespace in (None, metadata["namespace"]) and all(_holds(term, labels) for term in terms)
+
+
+def _holds(term: str, labels: Mapping[str, str]) -> bool:
+    if "!=" in term:
+        key, _, value = term.partition("!=")
+        return labels.get(key) != value
+    key, given, value = term.partition("=")
+    return labels.get(key) == value if given else key in labels
 
 
 class Source(Protocol):
