@@ -14,7 +14,7 @@ from sluice_inference.adapter_agent.settings import AdapterAgentSettings
 from sluice_operator.cluster.kube import KubeCluster
 from sluice_servicekit.service import serve
 from support import adapter_files, crds, lora
-from support.adapter_operator import adapter_operator
+from support.adapter_operator import adapter_process
 from support.adapter_scenes import SERVER, Scene
 from support.api_server import ApiServer
 from support.fake_pods import FakePods
@@ -66,7 +66,7 @@ async def real_scene(
             vllms.append(vllm)
         made = RealScene(server, cluster, namespace, pods, tuple(vllms), files)
         await made.make_server(maxLoraRank=8)
-        await stack.enter_async_context(adapter_operator(server, namespace, port))
+        await stack.enter_async_context(adapter_process(server, namespace, port, folder / "log"))
         yield made
 
 

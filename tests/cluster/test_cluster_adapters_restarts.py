@@ -9,9 +9,9 @@ import pytest
 
 from sluice_operator.cluster.kube import KubeCluster
 from support import crds
+from support.adapter_operator import adapter_process
 from support.adapter_scenes import Json, Scene, scene
 from support.api_server import ApiServer
-from support.operator_process import operator_process
 from support.waiting import until
 
 pytestmark = pytest.mark.needs("cluster")
@@ -27,14 +27,8 @@ class Operator:
     @asynccontextmanager
     async def killed(self) -> AsyncIterator[None]:
         """An operator that is killed at the end of the block."""
-        async with operator_process(
-            self._scene.server,
-            self.log,
-            "support.adapter_operator",
-            namespaces=f'["{self._scene.namespace}"]',
-            agent_port=self._scene.pods.port,
-            log_level="debug",
-        ) as process:
+        at = self._scene
+        async with adapter_process(at.server, at.namespace, at.pods.port, self.log) as process:
             yield
             assert process.returncode is None, self.log.read_text()
             process.send_signal(signal.SIGKILL)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from sluice_inference.adapter_agent.reasons import Reason
 from sluice_operator.cluster.kube import KubeCluster
 from support import crds
 from support.adapter_scenes import Json, Scene, condition_of, operated
@@ -93,7 +94,7 @@ async def test_a_new_revision_whose_files_are_bad_changes_nothing_of_what_serves
     async with operated(server, cluster, namespace, 2) as scene:
         await scene.make("support", source=OLD)
         old = (await scene.until_ready("support"))["engineName"]
-        scene.pods.catalogue.wrong["/models/new"] = "SHAPE_MISMATCH"  # type: ignore[assignment]
+        scene.pods.catalogue.wrong["/models/new"] = Reason.SHAPE_MISMATCH
         async with always_served(scene, "support") as names:
             await scene.change("support", revision="2", source=NEW)
             await scene.until_condition("support", "Compatible", "ShapeMismatch", "False")

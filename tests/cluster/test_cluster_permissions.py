@@ -54,7 +54,7 @@ async def test_the_role_is_enough_and_what_is_missing_is_named(
             account.server,
             lambda _: [ToyKind()],
             leader_election=True,
-            lease_namespace=namespace,
+            own_namespace=namespace,
         ):
             await toys.make("a", entries={"x": "1"})
             await toys.wait("a", "Ready", "Made")

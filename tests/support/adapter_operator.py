@@ -1,8 +1,10 @@
 """An operator that looks after adapters alone; `python -m support.adapter_operator` runs one as a process."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sluice_operator.agents.fleet import Fleet
@@ -11,7 +13,7 @@ from sluice_operator.assembly import Dependencies
 from sluice_operator.kinds.lora_adapter.kind import LoRAAdapterKind
 from sluice_operator.reconciling.kind import Kind
 from support.api_server import ApiServer
-from support.operator_process import running_operator
+from support.operator_process import operator_process, running_operator
 
 #: Shorter than a user's, so that tests need not wait.
 PACES = FleetSettings(interval=1.0)
@@ -41,6 +43,20 @@ async def adapter_operator(
     finally:
         if adapters.fleet:
             await adapters.fleet.close()
+
+
+def adapter_process(
+    server: ApiServer, namespace: str, port: int, log: Path
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """An operator as a process, for the length of the block; it logs all there is to be logged."""
+    return operator_process(
+        server,
+        log,
+        "support.adapter_operator",
+        namespaces=f'["{namespace}"]',
+        agent_port=port,
+        log_level="DEBUG",
+    )
 
 
 if __name__ == "__main__":

@@ -37,15 +37,15 @@ class Scope:
         """True for an object of the resource that the stream tells of."""
         metadata = manifest["metadata"]
         labels = metadata.get("labels") or {}
-        terms = filter(None, self.selector.split(","))
-        return self.namespace in (None, metadata["namespace"]) and all(_holds(term, labels) for term in terms)
+        return self.namespace in (None, metadata["namespace"]) and all(
+            _meets(labels, term) for term in self.selector.split(",") if term
+        )
 
 
-def _holds(term: str, labels: Mapping[str, str]) -> bool:
-    if "!=" in term:
-        key, _, value = term.partition("!=")
-        return labels.get(key) != value
+def _meets(labels: Mapping[str, str], term: str) -> bool:
     key, given, value = term.partition("=")
+    if key.endswith("!"):
+        return labels.get(key[:-1]) != value
     return labels.get(key) == value if given else key in labels
 
 
