@@ -189,7 +189,7 @@ class ExperimentMachine(RuleBasedStateMachine):
 
     @rule()
     def lose_a_reply(self) -> None:
-        """The next write takes effect, its reply is lost, and the streams stand still as well."""
+        """The next write takes effect, its reply is lost, and their stream stands still as well."""
         self.lose = True
 
     @rule(times=st.integers(1, 3))
@@ -271,11 +271,11 @@ class ExperimentMachine(RuleBasedStateMachine):
 
     def _losing(self, verb: str, key: Any) -> None:
         if self.lose:
-            self.lose = False
+            self.lose, self.refuse = False, True  # the API server is away for what follows
             raise errors.DeadlineExceeded("the reply is lost")
 
     def _hear(self, event: Event) -> None:
-        if not self.deaf:
+        if not (self.deaf and event.resource == EXPERIMENTS):
             self.cluster.tell_mirror(event)
 
 

@@ -147,13 +147,23 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
             for name in {arm.adapter_ref for arm in spec.arms if arm.adapter_ref}
             for adapter in _parsed(LoRAAdapter, [self._mirror.get(_ADAPTERS, item.namespace, name)])
         }
-        experiments = _parsed(AdapterExperiment, self._mirror.all(_EXPERIMENTS, item.namespace))
+        manifests = {
+            str(each["metadata"]["name"]): each for each in self._mirror.all(_EXPERIMENTS, item.namespace)
+        }
+        own = manifests.pop(item.name, {"metadata": {"name": item.name}})
         return Surroundings(
             next(iter(_parsed(ModelServer, [server])), None),
             adapters,
-            tuple(each for each in experiments if each.metadata.name != item.name),
+            tuple(_parsed(AdapterExperiment, manifests.values())),
+            frozenset(name for name, each in manifests.items() if _made(each) < _made(own)),
             tuple(_parsed(Pipeline, self._mirror.all(_PIPELINES, item.namespace))),
         )
+
+
+def _made(manifest: Manifest) -> tuple[str, str]:
+    """By which of two is older."""
+    metadata = manifest["metadata"]
+    return str(metadata.get("creationTimestamp") or ""), str(metadata["name"])
 
 
 def _parsed(model: type[O], manifests: Iterable[Manifest | None]) -> list[O]:
