@@ -148,8 +148,7 @@ ARMS_READY = ConditionType(
         "AllReady": "Every arm can take its traffic.",
         "ArmsResting": ("Some arms' adapters are not `Ready`. `kubectl describe lora NAME` says why."),
         "NotAccepted": "The experiment cannot be in force; see `Accepted`.",
-    }
-    | dict(READY_REASONS),
+    },
 )
 
 ANALYSED = ConditionType(
@@ -257,7 +256,8 @@ READY = ConditionType(
             "verdict, which says nothing of it. Change `salt` to try that version, or go back to "
             "the one that won."
         ),
-    },
+    }
+    | dict(READY_REASONS),
 )
 
 #: The conditions that it has, in the order in which they are reached; `Ready` sums them up.
