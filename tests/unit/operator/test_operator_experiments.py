@@ -511,3 +511,25 @@ def test_verdict_whose_reply_was_lost_stands_though_the_stream_has_not_told_of_i
     world.adapter("new")
     world.gateway.counts(base=(4000, 40), new=(4000, 40))
     assert world.run(60)["verdict"] == verdict
+
+
+def test_changes_wake_those_whom_they_may_matter_to() -> None:
+    world = World()
+    for name, more in (
+        ("mail", {"modelName": "mail"}),
+        ("tidy", {"modelName": "tidy", "decommission": "Retire"}),
+    ):
+        world.cluster.create(EXPERIMENTS, objects.experiment(name, **more))
+    names = {each["metadata"]["uid"]: key[2] for key, each in world.cluster.objects.items()}
+
+    def woken(resource: Any, manifest: dict[str, Any]) -> set[str]:
+        given = {**manifest, "metadata": {"uid": "another", **manifest["metadata"]}}
+        return {names[uid] for uid in world.kind.concerned(given, resource, world.cluster.mirror)}
+
+    everybody = {"trial", "mail", "tidy"}
+    assert woken(ADAPTERS, objects.adapter("new")) == woken(SERVERS, objects.server()) == everybody
+    assert woken(ADAPTERS, objects.adapter("other")) == woken(SERVERS, objects.server("other")) == set()
+    assert woken(PIPELINES, objects.pipeline()) == {"tidy"}
+    assert woken(EXPERIMENTS, objects.experiment("rival")) == {"trial", "tidy"}
+    assert woken(EXPERIMENTS, world.body) == {"tidy"}
+    assert woken(ADAPTERS, objects.adapter("new", "elsewhere")) == set()

@@ -145,7 +145,7 @@ ARMS_READY = ConditionType(
     "ArmsReady",
     "Every arm's adapter is `Ready`. One that is not rests: control has its units, and the clock stands.",
     {
-        "AllReady": "Every arm can take its traffic.",
+        "Ready": "Every arm can take its traffic.",
         "ArmsResting": ("Some arms' adapters are not `Ready`. `kubectl describe lora NAME` says why."),
         "NotAccepted": "The experiment cannot be in force; see `Accepted`.",
     },

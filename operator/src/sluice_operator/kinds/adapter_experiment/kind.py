@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from sluice_api.objects.adapter_experiment import AdapterExperiment
+from sluice_api.objects.adapter_experiment import AdapterExperiment, Decommission
 from sluice_api.objects.base import SluiceObject
 from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.objects.model_server import ModelServer
@@ -97,9 +97,9 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
         return Observation(status, again_in=self._again_in(item, settled, context))
 
     def concerned(self, changed: Manifest, resource: Resource, mirror: Mirror) -> Iterable[str]:
-        """See `Kind.concerned`: all of the namespace, which are few, since what uses an adapter may be anywhere."""
+        """See `Kind.concerned`."""
         for found in mirror.all(_EXPERIMENTS, changed["metadata"]["namespace"]):
-            if resource != _EXPERIMENTS or found["metadata"]["uid"] != changed["metadata"]["uid"]:
+            if _concerns(changed, resource, found):
                 yield str(found["metadata"]["uid"])
 
     def forgotten(self, item_uid: str) -> None:
@@ -158,6 +158,21 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
             frozenset(name for name, each in manifests.items() if _made(each) < _made(own)),
             tuple(_parsed(Pipeline, self._mirror.all(_PIPELINES, item.namespace))),
         )
+
+
+def _concerns(changed: Manifest, resource: Resource, experiment: Manifest) -> bool:
+    """Whether a change may matter to an experiment; both as the API server has them, be they valid or not."""
+    name, spec = changed["metadata"]["name"], experiment.get("spec") or {}
+    if resource == _SERVERS:
+        return bool(spec.get("modelServerRef") == name)
+    if resource == _ADAPTERS:
+        return any(arm.get("adapterRef") == name for arm in spec.get("arms") or ())
+    if resource == _EXPERIMENTS and experiment["metadata"]["uid"] == changed["metadata"]["uid"]:
+        return False
+    other = changed.get("spec") or {}
+    rivals = resource == _EXPERIMENTS and other.get("modelName") == spec.get("modelName")
+    # Whatever names an adapter keeps it from being retired.
+    return rivals or spec.get("decommission") == Decommission.RETIRE
 
 
 def _made(manifest: Manifest) -> tuple[str, str]:

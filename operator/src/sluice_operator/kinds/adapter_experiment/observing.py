@@ -94,9 +94,10 @@ def _arms_ready(settled: Settled) -> Condition:
     if settled.accepted.status is not Truth.TRUE:
         return ARMS_READY.is_unknown("NotAccepted", "See Accepted.")
     if resting := settled.resting:
-        why = "; ".join(arm.why for arm in resting)
-        return ARMS_READY.is_false("ArmsResting", f"{why}. Until then control has the units of such arms.")
-    return ARMS_READY.is_true("AllReady", "Every arm that traffic goes to is ready.")
+        why = "; ".join(arm.why.rstrip(".") for arm in resting)
+        traffic = "All traffic is sent there." if settled.promoted else "Until then control has their units."
+        return ARMS_READY.is_false("ArmsResting", f"{why}. {traffic}")
+    return ARMS_READY.is_true("Ready", "Every arm that traffic goes to is ready.")
 
 
 def _analysed(spec: AdapterExperimentSpec, settled: Settled, context: Context) -> Condition:
