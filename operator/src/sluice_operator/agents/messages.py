@@ -82,6 +82,7 @@ def view(status: bytes) -> AgentView:
             for each in response.loaded
         },
         here=frozenset(version(each.digest, each.config_digest) for each in response.adapters),
+        models=tuple(map(sys.intern, engine.models)),
     )
 
 
