@@ -17,9 +17,9 @@ from sluice_operator.agents.protocol import Agents, Ended, Load
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import PODS, Resource, resource_of
 from sluice_operator.kinds.lora_adapter.context import Context, Sibling
-from sluice_operator.kinds.lora_adapter.deciding import Decision, decide
 from sluice_operator.kinds.lora_adapter.deletion import plan_deletion
-from sluice_operator.kinds.lora_adapter.observe import told_of
+from sluice_operator.kinds.lora_adapter.observe import observe
+from sluice_operator.kinds.lora_adapter.plan import plan
 from sluice_operator.kinds.lora_adapter.siblings import ADAPTERS, Known, Server, Siblings, status_of
 from sluice_operator.reconciling.kind import Item, Kind, Leaving, Observation, Plan
 from sluice_operator.reconciling.labels import MODEL_SERVER
@@ -58,7 +58,7 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
         self._clock = clock
         self._siblings = Siblings(mirror)
         self._servers: dict[Server, tuple[Manifest, ModelServer | None]] = {}
-        self._decided: dict[str, tuple[Context, Decision]] = {}
+        self._plans: dict[str, tuple[Context, Plan]] = {}
         self._told: dict[str, _Told] = {}
         #: As siblings and servers were when others were last told of them.
         self._heard: dict[str, object] = {}
@@ -82,9 +82,9 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
 
     def plan(self, item: Item[LoRAAdapter], context: Context) -> Plan:
         """The calls to be started."""
-        decision = decide(item, context)
-        self._decided[item.uid] = context, decision
-        return Plan(actions=decision.calls)
+        made = plan(item, context)
+        self._plans[item.uid] = context, made
+        return made
 
     async def act(self, item: Item[LoRAAdapter], context: Context, plan: Plan) -> None:
         """Starts the calls."""
@@ -93,9 +93,8 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
 
     def observe(self, item: Item[LoRAAdapter], context: Context, children: Sequence[Manifest]) -> Observation:
         """What people and other kinds are told."""
-        known = self._decided.pop(item.uid, None)
-        # what has been decided already for the same context is not decided again: it is most of what a pass costs
-        found = told_of(item, context, known[1] if known and known[0] is context else decide(item, context))
+        planned_for, made = self._plans.pop(item.uid, (None, Plan()))
+        found = observe(item, context, made if planned_for is context else plan(item, context))
         self._tells(item.uid, context, found.status)
         return found
 
@@ -126,7 +125,7 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
         """Ends the adapter's calls."""
         self._agents.forget(item_uid)
         self._siblings.forget(item_uid)
-        self._decided.pop(item_uid, None)
+        self._plans.pop(item_uid, None)
         self._told.pop(item_uid, None)
 
     def _server(self, server: Server) -> ModelServer | None:

@@ -13,7 +13,7 @@ from sluice_api.statuses.lora_adapter import (
 )
 from sluice_operator.kinds.lora_adapter.conditions import Facts, conditions, facts
 from sluice_operator.kinds.lora_adapter.context import Context
-from sluice_operator.kinds.lora_adapter.deciding import Decision, decide
+from sluice_operator.kinds.lora_adapter.deciding import decide
 from sluice_operator.kinds.lora_adapter.placement import wanted
 from sluice_operator.kinds.lora_adapter.state import State
 from sluice_operator.reconciling.kind import Item, Observation, Plan
@@ -33,11 +33,7 @@ _ORDER = (
 def observe(item: Item[LoRAAdapter], context: Context, plan: Plan) -> Observation:
     """The status that the next pass starts from. `plan` is what `plan` gave for the same context: of its calls the
     status says that they go on."""
-    return told_of(item, context, decide(item, context))
-
-
-def told_of(item: Item[LoRAAdapter], context: Context, decision: Decision) -> Observation:
-    """The same of what has been decided for the context."""
+    decision = decide(item, context)
     known = facts(item, context, decision)
     return Observation(
         told(item, decision.state, conditions(known), _replicas(known)), again_in=decision.again_in
