@@ -145,11 +145,10 @@ ARMS_READY = ConditionType(
     "ArmsReady",
     "Every arm's adapter is `Ready`. One that is not rests: control has its units, and the clock stands.",
     {
-        "AllReady": "Every arm can take its traffic.",
+        "Ready": "Every arm can take its traffic.",
         "ArmsResting": ("Some arms' adapters are not `Ready`. `kubectl describe lora NAME` says why."),
         "NotAccepted": "The experiment cannot be in force; see `Accepted`.",
-    }
-    | dict(READY_REASONS),
+    },
 )
 
 ANALYSED = ConditionType(
@@ -257,7 +256,8 @@ READY = ConditionType(
             "verdict, which says nothing of it. Change `salt` to try that version, or go back to "
             "the one that won."
         ),
-    },
+    }
+    | dict(READY_REASONS),
 )
 
 #: The conditions that it has, in the order in which they are reached; `Ready` sums them up.

@@ -97,7 +97,7 @@ def _arms_ready(settled: Settled) -> Condition:
         why = "; ".join(arm.why.rstrip(".") for arm in resting)
         traffic = "All traffic is sent there." if settled.promoted else "Until then control has their units."
         return ARMS_READY.is_false("ArmsResting", f"{why}. {traffic}")
-    return ARMS_READY.is_true("AllReady", "Every arm that traffic goes to is ready.")
+    return ARMS_READY.is_true("Ready", "Every arm that traffic goes to is ready.")
 
 
 def _analysed(spec: AdapterExperimentSpec, settled: Settled, context: Context) -> Condition:
