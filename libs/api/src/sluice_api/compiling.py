@@ -61,10 +61,10 @@ def snapshot_of(loaded: Sequence[LoadedObject]) -> Snapshot:
             spec,
             *(bases[name].spec for name in (spec.knowledge_base_ref, *spec.more_knowledge_base_refs)),
             policies[spec.guardrail_policy_ref].spec,
-            servers[spec.steps.generate.model_server_ref].spec,
-            *([servers[rewrite.model_server_ref].spec] if rewrite is not None else ()),
+            servers[spec.steps.generate.model_server_ref].spec.served,
+            *([servers[rewrite.model_server_ref].spec.served] if rewrite is not None else ()),
             *(adapter.spec for adapter in experiments.behind(spec, splits.values(), adapters, servers)),
-            *(servers[step.model_server_ref].spec for _, step in spec.steps.chain()),
+            *(servers[step.model_server_ref].spec.served for _, step in spec.steps.chain()),
         )
 
     return Snapshot(
@@ -77,7 +77,7 @@ def snapshot_of(loaded: Sequence[LoadedObject]) -> Snapshot:
             for name, policy in policies.items()
         },
         knowledge_bases={name: item.spec for name, item in bases.items()},
-        model_servers={name: item.spec for name, item in servers.items()},
+        model_servers={name: item.spec.served for name, item in servers.items()},
         experiments={name: experiments.compiled(item, adapters) for name, item in splits.items()},
         adapters={name: lora.compiled(item) for name, item in adapters.items()},
         endpoints=endpoints.compiled(servers),

@@ -76,6 +76,14 @@ class ModelServerSpec(Model):
             raise ValueError("baseModel must be set unless the engine is extractive")
         return self
 
+    @property
+    def served(self) -> "ModelServerSpec":
+        """What answers, and the requests for them, depend on: not how many pods there are, nor what they are given.
+        So nothing that is kept by a pipeline's version goes when a server is scaled."""
+        if self.vllm is None:
+            return self
+        return self.model_copy(update={"vllm": self.vllm.served})
+
 
 class ModelServer(SluiceObject):
     """An engine that writes answers: embedded, somewhere else, or vLLM pods in this cluster."""

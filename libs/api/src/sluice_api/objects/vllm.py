@@ -296,6 +296,18 @@ class Vllm(Model):
     image_pull_secrets: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
     pod_template: PodTemplate = PodTemplate()
 
+    @property
+    def served(self) -> "Vllm":
+        """What an answer depends on, and what requests need; the rest as by default."""
+        return Vllm(
+            image=self.image,
+            args=self.args,
+            max_model_len=self.max_model_len,
+            lora=self.lora,
+            weights=self.weights,
+            api_key_secret=self.api_key_secret,
+        )
+
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
             f"!self.args.exists(each, each.matches('{RESERVED_ARGS}'))",
