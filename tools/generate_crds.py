@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -10,6 +11,13 @@ from sluice_api.crds.definitions import definitions
 FOLDER = Path(__file__).parents[1] / "crds"
 
 _HEAD = "# Generated from the models in libs/api/src/sluice_api; `make crds` writes it anew.\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what is the same twice, twice: anchors are nothing for readers."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def main() -> None:
@@ -27,7 +35,8 @@ def main() -> None:
 def files() -> dict[str, str]:
     """The texts by the names of their files."""
     return {
-        f"{name}.yaml": _HEAD + yaml.safe_dump(definition, sort_keys=False, width=110, allow_unicode=True)
+        f"{name}.yaml": _HEAD
+        + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
         for name, definition in definitions().items()
     }
 

@@ -9,6 +9,8 @@ from support import crds
 from support.api_server import ApiServer
 from support.crd_rules import CASES, LEAST, Case, manifest
 
+FREE = {"a": None, "b": [1, None, {"c": 0.5, "d": None}], "e": {"f": None, "g": True}, "h": "i"}
+
 pytestmark = pytest.mark.needs("cluster")
 
 
@@ -50,6 +52,27 @@ async def test_what_is_read_back_says_the_same(case: Case, objects: crds.Objects
     parsed, read = KINDS[case.kind].model_validate(body), KINDS[case.kind].model_validate(reply.body)
 
     assert read.spec == parsed.spec
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        (
+            "GuardrailPolicy",
+            {"tenants": [{"names": ["a"], "patch": {"input": None, "output": {"pii": None}}}]},
+        ),
+        ("GuardrailPolicy", {"wasm": [{"name": "a", "module": "sha256:" + 64 * "0", "settings": FREE}]}),
+        ("ModelServer", {"baseModel": "a", "vllm": {"image": "a", "podTemplate": {"spec": FREE}}}),
+    ],
+)
+async def test_what_has_no_schema_is_kept_with_its_nulls(
+    kind: str, spec: dict, objects: crds.Objects
+) -> None:
+    body = manifest(kind, spec)
+    reply = await objects.create(body, dry_run=True)
+
+    assert reply.status == 201, reply.message
+    assert KINDS[kind].model_validate(reply.body).spec == KINDS[kind].model_validate(body).spec
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -106,6 +106,8 @@ def _metric(**metric: Any) -> Spec:
     return {"guardMetrics": [metric]}
 
 
+_QUEUE = {"prometheus": "http://prometheus:9090"}
+_SECRET = {"secretKeyRef": {"name": "a", "key": "b"}}
 _VLLM = {"extractive": None, "baseModel": "llama", "vllm": {"image": "vllm"}}
 
 
@@ -113,96 +115,7 @@ def _vllm(**vllm: Any) -> Spec:
     return {**_VLLM, "vllm": {"image": "vllm", **vllm}}
 
 
-def _scaled(**autoscaling: Any) -> Spec:
-    return _vllm(autoscaling={"maxReplicas": 3, **autoscaling}, resources={"requests": {"cpu": 1}})
-
-
-_QUEUE = {"prometheus": "http://prometheus:9090"}
-_REFERENCE = {"secretKeyRef": {"name": "hub", "key": "token"}}
-
 CASES: tuple[Case, ...] = (
-    Case(
-        "ModelServer",
-        "maxCpuLoras must not be less than maxLoras",
-        _vllm(lora={"maxLoras": 17}),
-        _vllm(lora={"maxLoras": 16}),
-    ),
-    Case(
-        "ModelServer",
-        "args must not have what Sluice sets",
-        _vllm(args=["--enforce-eager", "--max_loras=4"]),
-        _vllm(args=["--max-loras-of-mine=4"]),
-    ),
-    Case(
-        "ModelServer",
-        "env must not have what Sluice sets: VLLM_API_KEY",
-        _vllm(env=[{"name": "VLLM_API_KEY", "value": "a"}]),
-        _vllm(env=[{"name": "VLLM_API_KEYS", "value": "a"}]),
-    ),
-    Case(
-        "ModelServer",
-        "env must not have what Sluice sets: SLUICE_LISTEN",
-        _vllm(agent={"env": [{"name": "SLUICE_LISTEN", "value": "0.0.0.0:1"}]}),
-        _vllm(agent={"env": [{"name": "SLUICE_FETCH", "value": "off"}]}),
-    ),
-    Case(
-        "ModelServer",
-        "only one of value, valueFrom may be set",
-        _vllm(env=[{"name": "HF_TOKEN", "value": "a", "valueFrom": _REFERENCE}]),
-        _vllm(env=[{"name": "HF_TOKEN", "valueFrom": _REFERENCE}]),
-    ),
-    Case(
-        "ModelServer",
-        "only one of claimName, sizeLimit may be set",
-        _vllm(cache={"claimName": "cache", "sizeLimit": "1Gi"}),
-        _vllm(cache={"sizeLimit": "1Gi"}),
-    ),
-    Case(
-        "ModelServer",
-        "resources must not name gpuResourceName",
-        _vllm(gpuResourceName="amd.com/gpu", resources={"limits": {"amd.com/gpu": 1}}),
-        _vllm(gpuResourceName="amd.com/gpu", resources={"limits": {"nvidia.com/gpu": 1}}),
-    ),
-    Case(
-        "ModelServer",
-        "autoscaling.cpu needs resources.requests.cpu",
-        _vllm(autoscaling={"maxReplicas": 3, "cpu": {}}),
-        _vllm(autoscaling={"maxReplicas": 3, "cpu": {}}, resources={"limits": {"cpu": "1500m"}}),
-    ),
-    Case(
-        "ModelServer",
-        "exactly one of cpu, metric, queue must be set",
-        _scaled(cpu={}, queue=_QUEUE),
-        _scaled(queue=_QUEUE),
-    ),
-    Case("ModelServer", "exactly one of cpu, metric, queue must be set", _scaled(), _scaled(cpu={})),
-    Case(
-        "ModelServer",
-        "minReplicas must not be more than maxReplicas",
-        _scaled(cpu={}, minReplicas=4),
-        _scaled(cpu={}, minReplicas=3),
-    ),
-    Case(
-        "ModelServer",
-        "minReplicas 0 needs queue.query",
-        _scaled(queue=_QUEUE, minReplicas=0),
-        _scaled(queue={**_QUEUE, "query": "sum(waiting)"}, minReplicas=0),
-    ),
-    Case(
-        "ModelServer",
-        "one of maxSurge, maxUnavailable must be more than 0",
-        _vllm(rollout={"maxUnavailable": 0}),
-        _vllm(rollout={"maxUnavailable": 0, "maxSurge": 1}),
-    ),
-    Case("ModelServer", "must be at least 5s", _vllm(startupTimeout="4.9s"), _vllm(startupTimeout="5s")),
-    Case("ModelServer", "must be at most 86400s", _vllm(startupTimeout="2d"), _vllm(startupTimeout="1d")),
-    Case("ModelServer", "must be at most 3600s", _vllm(drain="61m"), _vllm(drain="1h")),
-    Case(
-        "ModelServer",
-        "one of namespaceLabels, podLabels must be set",
-        _vllm(allowFrom=[{}]),
-        _vllm(allowFrom=[{"podLabels": {"app": "prometheus"}}]),
-    ),
     Case(
         "ModelServer",
         "exactly one of extractive, external, vllm must be set",
@@ -227,6 +140,109 @@ CASES: tuple[Case, ...] = (
         "must be at most 300s",
         {"routing": {"scrapeInterval": "0.1d"}},
         {"routing": {"scrapeInterval": "5m"}},
+    ),
+    *(
+        Case("ModelServer", message, _vllm(**refused), _vllm(**accepted))
+        for message, refused, accepted in (
+            (
+                "maxCpuLoras must not be less than maxLoras",
+                {"lora": {"maxLoras": 17}},
+                {"lora": {"maxLoras": 16}},
+            ),
+            (
+                "exactly one of cpu, metric, queue must be set",
+                {"autoscaling": {"maxReplicas": 2}},
+                {"autoscaling": {"maxReplicas": 2, "queue": _QUEUE}},
+            ),
+            (
+                "minReplicas must not be more than maxReplicas",
+                {"autoscaling": {"minReplicas": 3, "maxReplicas": 2, "queue": _QUEUE}},
+                {"autoscaling": {"minReplicas": 2, "maxReplicas": 2, "queue": _QUEUE}},
+            ),
+            (
+                "minReplicas 0 needs queue.query, which counts requests where there are no pods",
+                {"autoscaling": {"minReplicas": 0, "maxReplicas": 2, "queue": _QUEUE}},
+                {"autoscaling": {"minReplicas": 0, "maxReplicas": 2, "queue": {**_QUEUE, "query": "up"}}},
+            ),
+            (
+                "minReplicas 0 needs queue.query, which counts requests where there are no pods",
+                {"autoscaling": {"minReplicas": 0, "maxReplicas": 2, "metric": {"name": "a", "average": 1}}},
+                {"autoscaling": {"maxReplicas": 2, "metric": {"name": "a", "average": 1}}},
+            ),
+            (
+                "autoscaling.cpu needs resources.requests.cpu: the target is a share of it",
+                {"autoscaling": {"maxReplicas": 2, "cpu": {}}},
+                {"autoscaling": {"maxReplicas": 2, "cpu": {}}, "resources": {"requests": {"cpu": 4}}},
+            ),
+            (
+                "one of maxSurge, maxUnavailable must be more than 0",
+                {"rollout": {"maxUnavailable": 0}},
+                {"rollout": {"maxUnavailable": 0, "maxSurge": 1}},
+            ),
+            (
+                "only one of value, valueFrom may be set",
+                {"env": [{"name": "A", "value": "1", "valueFrom": _SECRET}]},
+                {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": _SECRET}]},
+            ),
+            (
+                "Duplicate value",
+                {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+                {"env": [{"name": "A"}]},
+            ),
+            (
+                "env must not have what Sluice sets: VLLM_API_KEY",
+                {"env": [{"name": "VLLM_API_KEY", "value": "a"}]},
+                {"env": [{"name": "HF_TOKEN", "value": "a"}]},
+            ),
+            (
+                "env must not have what Sluice sets: SLUICE_LISTEN",
+                {"agent": {"env": [{"name": "SLUICE_TOKEN_FILE", "value": "a"}]}},
+                {"agent": {"env": [{"name": "SLUICE_FETCH", "value": "a"}]}},
+            ),
+            (
+                "args must not have what Sluice sets",
+                {"args": ["--seed=1", "--max_loras=4"]},
+                {"args": ["--seed", "1"]},
+            ),
+            (
+                "args must not have what Sluice sets",
+                {"args": ["--port", "1"]},
+                {"args": ["--max-num-seqs=--port"]},
+            ),
+            (
+                "resources must not name gpuResourceName; set gpu",
+                {"resources": {"limits": {"nvidia.com/gpu": 1}}},
+                {"resources": {"limits": {"memory": "20Gi"}}, "gpu": 2},
+            ),
+            (
+                "resources must not name gpuResourceName; set gpu",
+                {"resources": {"requests": {"amd.com/gpu": 1}}, "gpuResourceName": "amd.com/gpu"},
+                {"resources": {"requests": {"memory": "1.5Gi"}}, "gpuResourceName": "amd.com/gpu"},
+            ),
+            (
+                "only one of claimName, sizeLimit may be set",
+                {"cache": {"claimName": "a", "sizeLimit": "1Gi"}},
+                {"cache": {"sizeLimit": "1Gi"}},
+            ),
+            (
+                "one of namespaceLabels, podLabels must be set",
+                {"allowFrom": [{}]},
+                {"allowFrom": [{"podLabels": {"app": "prometheus"}}, {"namespaceLabels": {"a": ""}}]},
+            ),
+            (
+                "the keys must have 1 to 317 characters",
+                {"podTemplate": {"metadata": {"labels": {"": "b"}}}},
+                {"podTemplate": {"metadata": {"labels": {317 * "a": "b"}, "annotations": {"c": "d"}}}},
+            ),
+            (
+                "the keys must have 1 to 253 characters and match",
+                {"resources": {"limits": {"-memory": "20Gi"}}},
+                {"resources": {"limits": {"example.com/tpu": 1}}},
+            ),
+            ("must be at least 5s", {"startupTimeout": "4999ms"}, {"startupTimeout": "5s"}),
+            ("must be at most 86400s", {"startupTimeout": "24.1h"}, {"startupTimeout": "1d"}),
+            ("must be at most 3600s", {"drain": "61m"}, {"drain": "1h"}),
+        )
     ),
     Case(
         "LoRAAdapter",
@@ -286,6 +302,30 @@ CASES: tuple[Case, ...] = (
         {"digest": _DIGEST},
         before={},
     ),
+    *(
+        Case("LoRAAdapter", message, refused, accepted)
+        for message, refused, accepted in (
+            ("must be at least 1s", {"load": {"timeout": "900ms"}}, {"load": {"timeout": "1s"}}),
+            ("must be at most 3600s", {"load": {"timeout": "61m"}}, {"load": {"timeout": "1h"}}),
+            (
+                "must be at least 1s",
+                {"load": {"downloadTimeout": "0.9s"}},
+                {"load": {"downloadTimeout": "1s"}},
+            ),
+            (
+                "must be at most 86400s",
+                {"load": {"downloadTimeout": "25h"}},
+                {"load": {"downloadTimeout": "1d"}},
+            ),
+            ("must be at least 100ms", {"load": {"backoff": "99ms"}}, {"load": {"backoff": "100ms"}}),
+            ("must be at most 3600s", {"load": {"backoff": "61m"}}, {"load": {"backoff": "1h"}}),
+            ("must be at least 100ms", {"load": {"maxBackoff": "99ms"}}, {"load": {"maxBackoff": "100ms"}}),
+            ("must be at most 86400s", {"load": {"maxBackoff": "25h"}}, {"load": {"maxBackoff": "24h"}}),
+            ("must be at most 86400s", {"deletion": {"drain": "25h"}}, {"deletion": {"drain": "24h"}}),
+            ("must be at most 604800s", {"deletion": {"timeout": "8d"}}, {"deletion": {"timeout": "7d"}}),
+            ("must be at most 2592000s", {"rollbackWindow": "31d"}, {"rollbackWindow": "0s"}),
+        )
+    ),
     Case("AdapterExperiment", "the weights of all arms must add up to 100", _arms(50, 49), _arms(50, 50)),
     Case(
         "AdapterExperiment",
@@ -308,6 +348,15 @@ CASES: tuple[Case, ...] = (
         {"modelName": "other"},
         {"salt": "again"},
         before={},
+    ),
+    *(
+        Case("AdapterExperiment", message, refused, accepted)
+        for message, refused, accepted in (
+            ("must be at least 1s", {"analysisInterval": "0.9s"}, {"analysisInterval": "1s"}),
+            ("must be at most 86400s", {"analysisInterval": "1.1d"}, {"analysisInterval": "24h"}),
+            ("must be at least 60s", {"maxDuration": "59s"}, {"maxDuration": "1m"}),
+            ("must be at most 7776000s", {"maxDuration": "90.5d"}, {"maxDuration": "90d"}),
+        )
     ),
     Case(
         "AdapterExperiment",
@@ -523,7 +572,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "Pipeline",
-        "the keys must match",
+        "the keys must have 1 to 32 characters and match",
         _fallbacks("catch:A", A="abort"),
         _fallbacks("catch:a" + 31 * "b", **{"a" + 31 * "b": "abort"}),
     ),

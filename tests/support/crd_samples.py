@@ -9,7 +9,7 @@ from typing import Any
 Schema = dict[str, Any]
 
 #: Values of strings: the first that fits is taken.
-_FITTING = ("a", "5s", "http://a", "/a", "abort", "sha256:" + "0" * 64)
+_FITTING = ("a", "60s", "http://a", "/a", "abort", "1Gi", "sha256:" + "0" * 64)
 _UNFIT = ("-/ ", "\n")
 _KEYS = ("the keys must be among ", "the channels of a calibration are ")
 
@@ -98,7 +98,7 @@ def _fitting(schema: Schema) -> Any:
 def _scalar(schema: Schema) -> Any:
     if "enum" in schema:
         return schema["enum"][0]
-    match schema.get("type"):
+    match "string" if "x-kubernetes-int-or-string" in schema else schema.get("type"):
         case "boolean":
             return True
         case "integer" | "number":

@@ -26,11 +26,8 @@ SAID_OTHERWISE = {
     ("RerankStep", "check"): "an enum",
     ("GuardrailPolicySpec", "_distinct"): "lists by name, sets; over all tenants it costs more than CEL may",
     ("GuardrailPolicySpec", "_patches_fit"): "CEL applies no patch",
-    ("PodTemplate", "_small"): "CEL counts no bytes",
-    ("Resources", "number_as_text"): "it is a number or a string",
-    ("Cache", "number_as_text"): "it is a number or a string",
-    ("Agent", "number_as_text"): "it is a number or a string",
-    ("Vllm", "number_as_text"): "it is a number or a string",
+    ("PodTemplate", "_small"): "CEL writes no JSON",
+    **{(model, "number_as_text"): "a number or a text" for model in ("Resources", "Cache", "Agent", "Vllm")},
 }
 
 
@@ -58,7 +55,7 @@ MODELS = _models()
 
 def _validators(model: type[BaseModel]) -> set[str]:
     """The names of the functions that check."""
-    names = set(model.__pydantic_decorators__.model_validators)
+    names = {*model.__pydantic_decorators__.model_validators, *model.__pydantic_decorators__.field_validators}
     for each in model.model_fields.values():
         for metadata in (*each.metadata, *_nested(each.annotation)):
             if isinstance(metadata, AfterValidator | BeforeValidator) and metadata.func is not parse_duration:

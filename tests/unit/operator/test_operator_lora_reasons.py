@@ -1,6 +1,5 @@
 """Every reason: when it is said, and that it is documented."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 from tests.support.adapter_world import Adapter, World, model_server
 
+from sluice_api.statuses.base import ConditionType
 from sluice_api.statuses.lora_adapter import CONDITIONS, LOADED, READY
 from sluice_inference.adapter_agent.reasons import Reason, failure, is_permanent
 from sluice_operator.agents.protocol import Load, Resolve
@@ -303,11 +303,16 @@ def test_every_documented_reason_is_reached() -> None:
     assert documented == reached
 
 
-def test_the_page_has_every_reason() -> None:
+@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
+def test_the_page_says_what_every_reason_means(condition: ConditionType) -> None:
     page = Path("docs/adapters.md").read_text()
-    words = set(re.findall(r"`(\w+)`", page))
-    documented = {reason for each in CONDITIONS for reason in each.reasons}
-    assert documented <= words, f"docs/adapters.md lacks {sorted(documented - words)}"
+    assert f"**`{condition.name}`**: {condition.meaning}" in page
+    lacking = [
+        row
+        for row in (f"| `{reason}` | {text} |" for reason, text in condition.reasons.items())
+        if row not in page
+    ]
+    assert not lacking
 
 
 def test_the_summary_has_the_reasons_of_what_it_sums_up() -> None:

@@ -1,5 +1,6 @@
 """What is told of a model server."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -302,7 +303,7 @@ def test_all_reasons_that_are_declared_are_tried() -> None:
         "Configured": {"Configured", "SecretMissing", "PodTemplateInvalid", "NameTaken"},
         "Autoscaled": {row[0] for row in SCALERS},
         "RolledOut": {row[0] for row in ROLLOUTS} | {"NotMade"},
-        "AdaptersManageable": {row[0] for row in AGENTS} | {"NoPods"},
+        "AdaptersManageable": {row[0] for row in AGENTS} | {"NoPods", "NoRoomToList"},
         "Available": {*GRAVEST, "Available", "External", "Embedded", "ScaledToZero"},
     }
     for each in told.CONDITIONS:
@@ -386,6 +387,30 @@ def test_adapters_alone_are_told_of_twice_a_second_at_most() -> None:
     assert isinstance(urgent, ModelServerStatus)
     assert [each.name for each in urgent.endpoints] == ["a", "b"]
     assert urgent.endpoints[0].adapters == ("one",)
+
+
+def test_what_has_no_room_is_listed_on_some_pods_and_nothing_is_lost() -> None:
+    pods = [pod(f"p-{number}", **answering()) for number in range(50)]
+    names = [f"support-{number:04d}--{'0' * 10}{'x' * 20}" for number in range(1000)]
+    everywhere = {(f"uid-p-{number}", 0) for number in range(50)}
+    adapters = tuple(
+        Serving(frozenset({name}), dict.fromkeys(everywhere, frozenset({name})), engine_name=name)
+        for name in names
+    )
+    agents = {f"uid-p-{number}": view(f"p-{number}", AgentView(True, True)) for number in range(50)}
+    status = status_of(item(lora=LORA), context(*pods, adapters=adapters, agents=agents))
+    told_of = {each.type: each for each in status.conditions}["AdaptersManageable"]
+
+    assert told_of.reason == "NoRoomToList"
+    assert "on 21 pods" in told_of.message
+    assert len(status.model_dump_json(by_alias=True)) < 1_050_000
+    times = Counter(name for each in status.endpoints for name in each.adapters)
+    assert set(times) == set(names)
+    assert set(times.values()) == {21}
+    # Every pod takes its part.
+    assert min(len(each.adapters) for each in status.endpoints) > 300
+    again = status_of(item(lora=LORA), context(*pods, adapters=adapters[::-1], agents=agents))
+    assert again == status
 
 
 states = st.sampled_from([row[1] for row in PODS] + [answering()])

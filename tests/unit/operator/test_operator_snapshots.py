@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from sluice.snapshot.v1 import snapshot_pb2
 from sluice_api.objects.base import API_VERSION
@@ -26,6 +27,7 @@ from sluice_operator.snapshots import last_good
 from sluice_operator.snapshots.distributor import Distributor, Pace
 from sluice_operator.snapshots.last_good import LastGood
 from sluice_operator.snapshots.serving import serve_snapshots
+from sluice_servicekit import telemetry_names as names
 from sluice_servicekit.errors import FailedPrecondition, Unavailable
 from sluice_servicekit.snapshots import Snapshots, watch
 from support import waiting
@@ -228,6 +230,8 @@ async def test_a_bad_change_is_held_and_says_why_and_a_restart_still_holds_it() 
         assert distributor.view(Key("Pipeline", "default", "default")).standing.state is State.HELD  # type: ignore[union-attr]
         status = await until_status(world, "Pipeline", "Held")
 
+        assert REGISTRY.get_sample_value(names.OPERATOR_SNAPSHOT_OBJECTS, {"state": "Held"}) == 1.0
+
     assert conditions(status)["ReferencesResolved"] == "NotFound"
     assert "Generation 1 stays in force" in message(status, "Compiled")
     assert "there is no KnowledgeBase 'typo'" in message(status, "Ready")
@@ -265,6 +269,12 @@ async def test_a_refusal_is_told_with_its_reason_and_holds_up_nobody_who_runs_th
         world.put("GuardrailPolicy", {"mode": "shadow"})
         await until(lambda: two.current.guardrail_policies["default"].spec.mode == "shadow")
         status = await until_status(world, "GuardrailPolicy", "Refused", "1/2")
+
+        watchers = names.OPERATOR_SNAPSHOT_WATCHERS
+        await until(
+            lambda: REGISTRY.get_sample_value(watchers, {"service": "reranker", "state": "refusing"}) == 1.0
+        )
+        assert REGISTRY.get_sample_value(watchers, {"service": "gateway", "state": "current"}) == 1.0
 
     assert untouched["snapshot"]["refused"] == []
     assert status["snapshot"]["refused"] == [
@@ -350,10 +360,10 @@ async def test_the_last_good_copy_is_written_on_change_alone_and_in_as_many_part
     }
     assert not await kept.write(good)
     assert await kept.write({key: each for key, each in good.items() if key.kind != "Pipeline"})
-    names = [each["metadata"]["name"] for each in await world.cluster.list(CONFIG_MAPS, "sluice")]
+    parts = [each["metadata"]["name"] for each in await world.cluster.list(CONFIG_MAPS, "sluice")]
     index = json.loads(json.dumps(await world.cluster.get(CONFIG_MAPS, "sluice", "sluice-snapshot")))
-    assert len(names) > 2
-    assert set(names) == {"sluice-snapshot", *index["data"]["chunks"].split()}
+    assert len(parts) > 2
+    assert set(parts) == {"sluice-snapshot", *index["data"]["chunks"].split()}
     assert len(await LastGood(world.cluster, "sluice").read()) == 3
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
@@ -65,6 +65,8 @@ class CompiledAdapter(Model):
 
 class Endpoint(Model):
     """A replica of a model server, as the operator sees it."""
+
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
     """The pod's."""

@@ -16,6 +16,7 @@ from sluice_api.tolerant import Current, Good, Key, Settled, Standing, State, se
 from sluice_operator.cluster.resources import resource_of
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_operator.reconciling.wakeups import Wakeups
+from sluice_operator.snapshots import metrics
 from sluice_operator.snapshots.last_good import LastGood
 from sluice_operator.snapshots.source import Source
 from sluice_operator.snapshots.views import Deliveries, Delivery, Found, Name, View
@@ -33,12 +34,14 @@ _REFERRED = {ModelServer.KIND, KnowledgeBase.KIND, GuardrailPolicy.KIND}
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds."""
+    """Seconds, where nothing else is said."""
 
     gather: float = 0.05
     """From the first change to its compilation: what is applied together is mostly compiled together."""
     between: float = 0.4
     """At least between the beginnings of two compilations, and three times as long as the last one took."""
+    megabytes: float = 10.0
+    """A second, at most, that snapshots make to all watchers together."""
     look: float = 1.0
     """Between two looks at the mirror though nothing was heard."""
     tell: float = 0.5
@@ -135,19 +138,26 @@ class Distributor:
     async def _compile_for_ever(self) -> None:
         while True:
             self._poked.clear()
-            began = time.monotonic()
+            began, before = time.monotonic(), self.digest
             if self._source.changed() or self._publisher.current is None:
                 try:
                     await self._compile(self._source.current)
                 except Exception:  # what was in force stays; the next change may be one that compiles
                     _LOG.exception("the snapshot could not be compiled")
             took = time.monotonic() - began
-            await asyncio.sleep(max(self._pace.between - took, 3 * took, 0.0))
+            await asyncio.sleep(max(self._pace.between - took, 3 * took, self._sending(before), 0.0))
             if await _within(self._poked, self._pace.look):
                 await asyncio.sleep(self._pace.gather)
 
+    def _sending(self, before: str) -> float:
+        """Seconds that the newest snapshot keeps the network busy, where it is new."""
+        if self.snapshot is None or self.digest == before:
+            return 0.0
+        return len(self.snapshot.content) * len(self.servicer.watchers) / (1e6 * self._pace.megabytes)
+
     async def _compile(self, current: Mapping[Key, Current]) -> None:
-        settled, digest = await asyncio.to_thread(_settled, current, self._good)
+        with metrics.SECONDS.time():
+            settled, digest = await asyncio.to_thread(_settled, current, self._good)
         self.compilations += 1
         self._good = settled.good
         self._in_force = _InForce(
@@ -158,7 +168,9 @@ class Distributor:
         if digest != self._publisher.digest:
             self._deliveries.published(digest, _versions(settled.snapshot))
             await self._publisher.publish(settled.snapshot)
+            metrics.BYTES.set(len(settled.snapshot.content))
             _LOG.info("snapshot %s is out", digest)
+        metrics.count_objects(settled.standings.values())
         self._unwritten.set()
         self._unsaid.set()
 
@@ -195,6 +207,7 @@ class Distributor:
             self._tell()
 
     def _tell(self) -> None:
+        metrics.count_watchers(self.digest, self.servicer.watchers)
         told: dict[Key, View] = {}
         shared = self._shared()
         for model in _TOLD:

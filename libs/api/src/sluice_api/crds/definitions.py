@@ -3,7 +3,7 @@
 from typing import Any
 
 from sluice_api.crds.columns import columns
-from sluice_api.crds.schemas import Schema, structural
+from sluice_api.crds.schemas import Schema, found, structural
 from sluice_api.objects.base import API_VERSION, SluiceObject
 from sluice_api.objects.registry import KINDS
 from sluice_api.statuses.registry import STATUSES
@@ -22,8 +22,7 @@ _SCALES = {
 
 def definitions() -> dict[str, dict[str, Any]]:
     """The definitions of all kinds, by name."""
-    found = map(definition, KINDS.values())
-    return {each["metadata"]["name"]: each for each in found}
+    return {each["metadata"]["name"]: each for each in map(definition, KINDS.values())}
 
 
 def definition(kind: type[SluiceObject]) -> dict[str, Any]:
@@ -72,6 +71,6 @@ def _schema(kind: type[SluiceObject]) -> Schema:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": whole["properties"]["spec"],
-            "status": structural(status, with_defaults=False),
+            "status": found(status),
         },
     }

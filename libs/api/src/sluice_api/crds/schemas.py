@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from sluice_api.crds.meanings import meanings
 from sluice_api.objects.base import DURATION_PATTERN, Model, parse_duration, write_duration
 from sluice_api.objects.cel import Rule
 
@@ -17,9 +18,11 @@ Schema = dict[str, Any]
 
 _RULES = "x-kubernetes-validations"
 _LIST_TYPE = "x-kubernetes-list-type"
-_LIST_KEY = "x-sluice-list-key"
-_ANYTHING = "x-kubernetes-preserve-unknown-fields"
+_LIST_KEYS = "x-kubernetes-list-map-keys"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
+_MEANINGS = "x-sluice-meanings"
+_VARIES = "x-sluice-varies"
+_ANYTHING = "x-kubernetes-preserve-unknown-fields"
 _REFERENCE = "#/$defs/"
 
 _DURATION = {"type": "string", "maxLength": 32, "pattern": DURATION_PATTERN}
@@ -27,15 +30,20 @@ _DURATION = {"type": "string", "maxLength": 32, "pattern": DURATION_PATTERN}
 #: What stays as it is.
 _KEPT = ("type", "description", "format", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum")
 _KEPT_TOO = ("multipleOf", "minItems", "maxItems", "minProperties", "maxProperties", "required", "default")
-_KEPT_OF_QUANTITIES = (_INT_OR_STRING,)
 _SCALARS = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
-def structural(model: type[BaseModel], *, with_defaults: bool = True) -> Schema:
+def structural(model: type[BaseModel]) -> Schema:
     """The schema of a model, without references; unset fields are absent, never null."""
     whole = model.model_json_schema(by_alias=True, schema_generator=_Generator, mode="validation")
-    schema = _convert(whole, whole.get("$defs", {}))
-    return schema if with_defaults else _without_defaults(schema)
+    return _convert(whole, whole.get("$defs", {}))
+
+
+def found(model: type[BaseModel]) -> Schema:
+    """The schema of a status: nothing is filled into what the operator has found, and no rule keeps it from saying
+    so."""
+    schema: Schema = _found(structural(model))
+    return schema
 
 
 class _Generator(GenerateJsonSchema):
@@ -47,9 +55,14 @@ class _Generator(GenerateJsonSchema):
         if issubclass(model, Model):
             if model.RULES:
                 result[_RULES] = [_rule(rule) for rule in model.RULES]
-            if model.LIST_KEY:
-                result[_LIST_KEY] = model.LIST_KEY
+            if model.LIST_KEYS:
+                result[_LIST_KEYS] = list(model.LIST_KEYS)
         return result
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        result = super().enum_schema(schema)
+        # As a list: pydantic sorts the keys of what is not known to it.
+        return result | {_MEANINGS: list(meanings(schema["cls"]).items())}
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         if schema["function"]["function"] is parse_duration:
@@ -104,8 +117,10 @@ def _convert(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     if schema.get("type") == "object":
         result |= _fields(schema, definitions)
         rules += _key_rules(schema, definitions, result)
-    if "type" not in result and _INT_OR_STRING not in result:
-        result[_ANYTHING] = True
+    if schema.get(_INT_OR_STRING):
+        result |= {"anyOf": [{"type": "integer"}, {"type": "string"}], _INT_OR_STRING: True}
+    elif "type" not in result:
+        result |= {_ANYTHING: True, **({} if _VARIES in schema else {"nullable": True})}
     if rules:
         result[_RULES] = rules
     return result
@@ -113,11 +128,11 @@ def _convert(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
 
 def _value(schema: Schema) -> Schema:
     """What is said of a value itself."""
-    result = {
-        key: schema[key] for key in (*_KEPT, *_KEPT_TOO, *_KEPT_OF_QUANTITIES) if schema.get(key) is not None
-    }
-    if "description" in result:
-        result["description"] = " ".join(result["description"].split())
+    result = {key: schema[key] for key in (*_KEPT, *_KEPT_TOO) if schema.get(key) is not None}
+    said = [schema.get("description", "")]
+    said += [f"`{value}`: {meaning}" for value, meaning in schema.get(_MEANINGS, ())]
+    if any(said):
+        result["description"] = " ".join(" ".join(said).split())
     if "const" in schema:
         result["enum"] = [schema["const"]]
     if "enum" in result:
@@ -138,7 +153,7 @@ def _plain(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
         schema = dict(schema)
         alternatives = [each for each in schema.pop("anyOf") if each.get("type") != "null"]
         if len(alternatives) > 1:  # no structural schema says that: pydantic alone checks it
-            return {key: schema[key] for key in ("description",) if key in schema}
+            return {_VARIES: True, **{key: schema[key] for key in ("description",) if key in schema}}
         return _plain({**_plain(alternatives[0], definitions), **schema}, definitions)
     return schema
 
@@ -146,8 +161,10 @@ def _plain(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
 def _items(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     inner = _plain(schema["prefixItems"][0] if "prefixItems" in schema else schema["items"], definitions)
     result: Schema = {"items": _convert(inner, definitions), _LIST_TYPE: schema.get(_LIST_TYPE, "atomic")}
-    if key := inner.get(_LIST_KEY):
-        result |= {_LIST_TYPE: "map", "x-kubernetes-list-map-keys": [key]}
+    if keys := inner.get(_LIST_KEYS):
+        result |= {_LIST_TYPE: "map", _LIST_KEYS: keys}
+        required = result["items"].get("required", [])
+        result["items"]["required"] = [*required, *(key for key in keys if key not in required)]
     return result
 
 
@@ -170,12 +187,14 @@ def _key_rules(schema: Schema, definitions: Mapping[str, Schema], result: Schema
         known = ", ".join(f"'{each}'" for each in keys["enum"])
         message = f"the keys must be among {', '.join(keys['enum'])}"
         return [{"rule": f"self.all(key, key in [{known}])", "message": message}]
-    if "pattern" in keys:
-        pattern, longest = keys["pattern"], keys["maxLength"]
+    if "maxLength" in keys:
+        least, most, pattern = keys.get("minLength", 0), keys["maxLength"], keys.get("pattern")
+        matches = f" && key.matches(r'{pattern}')" if pattern else ""
+        wanted = f"have {least} to {most} characters" + (f" and match `{pattern}`" if pattern else "")
         return [
             {
-                "rule": f"self.all(key, size(key) <= {longest} && key.matches('{pattern}'))",
-                "message": f"the keys must match {pattern} and have at most {longest} characters",
+                "rule": f"self.all(key, size(key) >= {least} && size(key) <= {most}{matches})",
+                "message": f"the keys must {wanted}",
             }
         ]
     return []
@@ -190,7 +209,7 @@ def _duration_rules(schema: Schema) -> list[Schema]:
             ("gt", ">", "more than"),
             ("le", "<=", "at most"),
         )
-        if bound in schema
+        if bound in schema and (sign, schema[bound]) != (">=", 0.0)
     ]
 
 
@@ -204,14 +223,13 @@ def _duration_rule(sign: str, bound: float, words: str) -> Schema:
     }
 
 
-def _without_defaults(schema: Any) -> Any:
-    """A status says what the operator has found: nothing is filled in."""
+def _found(schema: Any) -> Any:
     if isinstance(schema, list):
-        return [_without_defaults(each) for each in schema]
+        return [_found(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    result = {key: _without_defaults(each) for key, each in schema.items() if key != "default"}
+    result = {key: _found(each) for key, each in schema.items() if key not in ("default", _RULES)}
     if isinstance(schema.get("properties"), dict):
         # A field may be called `default` too.
-        result["properties"] = {name: _without_defaults(each) for name, each in schema["properties"].items()}
+        result["properties"] = {name: _found(each) for name, each in schema["properties"].items()}
     return result

@@ -30,7 +30,7 @@ class Role(StrEnum):
 class Arm(Model):
     """One side of the experiment."""
 
-    LIST_KEY: ClassVar[str] = "name"
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Name
     role: Role

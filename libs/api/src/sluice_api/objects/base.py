@@ -57,8 +57,8 @@ class Model(BaseModel):
 
     #: Rules between fields, for the API server.
     RULES: ClassVar[tuple[Rule, ...]] = ()
-    #: The field, in its wire name, that tells the items of a list of these apart; none where their place does.
-    LIST_KEY: ClassVar[str] = ""
+    #: The fields, in their wire names, that tell the items of a list of these apart; none where their place does.
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ()
 
 
 class Metadata(Model):

@@ -390,7 +390,7 @@ class OnError(StrEnum):
 class WasmPolicy(Model):
     """A policy in WebAssembly, pinned by the digest of its module."""
 
-    LIST_KEY: ClassVar[str] = "name"
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Name
     module: Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]

@@ -209,7 +209,7 @@ class FieldType(StrEnum):
 class MetadataField(Model):
     """A metadata field that filters may name."""
 
-    LIST_KEY: ClassVar[str] = "name"
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Annotated[
         str, Field(max_length=512, pattern=r"""^[^\x00-\x1f"\\.\[\]]+(\.[^\x00-\x1f"\\.\[\]]+)*$""")

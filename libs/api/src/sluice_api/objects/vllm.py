@@ -107,7 +107,7 @@ class ValueFrom(Model):
 class Variable(Model):
     """A variable of a container's environment, as in a pod's spec."""
 
-    LIST_KEY: ClassVar[str] = "name"
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
     value: Annotated[str, Field(max_length=32768)] | None = None

@@ -1,7 +1,7 @@
 """The status of an `AdapterExperiment`."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from sluice_api.statuses.base import READY_REASONS, ConditionType, Status, Statu
 Time = Annotated[str, Field(max_length=64)]
 """RFC 3339 in UTC, whole seconds."""
 Sentence = Annotated[str, Field(max_length=1024)]
+Label = Annotated[str, Field(max_length=253)]
 
 
 class Phase(StrEnum):
@@ -63,9 +64,9 @@ class Verdict(StatusPart):
     """Recorded once, and kept while the trial is the same."""
 
     decision: Decision
-    arm: str = ""
+    arm: Label = ""
     """The treatment that it is about; empty where it is inconclusive."""
-    model: str = ""
+    model: Label = ""
     """What the arm's answers were written by when it was judged; the base model when empty."""
     at: Time
     method: Method
@@ -79,11 +80,13 @@ class Verdict(StatusPart):
 class ArmStatus(StatusPart):
     """An arm, and what the gateway has last told of it since `since`."""
 
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
+
     name: Name
     role: Role
     weight: int
     """Percent of the units, as the spec says."""
-    model: str = ""
+    model: Label = ""
     """What the engine serves it under."""
     ready: bool = False
     runs: Annotated[int, Field(ge=0)] = 0
@@ -100,10 +103,10 @@ class AdapterExperimentStatus(Status):
     """What the operator says of an `AdapterExperiment`."""
 
     phase: Phase = Phase.PENDING
-    promoted: str = ""
+    promoted: Label = ""
     """The arm that all traffic goes to; services obey it while the experiment exists. Nobody has it where empty."""
     promoted_at: Time = ""
-    trial: str = ""
+    trial: Annotated[str, Field(max_length=256)] = ""
     """Hashes of what a verdict rests on: arms, weights, unit, salt, bounds, method; and the adapters' versions. Where
     they change, a new trial begins. Empty where none has begun."""
     since: Time = ""
@@ -134,10 +137,7 @@ ACCEPTED = ConditionType(
             "There is no `LoRAAdapter` of the name in an arm's `adapterRef`. Make it, or name another."
         ),
         "AdapterUnfit": ("An arm's `LoRAAdapter` is of another `ModelServer`. Name one of this server."),
-        "ModelTaken": (
-            "Another experiment splits the same `modelName` of the server. Delete one of them: "
-            "two cannot be in force."
-        ),
+        "ModelTaken": ("An older experiment splits the same `modelName` of the server. Delete one of them."),
     },
 )
 
@@ -177,13 +177,12 @@ ANALYSED = ConditionType(
             "is mounted from."
         ),
         "ExperimentUnknown": (
-            "The gateway has no such experiment yet. Within seconds it has; where not, some "
-            "object keeps the snapshot from being compiled, or the gateway follows another "
-            "operator."
+            "The gateway has no such experiment yet. Within seconds it has; where not, see that "
+            "it follows this operator's snapshots, and that no other namespace splits the same model."
         ),
         "GatewayBehind": (
             "The gateway still splits by an earlier spec. Within seconds it has this one; where "
-            "not, see above."
+            "not, see that it follows this operator's snapshots, and that the spec fits the others."
         ),
         "AnswerUnreadable": (
             "What is at `gateway_url` does not answer as the gateway does. Set the URL of its "

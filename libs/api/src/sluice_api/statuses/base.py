@@ -28,7 +28,7 @@ class StatusPart(Model):
 class Condition(StatusPart):
     """A `metav1.Condition`."""
 
-    LIST_KEY: ClassVar[str] = "type"
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("type",)
 
     type: Annotated[str, Field(max_length=316)]
     status: Truth

@@ -1,7 +1,7 @@
 """The status of a `LoRAAdapter`."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -83,6 +83,8 @@ class Replicas(StatusPart):
 
 class PodStatus(StatusPart):
     """One version on one pod. A pod has one entry for each version that takes, or is to take, one of its slots."""
+
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("podUid", "engineName")
 
     pod_uid: Annotated[str, Field(max_length=64)]
     pod_name: Label = ""
@@ -219,6 +221,8 @@ LOADED = ConditionType(
         "tried again by itself.",
         "EngineUnreachable": "vLLM or its agent does not answer, so that nobody can tell what is loaded; what "
         "was loaded is not taken for gone. See the pod; it is tried again by itself.",
+        "TimedOut": "An agent did not end in `load.timeout` or `load.downloadTimeout`, and is tried again. Allow more; "
+        "see its log.",
         "LoadFailed": "Loads fail, and are tried again. `status.pods` says why.",
         "MaxAttemptsReached": "Loads have failed `load.maxAttempts` times, and are not tried before spec or pod "
         "change. Put right what `status.pods` names, then change the spec or delete the pod.",

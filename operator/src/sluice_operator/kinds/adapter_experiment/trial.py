@@ -86,7 +86,7 @@ def _clocked(trial: Trial, now: float, *, going: bool) -> Trial:
         return trial if trial.halted_at is not None else replace(trial, halted_at=now)
     if trial.halted_at is None:
         return trial
-    halted = trial.halted_seconds + max(0, round(now - trial.halted_at))
+    halted = trial.halted_seconds + max(0, round(now - max(trial.halted_at, trial.since or 0.0)))
     return replace(trial, halted_at=None, halted_seconds=halted)
 
 

@@ -1,7 +1,7 @@
 """One decision a pass: what is so by now, which calls are to be made, and when to look again. Pure.
 
 `obstacles` → `advancing` → `rotation` → places of each version (`placement`) → `calling`. `plan` gives the
-calls and `observe` the status; both decide alike, since they decide from the same.
+calls and `observe` the status of one decision.
 """
 
 from collections import Counter
