@@ -91,6 +91,7 @@ async def _measure(arguments: argparse.Namespace) -> Json:
                 measured["singles"] = await stages.singles(world, readiness, arguments.singles, limit)
                 _say("replacing pods")
                 measured["replaced"] = await stages.replaced(world, readiness, arguments.replaced, limit)
+                await stages.quiet(calls)
             objects = sizes.adapters + arguments.singles
             _say("starting another operator, whose passes come often")
             async with world.operator(resync_seconds=_RESYNC_SECONDS) as operator:

@@ -159,7 +159,9 @@ async def restarted(operator: Operator, calls: Calls, objects: int, limit: float
 
     await until(done, limit)
     seconds = time.monotonic() - operator.started
-    return {"seconds": seconds, "cpu": operator.cpu, "writes": writes(calls.since()), "objects": objects}
+    asked = calls.since()
+    found = {"seconds": seconds, "cpu": operator.cpu, "writes": writes(asked), "objects": objects}
+    return found | {"calls": dict(asked)}
 
 
 async def fill(world: World, operator: Operator, calls: Calls, objects: int, limit: float) -> Json:

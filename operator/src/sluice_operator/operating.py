@@ -88,7 +88,7 @@ async def run_operator(
             health.ready = True
         await kopf.operator(
             registry=registry,
-            settings=kopf_settings(),
+            settings=kopf_settings(namespaced=bool(settings.namespaces)),
             standalone=True,
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,

@@ -166,7 +166,8 @@ class Distributor:
             names={(key.kind, key.name): Found(key, settled.standings[key].state) for key in settled.good},
         )
         if digest != self._publisher.digest:
-            self._deliveries.published(digest, _versions(settled.snapshot))
+            running = {watcher.accepted for watcher in self.servicer.watchers}
+            self._deliveries.published(digest, _versions(settled.snapshot), running)
             await self._publisher.publish(settled.snapshot)
             metrics.BYTES.set(len(settled.snapshot.content))
             _LOG.info("snapshot %s is out", digest)

@@ -1,6 +1,6 @@
 """What passes read of the snapshot: how an object stands in it, and who runs it so."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -86,12 +86,17 @@ class Deliveries:
         self._versions: dict[str, Mapping[Name, str]] = {}
         self._since: dict[Name, tuple[str, str]] = {}
 
-    def published(self, digest: str, versions: Mapping[Name, str]) -> None:
-        """A snapshot is out."""
+    def published(self, digest: str, versions: Mapping[Name, str], running: Collection[str] = ()) -> None:
+        """A snapshot is out.
+
+        Args:
+            running: Digests that watchers run; what those carry is not forgotten.
+        """
         self._versions.pop(digest, None)
+        for old in list(self._versions)[: max(0, len(self._versions) - self._KEPT)]:
+            if old not in running:
+                del self._versions[old]
         self._versions[digest] = versions
-        while len(self._versions) > self._KEPT:
-            del self._versions[next(iter(self._versions))]
         self._since = {
             name: known if (known := self._since.get(name)) and known[0] == version else (version, digest)
             for name, version in versions.items()
