@@ -3,8 +3,8 @@
     .venv/bin/python bench/operate.py
     .venv/bin/python bench/operate.py --adapters 100 --pods 10 --objects 500    # a quick look
 
-API server with etcd, pods, operator and this client share the machine, in processes of their own: on two cores they wait
-for each other. What is measured is told by the operator's process, the API server's audit log, and a watch stream.
+API server with etcd, pods, operator and this client share the machine, in processes of their own: on two cores they
+wait for each other. What is measured is told by the operator's process, the API server's audit log, and a watch stream.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from rich.console import Console  # noqa: E402
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402
-
 from operating import report, stages  # noqa: E402 - tests' folder is no package
 from operating.ready import watched  # noqa: E402
 from operating.world import Json, Sizes, World  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402
+
 from support import api_server  # noqa: E402
 
 #: Passes of the second operator come often, so that there are enough of them to look at.

@@ -2,22 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from sluice_api.crds.definitions import definitions
+from sluice_api.crds.texts import texts
 
 FOLDER = Path(__file__).parents[1] / "crds"
 
 _HEAD = "# Generated from the models in libs/api/src/sluice_api; `make crds` writes it anew.\n"
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes what is the same twice, twice: anchors are nothing for readers."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 def main() -> None:
@@ -34,11 +24,7 @@ def main() -> None:
 
 def files() -> dict[str, str]:
     """The texts by the names of their files."""
-    return {
-        f"{name}.yaml": _HEAD
-        + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
-        for name, definition in definitions().items()
-    }
+    return {f"{name}.yaml": _HEAD + text for name, text in texts().items()}
 
 
 if __name__ == "__main__":

@@ -59,7 +59,9 @@ def rows(measured: Json) -> list[Row]:
         budget = 60.0 if settled["of"] >= 1000 else None
         text = f"{seconds:.1f} s" if whole else f"{settled['ready']} of {settled['of']} in {seconds:.0f} s"
         found += [
-            _row("all are ready, after the first is applied", text, budget and "< 60 s", seconds < 60 and whole),
+            _row(
+                "all are ready, after the first is applied", text, budget and "< 60 s", seconds < 60 and whole
+            ),
             ("of that, applying them", f"{settled['applying_seconds']:.1f} s", "", ""),
             ("CPU of the operator for each", f"{settled['cpu'] / settled['of'] * 1000:.1f} ms", "", ""),
             ("passes for each", f"{settled['passes'] / settled['of']:.1f}", "", ""),
@@ -80,7 +82,9 @@ def rows(measured: Json) -> list[Row]:
             text = f"{percentile(last, 50):.1f}, {last[-1]:.1f} s"
             found.append((f"a pod is replaced → its {count:.0f} adapters are back: p50, most", text, "", ""))
     if idle := measured.get("idle"):
-        found.append(("CPU of the idle operator in a minute", f"{idle['cpu'] * 60 / idle['seconds']:.1f} s", "", ""))
+        found.append(
+            ("CPU of the idle operator in a minute", f"{idle['cpu'] * 60 / idle['seconds']:.1f} s", "", "")
+        )
     if passes := measured.get("passes"):
         of = max(passes["passes"], 1)
         text = f"{passes['writes'] / of:.3f}, of {passes['passes']:.0f}"
@@ -115,7 +119,9 @@ def plot(measured: Json, path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(7, 4))
     axes.step([0.0, *curve], range(len(curve) + 1), where="post")
-    axes.axvline(measured["settled"]["applying_seconds"], linestyle=":", color="grey", label="all are applied")
+    axes.axvline(
+        measured["settled"]["applying_seconds"], linestyle=":", color="grey", label="all are applied"
+    )
     axes.set_xlabel("seconds after the first is applied")
     axes.set_ylabel("adapters ready")
     axes.set_ylim(bottom=0)

@@ -170,9 +170,7 @@ async def fill(world: World, operator: Operator, calls: Calls, objects: int, lim
     servers = [f"external{number}" for number in range(-(-more // _ADAPTERS_OF_A_SERVER))]
     start, passes = time.monotonic(), await _passes(operator)
     await _apply(world, SERVERS, [external_server(name) for name in servers])
-    made = [
-        adapter(f"more{number}", servers[number // _ADAPTERS_OF_A_SERVER]) for number in range(more)
-    ]
+    made = [adapter(f"more{number}", servers[number // _ADAPTERS_OF_A_SERVER]) for number in range(more)]
     await _apply(world, ADAPTERS, made)
 
     async def done() -> bool:

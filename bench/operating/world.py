@@ -168,7 +168,9 @@ def model_server(name: str, slots: int) -> Json:
 
 def external_server(name: str) -> Json:
     """One whose adapters are placed nowhere."""
-    return _object("ModelServer", name, {"baseModel": "tiny", "external": {"urls": ["http://127.0.0.1:9/v1"]}})
+    return _object(
+        "ModelServer", name, {"baseModel": "tiny", "external": {"urls": ["http://127.0.0.1:9/v1"]}}
+    )
 
 
 def adapter(name: str, server: str = SERVER) -> Json:

@@ -157,7 +157,7 @@ async def scene(
 async def operated(
     server: ApiServer, cluster: KubeCluster, namespace: str, count: int, **lora: int
 ) -> AsyncIterator[Scene]:
-    """The same, and an operator that runs. Not for fixtures: kopf cancels tasks that it did not find when it began."""
+    """The same, and an operator that runs; not for fixtures, see `adapter_operator`."""
     async with (
         scene(server, cluster, namespace, count, lora) as made,
         adapter_operator(server, namespace, made.pods.port),

@@ -302,6 +302,30 @@ CASES: tuple[Case, ...] = (
         {"digest": _DIGEST},
         before={},
     ),
+    *(
+        Case("LoRAAdapter", message, refused, accepted)
+        for message, refused, accepted in (
+            ("must be at least 1s", {"load": {"timeout": "900ms"}}, {"load": {"timeout": "1s"}}),
+            ("must be at most 3600s", {"load": {"timeout": "61m"}}, {"load": {"timeout": "1h"}}),
+            (
+                "must be at least 1s",
+                {"load": {"downloadTimeout": "0.9s"}},
+                {"load": {"downloadTimeout": "1s"}},
+            ),
+            (
+                "must be at most 86400s",
+                {"load": {"downloadTimeout": "25h"}},
+                {"load": {"downloadTimeout": "1d"}},
+            ),
+            ("must be at least 100ms", {"load": {"backoff": "99ms"}}, {"load": {"backoff": "100ms"}}),
+            ("must be at most 3600s", {"load": {"backoff": "61m"}}, {"load": {"backoff": "1h"}}),
+            ("must be at least 100ms", {"load": {"maxBackoff": "99ms"}}, {"load": {"maxBackoff": "100ms"}}),
+            ("must be at most 86400s", {"load": {"maxBackoff": "25h"}}, {"load": {"maxBackoff": "24h"}}),
+            ("must be at most 86400s", {"deletion": {"drain": "25h"}}, {"deletion": {"drain": "24h"}}),
+            ("must be at most 604800s", {"deletion": {"timeout": "8d"}}, {"deletion": {"timeout": "7d"}}),
+            ("must be at most 2592000s", {"rollbackWindow": "31d"}, {"rollbackWindow": "0s"}),
+        )
+    ),
     Case("AdapterExperiment", "the weights of all arms must add up to 100", _arms(50, 49), _arms(50, 50)),
     Case(
         "AdapterExperiment",

@@ -20,9 +20,9 @@ from support.fake_cluster.faults import Faults
 
 FINALIZER = "sluice.dev/operator"
 
-#: Of passes that follow each other without anything new: then there is nothing more to come.
-_QUIET_HOPS = 4
-_HOPS = 400
+#: Without anything new, and longer than between two passes that come anyway: then there is nothing more to come.
+_QUIET_SECONDS = 700.0
+_HOPS = 2000
 #: Whatever has been heard of is dealt with without waiting for the pass that comes anyway.
 _USUAL_SECONDS = 500.0
 
@@ -55,6 +55,8 @@ class Operated:
         self.passes = 0
         self.on_time: Callable[[float], None] = lambda seconds: None
         """Told how much time has gone by; `now` is past it."""
+        self.longest_hop = _QUIET_SECONDS
+        """Seconds; shorter where something outside the cluster has to be looked at."""
         self.faults = Faults(cluster)
         self.streams = Streams(cluster, self._hear)
         self._make = make
@@ -110,20 +112,20 @@ class Operated:
         """
         self.faults.calm()
         self.relist()
-        quiet, hop = 0, 0.0
+        last = self.now
         for _ in range(_HOPS):
             before = self.cluster.changes, changes()
             while True:
                 self.streams.flow()
                 if not await self.step() and not self.streams.held:
                     break
-            changed = (self.cluster.changes, changes()) != before
-            assert not changed or hop < _USUAL_SECONDS, f"came late: {self.cluster.writes[-3:]}"
-            quiet = 0 if changed else quiet + 1
-            if quiet > _QUIET_HOPS:
+            if (self.cluster.changes, changes()) != before:
+                assert self.now - last < _USUAL_SECONDS, f"came late: {self.cluster.writes[-3:]}"
+                last = self.now
+            elif self.now - last > _QUIET_SECONDS:
                 return
-            hop = max(1.0, min(self._due.values(), default=self.now) - self.now)
-            self.advance(hop)
+            due = min(self._due.values(), default=self.now + _QUIET_SECONDS)
+            self.advance(min(max(0.5, due - self.now), self.longest_hop))
         raise AssertionError(f"never quiet: {self.cluster.writes[-20:]}")
 
     def _objects(self, kind: AnyKind) -> list[dict[str, Any]]:

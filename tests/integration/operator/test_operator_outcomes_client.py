@@ -64,7 +64,7 @@ async def test_report_is_what_the_gateway_has_counted(gateway: ExperimentingGate
     assert (report.method, report.alpha, report.min_samples_per_arm) == ("Sequential", 0.05, 100)
     assert [(arm.name, arm.model_name) for arm in report.arms] == [("base", ""), ("new", "new--1")]
     assert report.since is None
-    later = await outcomes.report("trial", 4_000_000_000.0)
+    later = await outcomes.report("trial", 3_999_999_600.0)
     assert later.since is not None
     assert sum(arm.outcomes.requests for arm in later.arms) == 0
 
@@ -125,6 +125,17 @@ async def test_gateway_that_is_busy_for_a_moment_is_asked_again(double: tuple[st
     answers[:] = [(429, "", {"retry-after": "60"}), (404, json.dumps(known), {})]
     with pytest.raises(errors.ResourceExhausted):  # a minute is no moment
         await GatewayOutcomes(url).report("trial", 0.0)
+
+
+async def test_answer_of_another_time_is_not_taken(
+    gateway: ExperimentingGateway, double: tuple[str, list[Any]], tmp_path: Path
+) -> None:
+    report = await GatewayOutcomes(gateway.url, _key(tmp_path, ADMIN)).report("trial", 3600.0)
+    url, answers = double
+    answers.append((200, report.model_dump_json(), {}))
+    assert (await GatewayOutcomes(url).report("trial", 3600.0)) == report
+    with pytest.raises(errors.FailedPrecondition, match="another time"):
+        await GatewayOutcomes(url).report("trial", 7200.0)
 
 
 @pytest.mark.parametrize("body", ["<html>Welcome</html>", "{}", "[]", '{"name": "trial"}'])

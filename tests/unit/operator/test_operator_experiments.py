@@ -282,7 +282,7 @@ def test_gateway_that_has_another_spec_in_force_decides_nothing() -> None:
         (errors.Unauthenticated("no key"), "KeyRefused", "Secret", True),
         (errors.PermissionDenied("no admin"), "KeyRefused", "Secret", True),
         (errors.NotFound("there is no experiment"), "ExperimentUnknown", "Within seconds", False),
-        (errors.FailedPrecondition("no gateway"), "AnswerUnreadable", "gateway_url", True),
+        (errors.FailedPrecondition("no gateway"), "AnswerUnreadable", "SLUICE_GATEWAY_URL", True),
     ],
 )
 def test_gateway_that_does_not_tell_is_named_with_what_to_do_and_asked_again(
@@ -511,3 +511,39 @@ def test_verdict_whose_reply_was_lost_stands_though_the_stream_has_not_told_of_i
     world.adapter("new")
     world.gateway.counts(base=(4000, 40), new=(4000, 40))
     assert world.run(60)["verdict"] == verdict
+
+
+def test_changes_wake_those_whom_they_may_matter_to() -> None:
+    world = World()
+    for name, more in (
+        ("mail", {"modelName": "mail"}),
+        ("tidy", {"modelName": "tidy", "decommission": "Retire"}),
+    ):
+        world.cluster.create(EXPERIMENTS, objects.experiment(name, **more))
+    names = {each["metadata"]["uid"]: key[2] for key, each in world.cluster.objects.items()}
+
+    def woken(resource: Any, manifest: dict[str, Any]) -> set[str]:
+        given = {**manifest, "metadata": {"uid": "another", **manifest["metadata"]}}
+        return {names[uid] for uid in world.kind.concerned(given, resource, world.cluster.mirror)}
+
+    everybody = {"trial", "mail", "tidy"}
+    assert woken(ADAPTERS, objects.adapter("new")) == woken(SERVERS, objects.server()) == everybody
+    assert woken(ADAPTERS, objects.adapter("other")) == woken(SERVERS, objects.server("other")) == set()
+    assert woken(PIPELINES, objects.pipeline()) == {"tidy"}
+    assert woken(EXPERIMENTS, objects.experiment("rival")) == {"trial", "tidy"}
+    assert woken(EXPERIMENTS, world.body) == {"tidy"}
+    assert woken(ADAPTERS, objects.adapter("new", "elsewhere")) == set()
+
+
+def test_verdict_that_an_earlier_status_was_written_over_comes_back() -> None:
+    world = World()
+    world.gateway.counts(base=(10, 0), new=(10, 0))
+    early = world.run()
+    world.gateway.counts(base=(60, 0), new=(60, 60))
+    verdict = world.run(60)["verdict"]
+    world.cluster.create(EXPERIMENTS, world.body | {"status": early})
+    world.gateway.counts(base=(4000, 40), new=(4000, 40))
+    status = world.run(60)
+    assert (status["verdict"], status["promoted"], status["decidedAt"]) == (verdict, "base", verdict["at"])
+    world.edit(salt="again")
+    assert "verdict" not in world.run(60)

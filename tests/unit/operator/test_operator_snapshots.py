@@ -23,6 +23,7 @@ from sluice_operator.kinds.pipeline.kind import PipelineKind
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_operator.reconciling.reconciler import Reconciler
 from sluice_operator.reconciling.wakeups import Wakeups
+from sluice_operator.snapshots import distributor as module
 from sluice_operator.snapshots import last_good
 from sluice_operator.snapshots.distributor import Distributor, Pace
 from sluice_operator.snapshots.last_good import LastGood
@@ -327,6 +328,25 @@ async def test_status_changes_that_do_not_matter_compile_nothing_and_many_that_d
             await asyncio.sleep(0)
         await until(lambda: distributor.snapshot and len(distributor.snapshot.adapters) == 201)
         assert distributor.compilations < before + 100
+
+
+async def test_a_fault_in_a_compilation_is_not_the_end_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World().all()
+    async with world.operator() as distributor, watcher(world, "gateway") as snapshots:
+        await until(lambda: snapshots.ready)
+        before, settle = distributor.digest, module.settle
+        failed = asyncio.Event()
+
+        def broken(*of: Any) -> Any:
+            failed.set()
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(module, "settle", broken)
+        world.put("GuardrailPolicy", {"mode": "shadow"})
+        await until(failed.is_set)
+        assert distributor.digest == before
+        monkeypatch.setattr(module, "settle", settle)
+        await until(lambda: snapshots.current.guardrail_policies["default"].spec.mode == "shadow")
 
 
 async def test_a_restart_tells_nobody_that_watchers_are_away_while_they_come_back() -> None:

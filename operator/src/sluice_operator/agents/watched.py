@@ -5,7 +5,7 @@ import hashlib
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
@@ -162,8 +162,7 @@ class WatchedPod:
             return
         self._loads[name] = time.monotonic(), version
         if self.agent:
-            loaded = _with(self.agent.loaded, {name: version})
-            self._say(replace(self.agent, loaded=loaded), own=True)
+            self._say(messages.with_changes(self.agent, {name: version}), own=True)
 
     def _say(self, agent: AgentView, *, own: bool = False) -> None:
         before, self.agent, self._view = self.agent, agent, None
@@ -197,7 +196,7 @@ class WatchedPod:
         self._failures = 0 if view.reachable else self._failures + 1
         self._loads = {name: done for name, done in self._loads.items() if done[0] >= asked}
         later = {name: version for name, (_, version) in self._loads.items()}
-        self._say(replace(view, loaded=_with(view.loaded, later)) if later and view.reachable else view)
+        self._say(messages.with_changes(view, later) if later and view.reachable else view)
 
     async def _ask(self, client: AgentClient) -> AgentView:
         try:
@@ -214,11 +213,3 @@ class WatchedPod:
             )  # and the next look is made all the same
             message = f"its status cannot be read: {type(error).__name__}"
             return AgentView(reachable=False, trouble=self.trouble(Internal(message)))
-
-
-def _with(
-    loaded: Mapping[str, Version | None], changes: Mapping[str, Version | None]
-) -> dict[str, Version | None]:
-    """What is listed after names came, or, where they have no version, went."""
-    kept = {name: version for name, version in loaded.items() if name not in changes}
-    return kept | {name: version for name, version in changes.items() if version}

@@ -87,13 +87,18 @@ class GatewayOutcomes:
             raise errors.Unavailable(f"{self._url} cannot be reached: {error}") from error
         if status != 200:
             raise self._refused(status, answer, upstream.retry_after(headers))
+        return self._report(answer, since)
+
+    def _report(self, answer: Any, since: float) -> Report:
+        otherwise = f"{self._url} answers otherwise than the gateway of this release"
         try:
-            return Report.model_validate(answer)
+            report = Report.model_validate(answer)
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole"
-            raise errors.FailedPrecondition(
-                f"{self._url} answers otherwise than the gateway of this release: {where}"
-            ) from error
+            raise errors.FailedPrecondition(f"{otherwise}: {where}") from error
+        if (report.since.timestamp() if report.since else 0.0) != since:
+            raise errors.FailedPrecondition(f"{otherwise}: it counts from another time than it is asked for")
+        return report
 
     def _headers(self) -> dict[str, str]:
         if self._key_file is None:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sluice_api.objects.adapter_experiment import Aggregation, Metric
+
 Interval = Annotated[tuple[float | None, ...], Field(min_length=2, max_length=2)]
 """Lower and upper end; none where samples do not bound it."""
 
@@ -62,8 +64,8 @@ class Comparison(Told):
     """A treatment less control."""
 
     arm: str
-    metric: str
-    aggregation: str
+    metric: Metric
+    aggregation: Aggregation
     difference: Estimate
     """For a single look."""
     always_valid: Interval

@@ -60,8 +60,8 @@ def after_trouble(trouble: Trouble, before: Json, generation: int, now: float) -
 
 
 def turns(before: Json, after: Json) -> Sequence[Turn]:
-    """Which conditions have turned in a way that people should hear of: each one whose status is another, `Ready` once
-    it first holds, `Stalled` whenever it begins or has another reason."""
+    """Which conditions have turned in a way that people should hear of: `Ready` either way, others that hold no more,
+    `Stalled` whenever it begins or has another reason."""
     old = {entry["type"]: entry for entry in before.get("conditions") or []}
     found = []
     for entry in after["conditions"]:
@@ -75,7 +75,8 @@ def turns(before: Json, after: Json) -> Sequence[Turn]:
         elif known is None:
             if name == READY and status == "True":
                 found.append(Turn(entry, worse=False))
-        elif known["status"] != status:
+        elif known["status"] != status and (name == READY or status != "True"):
+            # That another one holds now is a step towards Ready, which tells of all.
             found.append(Turn(entry, worse=known["status"] == "True"))
     return found
 

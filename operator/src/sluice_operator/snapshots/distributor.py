@@ -86,6 +86,7 @@ class Distributor:
         self._told: Mapping[Key, View] = {}
         self._shared_told: Mapping[Name, object] = {}
         self._settling = True
+        self._due = True
         self.compilations = 0
         """How often the objects were compiled."""
 
@@ -130,24 +131,29 @@ class Distributor:
         await synced()
         self._good = await self._read()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._compile_for_ever())
-            tasks.create_task(self._write_for_ever())
-            tasks.create_task(self._tell_for_ever())
+            for step in (self._look, self._write, self._tell):
+                tasks.create_task(self._for_ever(step))
             tasks.create_task(self._welcome())
 
-    async def _compile_for_ever(self) -> None:
+    async def _for_ever(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
-            self._poked.clear()
-            began, before = time.monotonic(), self.digest
-            if self._source.changed() or self._publisher.current is None:
-                try:
-                    await self._compile(self._source.current)
-                except Exception:  # what was in force stays; the next change may be one that compiles
-                    _LOG.exception("the snapshot could not be compiled")
-            took = time.monotonic() - began
-            await asyncio.sleep(max(self._pace.between - took, 3 * took, self._sending(before), 0.0))
-            if await _within(self._poked, self._pace.look):
-                await asyncio.sleep(self._pace.gather)
+            try:
+                await step()
+            except Exception:  # what was in force stays, and the next change may be another matter
+                _LOG.exception("a fault in the distribution of the snapshot")
+                await asyncio.sleep(self._pace.again)
+
+    async def _look(self) -> None:
+        self._poked.clear()
+        began, before = time.monotonic(), self.digest
+        self._due = self._source.changed() or self._due
+        if self._due:
+            await self._compile(self._source.current)
+            self._due = False
+        took = time.monotonic() - began
+        await asyncio.sleep(max(self._pace.between - took, 3 * took, self._sending(before), 0.0))
+        if await _within(self._poked, self._pace.look):
+            await asyncio.sleep(self._pace.gather)
 
     def _sending(self, before: str) -> float:
         """Seconds that the newest snapshot keeps the network busy, where it is new."""
@@ -183,16 +189,15 @@ class Distributor:
                 _LOG.error("no snapshot is served until the last good objects can be read: %s", error.message)
                 await asyncio.sleep(self._pace.again)
 
-    async def _write_for_ever(self) -> None:
-        while True:
-            await self._unwritten.wait()
-            self._unwritten.clear()
-            try:
-                await self._last_good.write(self._good)
-            except ServiceError as error:
-                _LOG.error("the last good objects are not kept: %s", error.message)
-                self._unwritten.set()
-            await asyncio.sleep(self._pace.again)
+    async def _write(self) -> None:
+        await self._unwritten.wait()
+        self._unwritten.clear()
+        try:
+            await self._last_good.write(self._good)
+        except ServiceError as error:
+            _LOG.error("the last good objects are not kept: %s", error.message)
+            self._unwritten.set()
+        await asyncio.sleep(self._pace.again)
 
     async def _welcome(self) -> None:
         await self._publisher.newer_than("")
@@ -200,14 +205,13 @@ class Distributor:
         self._settling = False
         self._unsaid.set()
 
-    async def _tell_for_ever(self) -> None:
-        while True:
-            await self._unsaid.wait()
-            await asyncio.sleep(self._pace.tell)
-            self._unsaid.clear()
-            self._tell()
+    async def _tell(self) -> None:
+        await self._unsaid.wait()
+        await asyncio.sleep(self._pace.tell)
+        self._unsaid.clear()
+        self._wake_told()
 
-    def _tell(self) -> None:
+    def _wake_told(self) -> None:
         metrics.count_watchers(self.digest, self.servicer.watchers)
         told: dict[Key, View] = {}
         shared = self._shared()

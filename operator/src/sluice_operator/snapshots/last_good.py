@@ -51,12 +51,16 @@ class LastGood:
             return {}
         digest, names = _indexed(index)
         chunks = [await self._cluster.get(CONFIG_MAPS, self._namespace, name) for name in names]
-        content = b"".join(_data(chunk) for chunk in chunks if chunk is not None)
-        if digest_of(content) != digest:
+        try:
+            content = b"".join(_data(chunk) for chunk in chunks if chunk is not None)
+            found = decode(content) if digest_of(content) == digest else None
+        except (ValueError, KeyError, TypeError, OSError):  # of another version, or edited
+            found = None
+        if found is None:
             _LOG.error("the last good objects in ConfigMap %s are damaged; starting without them", INDEX)
             return {}
         self._written = digest
-        return decode(content)
+        return found
 
     async def write(self, good: Mapping[Key, Good]) -> bool:
         """Writes what is in force, unless that is what stands there; true where it did.

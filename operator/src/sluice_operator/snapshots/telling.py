@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluice_api.errors import Problem
-from sluice_api.statuses.base import Condition
+from sluice_api.statuses.base import Condition, stalled
 from sluice_api.statuses.distributed import (
     COMPILED,
     DISTRIBUTED,
@@ -15,6 +15,9 @@ from sluice_api.statuses.distributed import (
 )
 from sluice_api.tolerant import Standing, State
 from sluice_operator.snapshots.views import Delivery, Reached, View
+
+#: Reasons of `Ready` that do not pass without a person.
+_LASTING = {"Held", "LeftOut", "Refused", "NotInForceThere", "Deleted"}
 
 #: What of a longer list a message names.
 _NAMED = 5
@@ -55,7 +58,7 @@ def _snapshot(delivery: Delivery, before: DistributedStatus) -> SnapshotStatus:
         Refused(
             service=each.service,
             instance=each.instance,
-            reason=(each.problem or each.refused)[:_LONGEST_REASON],
+            reason=_cut(each.problem or each.refused),
         )
         for each in delivery.watchers
         if _says_no(each)
@@ -90,15 +93,20 @@ def _distributed(delivery: Delivery) -> Condition:
     if not watchers:
         return DISTRIBUTED.is_false("NoWatchers", "No service is connected to the operator.")
     if unable := [each for each in watchers if each.problem]:
-        return DISTRIBUTED.is_false("NotInForceThere", f"{_places(unable)}: {unable[0].problem}")
+        return DISTRIBUTED.is_false("NotInForceThere", f"{_places(unable)}: {_cut(unable[0].problem)}")
     behind = [each for each in watchers if not each.runs]
     if refusing := [each for each in behind if each.refused]:
-        return DISTRIBUTED.is_false("Refused", f"{_places(refusing)} refuses it: {refusing[0].refused}")
+        return DISTRIBUTED.is_false("Refused", f"{_places(refusing)} refuses it: {_cut(refusing[0].refused)}")
     if behind:
         return DISTRIBUTED.is_false(
             "Waiting", f"{len(watchers) - len(behind)} of {len(watchers)} run it; not yet: {_places(behind)}."
         )
     return DISTRIBUTED.is_true("Acknowledged", f"All {len(watchers)} connected processes run it.")
+
+
+def with_stalled(ready: Condition) -> tuple[Condition, ...]:
+    """`Ready`, and beside it `Stalled` where waiting is of no use."""
+    return (ready, stalled(ready.reason, ready.message)) if ready.reason in _LASTING else (ready,)
 
 
 def _says_no(watcher: Reached) -> bool:
@@ -107,8 +115,12 @@ def _says_no(watcher: Reached) -> bool:
 
 def problems_of(problems: Sequence[Problem]) -> str:
     """Field and message of each, in one line."""
-    said = [f"{each.field}: {each.message}" if each.field else each.message for each in problems]
+    said = [_cut(f"{each.field}: {each.message}" if each.field else each.message) for each in problems]
     return "; ".join(said[:_NAMED]) + (f" and {len(said) - _NAMED} more" if len(said) > _NAMED else "") + "."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"
 
 
 def _places(watchers: Sequence[Reached]) -> str:

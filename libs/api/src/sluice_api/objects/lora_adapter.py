@@ -121,11 +121,16 @@ class Placement(Model):
 class Load(Model):
     """How a pod's load is tried."""
 
-    timeout: Duration = 60.0
-    download_timeout: Duration = 300.0
+    timeout: Annotated[Duration, Field(ge=1.0, le=3600.0)] = 60.0
+    """That the engine may take to load or unload it."""
+    download_timeout: Annotated[Duration, Field(ge=1.0, le=86400.0)] = 300.0
+    """That the agent may take to fetch and check its files."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    backoff: Duration = 5.0
-    max_backoff: Duration = 300.0
+    """Failures in a row after which a pod is left alone until it or the spec changes."""
+    backoff: Annotated[Duration, Field(ge=0.1, le=3600.0)] = 5.0
+    """Before the second attempt; doubled with each."""
+    max_backoff: Annotated[Duration, Field(ge=0.1, le=86400.0)] = 300.0
+    """The longest wait."""
 
 
 class DeletionPolicy(StrEnum):
@@ -139,8 +144,10 @@ class Deletion(Model):
     """How the adapter leaves."""
 
     policy: DeletionPolicy = DeletionPolicy.UNLOAD
-    drain: Duration = 60.0
-    timeout: Duration = 300.0
+    drain: Annotated[Duration, Field(ge=0.0, le=86400.0)] = 60.0
+    """Between a version's end in rotation and its unload: requests that came before are answered."""
+    timeout: Annotated[Duration, Field(ge=0.0, le=604800.0)] = 300.0
+    """That a deletion may take, the drain included, where pods do not let go of it; it is never shorter than that."""
 
 
 class LoRAAdapterSpec(Model):
@@ -161,7 +168,7 @@ class LoRAAdapterSpec(Model):
     """Whose requests it may serve; everybody's when empty."""
     placement: Placement = Placement()
     load: Load = Load()
-    rollback_window: Duration = 3600.0
+    rollback_window: Annotated[Duration, Field(ge=0.0, le=2592000.0)] = 3600.0
     """How long the revision before stays loaded after a change."""
     deletion: Deletion = Deletion()
 

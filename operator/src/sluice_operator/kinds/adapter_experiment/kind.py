@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from sluice_api.objects.adapter_experiment import AdapterExperiment
+from sluice_api.objects.adapter_experiment import AdapterExperiment, Decommission
 from sluice_api.objects.base import SluiceObject
 from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.objects.model_server import ModelServer
@@ -20,6 +20,7 @@ from sluice_operator.kinds.adapter_experiment.looking import look
 from sluice_operator.kinds.adapter_experiment.observing import status_of
 from sluice_operator.kinds.adapter_experiment.rewrite import rewrite
 from sluice_operator.kinds.adapter_experiment.settling import Settled, next_look, settle, trial_of
+from sluice_operator.kinds.adapter_experiment.trial import Trial, kept
 from sluice_operator.outcomes.protocol import Outcomes
 from sluice_operator.reconciling.kind import Item, Kind, Observation, Plan
 from sluice_operator.reconciling.labels import OWNER_UID
@@ -62,6 +63,8 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
         self._outcomes = outcomes
         self._clock = clock
         self._looks: dict[str, Look] = {}
+        #: Decided trials: a status that is written over by an earlier one loses no verdict.
+        self._decided: dict[str, Trial] = {}
         self._rewrites: tuple[float, bool] | None = None
 
     async def gather(self, item: Item[AdapterExperiment]) -> Context:
@@ -73,11 +76,19 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
             # What may be decided must not have been decided: the mirror lags behind a write whose reply was lost.
             status = await self._status_now(item)
             current = trial_of(item.object, status, around, now)
+            decided = self._decided.get(item.uid)
+            if decided is not None and (current.id, current.since) == (decided.id, decided.since):
+                status = status.model_copy(update=kept(decided))
+                current = trial_of(item.object, status, around, now)
         wait = self._wait(item, seen, next_look(item.object.spec, current, seen, now), now)
         if wait == 0.0 and current.since is not None:
             seen = await look(self._outcomes, item.name, current.since, now)
             self._looks[item.uid] = seen
-        return Context(now, status, around, seen, await self._knows_rewrites(item.namespace))
+        context = Context(now, status, around, seen, await self._knows_rewrites(item.namespace))
+        settled = settle(item.object, context)
+        if settled.trial.verdict is not None:
+            self._decided[item.uid] = settled.trial
+        return context
 
     def plan(self, item: Item[AdapterExperiment], context: Context) -> Plan:
         """See `Kind.plan`."""
@@ -97,14 +108,15 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
         return Observation(status, again_in=self._again_in(item, settled, context))
 
     def concerned(self, changed: Manifest, resource: Resource, mirror: Mirror) -> Iterable[str]:
-        """See `Kind.concerned`: all of the namespace, which are few, since what uses an adapter may be anywhere."""
+        """See `Kind.concerned`."""
         for found in mirror.all(_EXPERIMENTS, changed["metadata"]["namespace"]):
-            if resource != _EXPERIMENTS or found["metadata"]["uid"] != changed["metadata"]["uid"]:
+            if _concerns(changed, resource, found):
                 yield str(found["metadata"]["uid"])
 
     def forgotten(self, item_uid: str) -> None:
         """See `Kind.forgotten`."""
         self._looks.pop(item_uid, None)
+        self._decided.pop(item_uid, None)
 
     def _again_in(self, item: Item[AdapterExperiment], settled: Settled, context: Context) -> float | None:
         wait = next_look(item.object.spec, settled.trial, context.look, context.now)
@@ -158,6 +170,21 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
             frozenset(name for name, each in manifests.items() if _made(each) < _made(own)),
             tuple(_parsed(Pipeline, self._mirror.all(_PIPELINES, item.namespace))),
         )
+
+
+def _concerns(changed: Manifest, resource: Resource, experiment: Manifest) -> bool:
+    """Whether a change may matter to an experiment; both as the API server has them, be they valid or not."""
+    name, spec = changed["metadata"]["name"], experiment.get("spec") or {}
+    if resource == _SERVERS:
+        return bool(spec.get("modelServerRef") == name)
+    if resource == _ADAPTERS:
+        return any(arm.get("adapterRef") == name for arm in spec.get("arms") or ())
+    if resource == _EXPERIMENTS and experiment["metadata"]["uid"] == changed["metadata"]["uid"]:
+        return False
+    other = changed.get("spec") or {}
+    rivals = resource == _EXPERIMENTS and other.get("modelName") == spec.get("modelName")
+    # Whatever names an adapter keeps it from being retired.
+    return rivals or spec.get("decommission") == Decommission.RETIRE
 
 
 def _made(manifest: Manifest) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import Resource, resource_of
 from sluice_operator.reconciling.kind import Item, Kind, Observation, Plan
 from sluice_operator.reconciling.mirror import Mirror
-from sluice_operator.snapshots.telling import told
+from sluice_operator.snapshots.telling import told, with_stalled
 from sluice_operator.snapshots.views import Distribution, View
 
 
@@ -73,7 +73,7 @@ def observe(generation: int, context: Context) -> GuardrailPolicyStatus:
         else READY_CONDITION.is_false(wanting.reason, wanting.message)
     )
     return GuardrailPolicyStatus(
-        conditions=(parts.compiled, parts.distributed, ready),
+        conditions=(parts.compiled, parts.distributed, *with_stalled(ready)),
         version=parts.version,
         in_force_generation=parts.in_force_generation,
         snapshot=parts.snapshot,

@@ -37,22 +37,21 @@ def advance(item: Item[LoRAAdapter], context: Context, *, strays: bool) -> State
     """
     spec, pods = item.object.spec, {pod.uid: pod for pod in context.pods if not pod.leaving}
     status = context.status
-    entries = _surviving(item, status, pods, context.now)
+    entries = _surviving(status, pods, context.now)
     state = State(_pinned(spec, status), status.in_rotation, status.previous, entries)
     for ended in context.ended:
         if ended.call.pod in pods:
             state = _ended(item, state, ended)
     seen = dict(state.entries)
+    if status.observed_generation != item.generation:
+        seen = dict(_encouraged(state.entries))  # after what has ended: it was begun for the spec before
     for pod in pods.values():
         look(spec.model_name, state, seen, pod, context.now, strays=strays)
     return replace(state, entries=seen)
 
 
-def _surviving(
-    item: Item[LoRAAdapter], status: LoRAAdapterStatus, pods: Mapping[str, PodView], now: float
-) -> dict[Key, PodStatus]:
-    """The entries of pods that live, with new courage where spec or pod have changed."""
-    is_new_spec = status.observed_generation != item.generation
+def _surviving(status: LoRAAdapterStatus, pods: Mapping[str, PodView], now: float) -> dict[Key, PodStatus]:
+    """The entries of pods that live, with new courage where the engine has restarted."""
     entries = {}
     for each in (*status.pods, *_omitted(status, pods)):
         pod = pods.get(each.pod_uid)
@@ -69,12 +68,17 @@ def _surviving(
                 restart_count=pod.restarts,
                 last_attempt_time=times.told(now),
             )
-        elif is_new_spec and each.state is PodState.FAILED:
-            if not each.engine_name:
-                continue
-            each = changed(each, PodState.PENDING, attempts=0)
         entries[each.pod_uid, each.engine_name] = each
     return entries
+
+
+def _encouraged(entries: Mapping[Key, PodStatus]) -> Iterator[tuple[Key, PodStatus]]:
+    """Entries with new courage where they have failed."""
+    for key, each in entries.items():
+        if each.state is not PodState.FAILED:
+            yield key, each
+        elif each.engine_name:
+            yield key, changed(each, PodState.PENDING, attempts=0)
 
 
 def _omitted(status: LoRAAdapterStatus, pods: Mapping[str, PodView]) -> Iterator[PodStatus]:

@@ -15,7 +15,7 @@ from sluice_operator.agents.views import PodView
 from sluice_operator.kinds.lora_adapter import calling, times
 from sluice_operator.kinds.lora_adapter.advancing import advance
 from sluice_operator.kinds.lora_adapter.context import Context
-from sluice_operator.kinds.lora_adapter.naming import alias_of
+from sluice_operator.kinds.lora_adapter.naming import listed_beyond
 from sluice_operator.kinds.lora_adapter.obstacles import Obstacle, obstacle
 from sluice_operator.kinds.lora_adapter.placement import Candidate, Choice, choose
 from sluice_operator.kinds.lora_adapter.reasons import is_of_the_adapter
@@ -142,7 +142,7 @@ def _taken_by_others(item: Item[LoRAAdapter], context: Context) -> Counter[str]:
     known = {sibling.model_name for sibling in context.siblings} | {item.object.spec.model_name}
     for pod in context.pods:
         if pod.agent is not None:
-            taken[pod.uid] += sum(1 for name in pod.agent.loaded if alias_of(name) not in known)
+            taken[pod.uid] += listed_beyond(known, pod.agent)
     return taken
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sluice_api.statuses.lora_adapter import PodState, PodStatus
 from sluice_operator.agents.views import AgentView, PodView, Version
 from sluice_operator.kinds.lora_adapter import times
-from sluice_operator.kinds.lora_adapter.naming import alias_of
+from sluice_operator.kinds.lora_adapter.naming import listed_of
 from sluice_operator.kinds.lora_adapter.reasons import NOT_LISTED, RESTARTED
 from sluice_operator.kinds.lora_adapter.state import RETIRING, Key, State, changed, entry, files, made_sure
 
@@ -31,8 +31,9 @@ def look(
                 del entries[key]
             else:
                 entries[key] = found
-    for name, version in agent.loaded.items() if strays else ():
-        if (pod.uid, name) not in entries and alias_of(name) == model_name:
+    for name in listed_of(model_name, agent) if strays else ():
+        if (pod.uid, name) not in entries:
+            version = agent.loaded[name]
             is_kept = version is not None and versions.get(name) == version
             entries[pod.uid, name] = entry(pod, name, PodState.LOADED if is_kept else PodState.DRAINING)
 

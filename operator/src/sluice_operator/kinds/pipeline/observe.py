@@ -8,7 +8,7 @@ from sluice_api.statuses.pipeline import (
     PipelineStatus,
 )
 from sluice_operator.kinds.pipeline.context import Context, Presence, Referent
-from sluice_operator.snapshots.telling import told
+from sluice_operator.snapshots.telling import told, with_stalled
 
 
 def observe(generation: int, context: Context) -> PipelineStatus:
@@ -22,13 +22,16 @@ def observe(generation: int, context: Context) -> PipelineStatus:
         return before
     parts = told(view, generation, before)
     references, dependencies = _references(context.referents), _dependencies(context)
+    ready = _ready(parts.version, parts.compiled, references, parts.distributed, dependencies)
+    # What is not there may be on its way: a folder's objects are applied one after the other.
+    ending = (ready,) if references.reason == "NotFound" else with_stalled(ready)
     return PipelineStatus(
         conditions=(
             references,
             parts.compiled,
             parts.distributed,
             dependencies,
-            _ready(parts.version, parts.compiled, references, parts.distributed, dependencies),
+            *ending,
         ),
         version=parts.version,
         in_force_generation=parts.in_force_generation,
