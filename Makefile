@@ -108,7 +108,7 @@ lint: setup ## The checks that .pre-commit-config.yaml lists, on everything
 
 .PHONY: drift
 drift: protos crds reference openapi ## Fail where a generated file differs from its source
-	git diff --exit-code -- $(STUBS) crds docs/objects.md docs/openapi.json
+	git diff --exit-code -- $(STUBS) crds docs/reference docs/openapi.json
 
 .PHONY: verify
 verify: lint drift test ## Everything that CI runs
@@ -160,7 +160,7 @@ crds: setup ## Generate the custom resource definitions in crds/ from the models
 	$(RUN) python tools/generate_crds.py
 
 .PHONY: reference
-reference: setup ## Generate docs/objects.md from the models
+reference: setup ## Generate docs/reference from the models
 	$(RUN) python tools/generate_object_reference.py
 
 .PHONY: openapi

@@ -367,7 +367,19 @@ async def test_a_namespace_that_is_not_there(world: World) -> None:
     with pytest.raises(errors.NotFound, match="nowhere"):
         await world.cluster.apply(CONFIG_MAPS, manifest)
 
-    assert await world.cluster.list(CONFIG_MAPS, "nowhere") == []
+    assert not await world.cluster.list(CONFIG_MAPS, "nowhere")
+
+
+async def test_a_resource_that_is_not_installed(world: World) -> None:
+    manifest = {
+        "apiVersion": NOT_INSTALLED.api_version,
+        "kind": NOT_INSTALLED.kind,
+        "metadata": {"name": "a", "namespace": world.namespace},
+    }
+    with pytest.raises(errors.Unimplemented):
+        await world.cluster.list(NOT_INSTALLED, world.namespace)
+    with pytest.raises(errors.Unimplemented):
+        await world.cluster.apply(NOT_INSTALLED, manifest)
 
 
 async def test_labels_select(world: World) -> None:

@@ -6,8 +6,6 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import pytest
 
@@ -17,6 +15,7 @@ from sluice_operator.leading import Lease
 from support.api_server import ApiServer
 from support.gateways import free_port
 from support.operator_process import operator_process
+from support.probes import fetch
 from support.toy_cluster import ToyCluster, install
 from support.waiting import until
 
@@ -39,7 +38,7 @@ def settings(toys: ToyCluster, instance: str, **more: Any) -> dict[str, Any]:
         "instance": instance,
         "namespaces": json.dumps([toys.namespace]),
         "leader_election": "true",
-        "lease_namespace": toys.namespace,
+        "own_namespace": toys.namespace,
         "lease_seconds": 3,
         "probe_listen": f"127.0.0.1:{free_port()}",
         "metrics_listen": f"127.0.0.1:{free_port()}",
@@ -57,19 +56,6 @@ def held_by(toys: ToyCluster, name: str) -> Callable[[], Any]:
         return await holder(toys) == name
 
     return is_so
-
-
-async def fetch(address: str, path: str) -> tuple[int, str]:
-    def get() -> tuple[int, str]:
-        try:
-            with urlopen(f"http://{address}{path}", timeout=10) as reply:
-                return int(reply.status), reply.read().decode()
-        except HTTPError as error:
-            return error.code, error.read().decode()
-        except URLError:
-            return 0, ""
-
-    return await asyncio.to_thread(get)
 
 
 async def test_a_standby_takes_over_when_the_holder_is_killed_or_stops(

@@ -133,6 +133,8 @@ class Adapter:
     ended: list[Ended] = field(default_factory=list)
     starts: list[Call] = field(default_factory=list)
     """Every call that has been started for it."""
+    again_in: float | None = None
+    """As the last pass said."""
 
     @property
     def told(self) -> LoRAAdapterStatus:
@@ -238,6 +240,7 @@ class World:
         item, context = adapter.item, self.context(adapter)
         made = plan(item, context)
         observation = observe(item, context, made)
+        adapter.again_in = observation.again_in
         adapter.status = _wire(observation.status, adapter.generation)
         self._start(adapter, made.actions)
         return made.actions
@@ -260,13 +263,18 @@ class World:
                 adapter.ended.append(self._end(running.call, seconds))
             adapter.running = []
 
-    def settle(self, passes: int = 40, seconds: float = 1.0) -> int:
-        """Passes over all adapters until none starts anything and no call goes on; how many it took."""
+    def settle(self, passes: int = 60, seconds: float = 1.0, horizon: float = 60.0) -> int:
+        """Passes over all adapters, when calls end and when passes have said that they want another, until nothing is
+        started, nothing goes on, and no pass wants another within `horizon` seconds; how many it took."""
         for number in range(passes):
             started = [self.pass_over(adapter) for adapter in tuple(self.adapters.values())]
-            if not any(started) and not any(each.running for each in self.adapters.values()):
+            wanted = [each.again_in for each in self.adapters.values() if each.again_in is not None]
+            if any(started) or any(each.running for each in self.adapters.values()):
+                self.tick(seconds)
+            elif min(wanted, default=horizon + 1) <= horizon:
+                self.tick(min(wanted))
+            else:
                 return number
-            self.tick(seconds)
         raise AssertionError(f"calls are started after {passes} passes still: {started}")
 
     def loaded(self) -> Mapping[str, frozenset[str]]:

@@ -190,24 +190,32 @@ CASES: tuple[Case, ...] = (
                 {"env": [{"name": "A"}]},
             ),
             (
-                "env cannot set VLLM_API_KEY",
+                "env must not have what Sluice sets: VLLM_API_KEY",
                 {"env": [{"name": "VLLM_API_KEY", "value": "a"}]},
                 {"env": [{"name": "HF_TOKEN", "value": "a"}]},
             ),
             (
-                "env cannot set SLUICE_LISTEN",
+                "env must not have what Sluice sets: SLUICE_LISTEN",
                 {"agent": {"env": [{"name": "SLUICE_TOKEN_FILE", "value": "a"}]}},
                 {"agent": {"env": [{"name": "SLUICE_FETCH", "value": "a"}]}},
             ),
-            ("args cannot set --model", {"args": ["--seed=1", "--max_loras=4"]}, {"args": ["--seed", "1"]}),
-            ("args cannot set --model", {"args": ["--port", "1"]}, {"args": ["--max-num-seqs=--port"]}),
             (
-                "resources must not name the resource of gpuResourceName; set gpu",
+                "args must not have what Sluice sets",
+                {"args": ["--seed=1", "--max_loras=4"]},
+                {"args": ["--seed", "1"]},
+            ),
+            (
+                "args must not have what Sluice sets",
+                {"args": ["--port", "1"]},
+                {"args": ["--max-num-seqs=--port"]},
+            ),
+            (
+                "resources must not name gpuResourceName; set gpu",
                 {"resources": {"limits": {"nvidia.com/gpu": 1}}},
                 {"resources": {"limits": {"memory": "20Gi"}}, "gpu": 2},
             ),
             (
-                "resources must not name the resource of gpuResourceName; set gpu",
+                "resources must not name gpuResourceName; set gpu",
                 {"resources": {"requests": {"amd.com/gpu": 1}}, "gpuResourceName": "amd.com/gpu"},
                 {"resources": {"requests": {"memory": "1.5Gi"}}, "gpuResourceName": "amd.com/gpu"},
             ),
@@ -231,7 +239,7 @@ CASES: tuple[Case, ...] = (
                 {"resources": {"limits": {"-memory": "20Gi"}}},
                 {"resources": {"limits": {"example.com/tpu": 1}}},
             ),
-            ("must be at least 10s", {"startupTimeout": "9999ms"}, {"startupTimeout": "10s"}),
+            ("must be at least 5s", {"startupTimeout": "4999ms"}, {"startupTimeout": "5s"}),
             ("must be at most 86400s", {"startupTimeout": "24.1h"}, {"startupTimeout": "1d"}),
             ("must be at most 3600s", {"drain": "61m"}, {"drain": "1h"}),
         )

@@ -106,7 +106,7 @@ def _scalar(schema: Schema) -> Any:
             return (lowest + highest) / 2 if schema.get("exclusiveMinimum") else lowest
         case "string":
             return next(each for each in _FITTING if _fits(schema, each))
-    return "a"
+    return 1 if schema.get("x-kubernetes-int-or-string") else "a"
 
 
 def _fits(schema: Schema, text: str) -> bool:

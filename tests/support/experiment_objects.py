@@ -67,3 +67,10 @@ def spec(new: int = 50, treatments: tuple[str, ...] = ("new",), **more: Any) -> 
 def experiment(name: str = "trial", namespace: str = "default", **given: Any) -> dict[str, Any]:
     """An experiment; see `spec`."""
     return manifest("AdapterExperiment", name, spec(**given), namespace)
+
+
+def pipeline(name: str = "default", namespace: str = "default", model: str = "support") -> dict[str, Any]:
+    """Asks for the model that experiments split."""
+    generate = {"modelServerRef": SERVER, "modelName": model}
+    spec = {"knowledgeBaseRef": "default", "guardrailPolicyRef": "default", "steps": {"generate": generate}}
+    return manifest("Pipeline", name, spec, namespace)

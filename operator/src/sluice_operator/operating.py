@@ -52,6 +52,7 @@ async def run_operator(
     *,
     stop: asyncio.Event,
     ready: asyncio.Event | None = None,
+    synced: asyncio.Event | None = None,
     health: Health | None = None,
 ) -> None:
     """Works until `stop` is set, or kopf ends.
@@ -59,6 +60,7 @@ async def run_operator(
     Args:
         mirror: Is filled here, before the first pass.
         ready: Set once the mirror has been filled and kopf runs.
+        synced: Set once the mirror has been filled.
         health: Is told what to look at.
     """
     reconciler = Reconciler(
@@ -80,9 +82,13 @@ async def run_operator(
     async with watching.running():
         if not await before(watching.synced(), stop):
             return
+        if synced is not None:
+            synced.set()
+        if health is not None:
+            health.ready = True
         await kopf.operator(
             registry=registry,
-            settings=kopf_settings(),
+            settings=kopf_settings(namespaced=bool(settings.namespaces)),
             standalone=True,
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,

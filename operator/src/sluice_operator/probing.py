@@ -1,4 +1,4 @@
-"""`/healthz`: whether a restart would help."""
+"""`/healthz`: whether a restart would help; `/readyz`: whether this process does the work."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +20,8 @@ class Health:
     """How long ago the last pass may have ended while there are objects: twice the time between two."""
     leads: bool = False
     """A standby is well as long as it answers."""
+    ready: bool = False
+    """All that is watched has been listed."""
     objects: Callable[[], int] = lambda: 0
     pass_age: Callable[[], float] = lambda: 0.0
     silence: Callable[[], tuple[float, str]] = lambda: (0.0, "")
@@ -39,7 +41,7 @@ class Health:
 
 @asynccontextmanager
 async def probe(listen: str, health: Health) -> AsyncIterator[int]:
-    """Answers `/healthz` for the length of the block, from the loop that does the work: one that hangs does not answer.
+    """Answers for the length of the block, from the loop that does the work: one that hangs does not answer.
 
     Args:
         listen: `host:port`; nothing is served when empty.
@@ -61,8 +63,15 @@ async def probe(listen: str, health: Health) -> AsyncIterator[int]:
         }
         return web.json_response(told, status=503 if problem else 200)
 
+    async def readyz(_: web.Request) -> web.Response:
+        works = health.leads and health.ready
+        return web.json_response(
+            {"leads": health.leads, "listed": health.ready}, status=200 if works else 503
+        )
+
     app = web.Application()
     app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
     runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -7,13 +7,12 @@ import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from pydantic import ValidationError
 
 from sluice_operator import metrics
-from sluice_operator.assembly import BuildKinds, Dependencies
+from sluice_operator.assembly import BuildKinds, Dependencies, own_namespace
 from sluice_operator.cluster.connecting import connect
 from sluice_operator.cluster.kube import KubeCluster
 from sluice_operator.cluster.protocol import Cluster
@@ -32,8 +31,6 @@ _LOG = logging.getLogger(__name__)
 
 #: The exit code that says that another process may be at work; a restart stands by.
 EXIT_LEASE_LOST = 3
-
-_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def run_process(build_kinds: BuildKinds) -> None:
@@ -82,10 +79,27 @@ async def operate(
                 return
             metrics.LEADER.set(1)
             mirror, wakeups = Mirror(), Wakeups(metrics.WAKEUP_SECONDS.observe)
-            kinds = build_kinds(Dependencies(settings, cluster, mirror, wakeups))
-            await run_operator(
-                kinds, client, cluster, mirror, wakeups, settings, stop=stop, ready=ready, health=health
-            )
+            synced = asyncio.Event()
+
+            async def filled() -> None:
+                await synced.wait()
+
+            built = build_kinds(Dependencies(settings, cluster, mirror, wakeups, filled))
+            async with (
+                built if isinstance(built, AbstractAsyncContextManager) else nullcontext(built) as kinds
+            ):
+                await run_operator(
+                    kinds,
+                    client,
+                    cluster,
+                    mirror,
+                    wakeups,
+                    settings,
+                    stop=stop,
+                    ready=ready,
+                    synced=synced,
+                    health=health,
+                )
             health.leads = False
     metrics.LEADER.set(0)
 
@@ -99,7 +113,7 @@ async def _leading(
         return
     lease = Lease(
         cluster,
-        settings.lease_namespace or _own_namespace(),
+        own_namespace(settings),
         settings.lease_name,
         f"{settings.instance}_{uuid.uuid4().hex[:8]}",
         settings.lease_seconds,
@@ -117,13 +131,6 @@ def _end(why: str) -> None:
     _LOG.critical("the Lease is lost: %s; the process ends", why)
     logging.shutdown()
     os._exit(EXIT_LEASE_LOST)
-
-
-def _own_namespace() -> str:
-    try:
-        return _NAMESPACE.read_text().strip() or "default"
-    except OSError:
-        return "default"
 
 
 def _stop_by_signal() -> asyncio.Event:

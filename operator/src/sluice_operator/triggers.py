@@ -91,13 +91,18 @@ def _register(
             await wakeups.wait(uid, pace.wait(outcome, failures))
 
 
-def kopf_settings() -> kopf.OperatorSettings:
-    """How kopf is to behave: silent, and with names of its own on our objects."""
+def kopf_settings(*, namespaced: bool) -> kopf.OperatorSettings:
+    """How kopf is to behave: silent, and with names of its own on our objects.
+
+    Args:
+        namespaced: It may then be allowed nothing outside, and looks at its start alone which kinds are installed.
+    """
     settings = kopf.OperatorSettings()
     settings.persistence.finalizer = FINALIZER
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="sluice.dev")
     settings.persistence.diffbase_storage = _NoDiffs()
     settings.posting.enabled = False
+    settings.scanning.disabled = namespaced
     settings.background.instant_exit_timeout = 1.0
     settings.queueing.idle_timeout = 1.0
     settings.watching.server_timeout = 290

@@ -49,7 +49,8 @@ class FakeCluster(Store):
     def tell_mirror(self, event: Event) -> None:
         """The mirror hears of a change."""
         if event.type == "DELETED":
-            self.mirror.drop(event.resource, event.manifest["metadata"]["uid"])
+            metadata = event.manifest["metadata"]
+            self.mirror.drop(event.resource, metadata["uid"], int(metadata["resourceVersion"]))
         else:
             self.mirror.put(event.resource, event.manifest)
 

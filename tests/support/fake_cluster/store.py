@@ -1,7 +1,6 @@
 """Objects, who owns their fields, and what people and other controllers do to them."""
 
 import copy
-import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,7 +70,8 @@ class Store:
         self._owners: dict[Key, Owners] = {}
         self._gone: dict[str, Event] = {}
         self._ending: set[str] = set()
-        self._numbers = itertools.count(1)
+        self.version = 1
+        """Of the last change."""
         self._clock = clock
 
     def applied(
@@ -153,7 +153,7 @@ class Store:
         manifest = copy.deepcopy(live)
         manifest["metadata"] |= {
             "deletionTimestamp": self._now(),
-            "resourceVersion": str(next(self._numbers)),
+            "resourceVersion": str(self._next()),
             **(
                 {"generation": live["metadata"]["generation"] + 1} if "generation" in live["metadata"] else {}
             ),
@@ -201,7 +201,7 @@ class Store:
         if live is not None and fields.tree(resource, live) == after and self._owners.get(key) == owners:
             return copy.deepcopy(live)
 
-        number = next(self._numbers)
+        number = self._next()
         old = live["metadata"] if live is not None else {}
         metadata: dict[str, Any] = {
             **(manifest.pop("metadata", None) or {}),
@@ -252,7 +252,7 @@ class Store:
         self.changes += 1
         manifest = self.objects.pop(key)
         self._owners.pop(key, None)
-        manifest["metadata"]["resourceVersion"] = str(next(self._numbers))
+        manifest["metadata"]["resourceVersion"] = str(self._next())
         event = self._gone[manifest["metadata"]["uid"]] = Event("DELETED", key[0], copy.deepcopy(manifest))
         self.on_event(event)
         self._collect(manifest["metadata"]["uid"])
@@ -264,6 +264,10 @@ class Store:
             owners = {each["uid"] for each in child["metadata"].get("ownerReferences") or []}
             if gone in owners and not owners & there:
                 self.remove(resource, namespace, name)
+
+    def _next(self) -> int:
+        self.version += 1
+        return self.version
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

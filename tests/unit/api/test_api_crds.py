@@ -27,7 +27,7 @@ SAID_OTHERWISE = {
     ("GuardrailPolicySpec", "_distinct"): "lists by name, sets; over all tenants it costs more than CEL may",
     ("GuardrailPolicySpec", "_patches_fit"): "CEL applies no patch",
     ("PodTemplate", "_small"): "CEL writes no JSON",
-    **{(model, "_text"): "an integer or a text" for model in ("Resources", "Cache", "Agent", "Vllm")},
+    **{(model, "number_as_text"): "a number or a text" for model in ("Resources", "Cache", "Agent", "Vllm")},
 }
 
 

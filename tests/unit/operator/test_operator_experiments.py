@@ -332,11 +332,21 @@ def test_what_does_not_fit_is_told(resource: Any, change: dict[str, Any] | None,
     if change is None:
         world.cluster.remove(resource, "default", "vllm" if resource == SERVERS else "new")
     else:
+        world.now -= 60
         world.cluster.create(resource, change)
+        world.now += 60
     status = world.run()
     assert (status["phase"], world.gateway.asked) == ("Pending", [])
     assert _condition(status, "Accepted") == ("False", reason)
     assert _condition(status, "Ready") == ("False", "NotAccepted")
+
+
+def test_younger_experiment_on_the_same_model_is_no_matter() -> None:
+    world = World()
+    world.now += 60
+    world.cluster.create(EXPERIMENTS, objects.experiment("a-later-one"))
+    world.gateway.counts(base=(60, 0), new=(60, 60))
+    assert world.run()["phase"] == "RolledBack"
 
 
 def test_bounds_of_several_treatments_are_compared_with_what_the_gateway_says() -> None:
@@ -473,3 +483,31 @@ def test_status_that_somebody_has_broken_begins_anew() -> None:
     world.cluster.create(EXPERIMENTS, world.body | {"status": {"phase": "Nonsense", "promoted": "nobody"}})
     status = world.run()
     assert (status["phase"], status["promoted"]) == ("Running", "")
+
+
+def test_verdict_whose_reply_was_lost_stands_though_the_stream_has_not_told_of_it() -> None:
+    world = World()
+    world.gateway.counts(base=(10, 0), new=(10, 0))
+    world.run()
+    told = world.cluster.on_event
+
+    def lose(verb: str, key: Any) -> None:
+        world.cluster.before_write = refuse
+        raise errors.DeadlineExceeded("the reply is lost")
+
+    def refuse(verb: str, key: Any) -> None:
+        raise errors.Unavailable("the API server is away")
+
+    world.cluster.after_write = lose
+    world.cluster.on_event = lambda event: None if event.resource == EXPERIMENTS else told(event)
+    world.gateway.counts(base=(60, 0), new=(60, 60))
+    with pytest.raises(AssertionError):  # the pass has failed
+        world.run(60)
+    verdict = world.body["status"]["verdict"]
+
+    world.cluster.before_write = world.cluster.after_write = lambda verb, key: None
+    world.adapter("new", ready=False)
+    assert world.run(1)["verdict"] == verdict
+    world.adapter("new")
+    world.gateway.counts(base=(4000, 40), new=(4000, 40))
+    assert world.run(60)["verdict"] == verdict

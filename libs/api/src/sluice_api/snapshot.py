@@ -72,7 +72,7 @@ class Endpoint(Model):
     """The pod's."""
     url: Url
     """Base URL, ending in `/v1`."""
-    adapters: Annotated[tuple[Annotated[str, Field(max_length=253)], ...], Field(max_length=4096)] = ()
+    adapters: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=4096)] = ()
     """Names in the engine of the adapters that it can serve."""
     draining: bool = False
     """Takes no new requests."""

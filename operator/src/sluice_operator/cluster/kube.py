@@ -11,12 +11,10 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 
 from sluice_operator.cluster import refusals
-from sluice_operator.cluster.protocol import Manifest
+from sluice_operator.cluster.protocol import FIELD_MANAGER, Manifest
 from sluice_operator.cluster.resources import Resource
 from sluice_operator.cluster.watching import Scope
 from sluice_servicekit import errors
-
-FIELD_MANAGER = "sluice-operator"
 
 _APPLY = "application/apply-patch+yaml"
 _SECONDS = 30.0

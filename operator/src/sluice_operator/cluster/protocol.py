@@ -5,6 +5,9 @@ from typing import Any, Protocol
 
 from sluice_operator.cluster.resources import Resource
 
+FIELD_MANAGER = "sluice-operator"
+"""Whose fields are the operator's, in every object's `managedFields`."""
+
 Manifest = Mapping[str, Any]
 """An object as the API server writes it, in JSON's types."""
 

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,7 +31,22 @@ class Scope:
     namespace: str | None = None
     """All where unset."""
     selector: str = ""
-    """Of labels, in kubectl's words; all objects when empty."""
+    """Of labels, in kubectl's words: `key`, `key=value` and `key!=value`, by commas; all objects when empty."""
+
+    def selects(self, manifest: Manifest) -> bool:
+        """True for an object of the resource that the stream tells of."""
+        metadata = manifest["metadata"]
+        labels = metadata.get("labels") or {}
+        return self.namespace in (None, metadata["namespace"]) and all(
+            _meets(labels, term) for term in self.selector.split(",") if term
+        )
+
+
+def _meets(labels: Mapping[str, str], term: str) -> bool:
+    key, given, value = term.partition("=")
+    if key.endswith("!"):
+        return labels.get(key[:-1]) != value
+    return labels.get(key) == value if given else key in labels
 
 
 class Source(Protocol):
@@ -56,6 +71,9 @@ class Hears(Protocol):
 
     def gone(self, resource: Resource, uid: str, version: int) -> None:
         """An object was gone at a version."""
+
+    def listed(self, scope: Scope, uids: Set[str], version: int) -> None:
+        """At a version there were these objects, and no others."""
 
 
 class Watching:
@@ -102,7 +120,6 @@ class _Stream:
         self._source = source
         self._hears = hears
         self._clock = clock
-        self._known: set[str] = set()
 
     async def run(self) -> None:
         failures = 0
@@ -126,13 +143,10 @@ class _Stream:
 
     async def _list(self) -> str:
         manifests, version = await self._source.snapshot(self.scope)
-        there = set()
         for manifest in manifests:
-            there.add(str(manifest["metadata"]["uid"]))
             self._hears.changed(self.scope.resource, manifest)
-        for uid in self._known - there:
-            self._hears.gone(self.scope.resource, uid, int(version or 0))
-        self._known = there
+        there = {str(manifest["metadata"]["uid"]) for manifest in manifests}
+        self._hears.listed(self.scope, there, int(version or 0))
         self.heard = self._clock()
         self.synced.set()
         return version
@@ -149,9 +163,7 @@ class _Stream:
             version = metadata["resourceVersion"]
             match what:
                 case "ADDED" | "MODIFIED":
-                    self._known.add(metadata["uid"])
                     self._hears.changed(resource, manifest)
                 case "DELETED":
-                    self._known.discard(metadata["uid"])
                     self._hears.gone(resource, metadata["uid"], int(version))
         return version

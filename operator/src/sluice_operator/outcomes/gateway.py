@@ -23,7 +23,7 @@ _SECONDS = 10.0
 
 #: A look is repeated at the next interval anyway: no need to be stubborn.
 _ATTEMPTS = 3
-_BACKOFF = wait_exponential_jitter(initial=0.2, max=2.0, jitter=0.2)
+_BACKOFF = wait_exponential_jitter(multiplier=0.2, max=2.0, jitter=0.2)
 
 #: Who asks for more patience, in seconds, is asked again at the next look.
 _LONGEST_WAIT = 5.0
@@ -81,7 +81,7 @@ class GatewayOutcomes:
             raise errors.DeadlineExceeded(
                 f"{self._url} did not answer in {self._timeout.total:g} s"
             ) from error
-        except aiohttp.InvalidURL as error:
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise errors.FailedPrecondition(f"{self._url!r} is no URL") from error
         except (aiohttp.ClientError, OSError) as error:
             raise errors.Unavailable(f"{self._url} cannot be reached: {error}") from error

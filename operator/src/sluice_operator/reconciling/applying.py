@@ -11,6 +11,8 @@ from sluice_operator.reconciling.mirror import Mirror
 from sluice_operator.reconciling.troubles import NAME_TAKEN
 from sluice_servicekit import errors
 
+_NO_VERSION = "1"
+
 
 class Applier:
     """Writes through to the mirror, so that an own write is no news when the stream brings it."""
@@ -37,7 +39,7 @@ class Applier:
             self._check_owner(resource, live, owner_uid)
             if is_so(intent, live) or self._is_settled(live["metadata"]["uid"], intent, live):
                 return live
-        reply = await self._cluster.apply(resource, intent)
+        reply = await self._cluster.apply(resource, _only_new(intent) if live is None else intent)
         metrics.WRITES.labels(resource.kind, "apply").inc()
         self._note(reply["metadata"]["uid"], intent, reply)
         self._mirror.put(resource, reply)
@@ -51,21 +53,39 @@ class Applier:
         live = {"status": body.get("status")}
         if status == live["status"] or self._is_settled(uid, intent, live):
             return False
-        manifest = {
-            "apiVersion": resource.api_version,
-            "kind": resource.kind,
-            # The uid: an object that has its name by now is another.
-            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": uid},
-            "status": status,
-        }
         try:
-            reply = await self._cluster.apply_status(resource, manifest)
+            reply = await self._write_status(resource, body, status)
         except errors.NotFound:
+            return False
+        if reply is None:
             return False
         metrics.WRITES.labels(resource.kind, "apply_status").inc()
         self._note(uid, intent, reply)
-        self._mirror.put(resource, reply)
+        if _but_status(reply) == _but_status(body):
+            self._mirror.put(resource, reply)
+        # else somebody has changed it meanwhile: the stream is to bring that as news
         return True
+
+    async def _write_status(
+        self, resource: Resource, body: Manifest, status: dict[str, Any]
+    ) -> Manifest | None:
+        """None where an object that has its name by now is another. The API server itself asks for no uid here, but
+        refuses what was meant for another version."""
+        metadata = body["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        named = {"apiVersion": resource.api_version, "kind": resource.kind}
+
+        async def write(version: str) -> Manifest:
+            target = {"name": name, "namespace": namespace, "resourceVersion": version}
+            return await self._cluster.apply_status(resource, {**named, "metadata": target, "status": status})
+
+        try:
+            return await write(metadata["resourceVersion"])
+        except errors.Conflict:
+            now = await self._cluster.get(resource, namespace, name)
+        if now is None or now["metadata"]["uid"] != metadata["uid"]:
+            return None
+        return await write(now["metadata"]["resourceVersion"])
 
     def forget(self, uid: str) -> None:
         """An object is gone."""
@@ -82,10 +102,27 @@ class Applier:
             self._settled[uid] = (digest(intent), settled(intent, reply))
 
     def _check_owner(self, resource: Resource, live: Manifest, owner_uid: str) -> None:
-        owner = (live["metadata"].get("labels") or {}).get(OWNER_UID)
-        if owner != owner_uid:
-            name = f"{resource.kind} {live['metadata']['namespace']}/{live['metadata']['name']}"
+        metadata = live["metadata"]
+        owner = (metadata.get("labels") or {}).get(OWNER_UID)
+        # Somebody may have taken the labels off: they come back.
+        owners = {each["uid"] for each in metadata.get("ownerReferences") or []}
+        if owner != owner_uid and owner_uid not in owners:
+            name = f"{resource.kind} {metadata['namespace']}/{metadata['name']}"
             whose = f"belongs to the object with uid {owner}" if owner else "was not made by the operator"
             raise errors.FailedPrecondition(
                 f"{name} {whose} and is left alone; rename or delete one of the two", reason=NAME_TAKEN
             )
+
+
+def _but_status(manifest: Manifest) -> Manifest:
+    metadata = {
+        key: value
+        for key, value in manifest["metadata"].items()
+        if key not in ("resourceVersion", "managedFields")
+    }
+    return {**manifest, "metadata": metadata, "status": None}
+
+
+def _only_new(intent: Manifest) -> Manifest:
+    """Refused with `Conflict` where somebody has made an object of that name meanwhile: no object has this version."""
+    return {**intent, "metadata": {**intent["metadata"], "resourceVersion": _NO_VERSION}}

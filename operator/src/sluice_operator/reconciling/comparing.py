@@ -8,28 +8,14 @@ say the first as well, a mirror of many objects would have to keep a third of it
 import hashlib
 import json
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from sluice_operator.cluster.protocol import Manifest
+from sluice_operator.cluster.quantities import quantity
 
 APPLIED = "sluice.dev/applied"
 """The annotation."""
-
-_SUFFIXES = {
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    "": Decimal(1),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "T": Decimal(10**12),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-}
 
 
 def digest(value: Any) -> str:
@@ -84,13 +70,9 @@ def _same_quantity(want: Any, have: Any) -> bool:
 
 
 def _quantity(text: str) -> Decimal | None:
-    number = text.rstrip("KkMGTimnu")
-    factor = _SUFFIXES.get(text[len(number) :])
-    if factor is None or not number:
-        return None
     try:
-        return Decimal(number) * factor
-    except InvalidOperation:
+        return quantity(text)
+    except ValueError:
         return None
 
 

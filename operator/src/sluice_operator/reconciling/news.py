@@ -1,11 +1,12 @@
 """What the streams tell: into the mirror, and on to the objects that it concerns."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import Resource
+from sluice_operator.cluster.watching import Scope
 from sluice_operator.reconciling.kind import Kind
 from sluice_operator.reconciling.labels import OWNER_UID
 from sluice_operator.reconciling.mirror import Mirror
@@ -54,6 +55,14 @@ class News:
         if kind := self._of.get(resource):
             kind.forgotten(uid)
             self._wakeups.forget(uid)
+
+    def listed(self, scope: Scope, uids: Set[str], version: int) -> None:
+        """At a version there were these objects. Others are gone, also those that no stream has told of: what the
+        operator itself has written is known before."""
+        for manifest in self._mirror.all(scope.resource, scope.namespace):
+            uid = manifest["metadata"]["uid"]
+            if uid not in uids and scope.selects(manifest):
+                self.gone(scope.resource, uid, version)
 
     def _wake(self, resource: Resource, manifest: Manifest) -> None:
         metadata = manifest["metadata"]

@@ -94,7 +94,7 @@ class Reconciler:
             try:
                 item = parse(kind.model, body)
                 leaving = await kind.leave(item, await kind.gather(item))
-                if leaving.status is not None and not leaving.done:
+                if leaving.status is not None:
                     status = conditions.after_pass(
                         leaving.status, body.get("status") or {}, item.generation, self._clock()
                     )
@@ -137,7 +137,7 @@ class Reconciler:
         for resource in kind.applies:
             for child in self._mirror.owned(resource, item.uid):
                 metadata = child["metadata"]
-                ours = metadata["labels"].get(MANAGED_BY) == OPERATOR
+                ours = metadata["labels"].get(MANAGED_BY) == OPERATOR and not _of_another(metadata, item.uid)
                 if not ours or metadata.get("deletionTimestamp") or (resource, metadata["name"]) in wanted:
                     continue
                 metrics.WRITES.labels(resource.kind, "delete").inc()
@@ -186,6 +186,12 @@ def parse(model: type[SluiceObject], body: Manifest) -> Item[Any]:
         generation=int(metadata.get("generation") or 0),
         deleted_at=datetime.fromisoformat(deleted).timestamp() if deleted else None,
     )
+
+
+def _of_another(metadata: Manifest, uid: str) -> bool:
+    """True where another object controls it: some controllers, such as KEDA's, copy labels to what they make."""
+    owners = metadata.get("ownerReferences") or ()
+    return any(owner.get("controller") and owner.get("uid") != uid for owner in owners)
 
 
 def _named(body: Manifest) -> str:

@@ -43,7 +43,8 @@ _VERSION = Column("Version", ".status.version", description="Of what the service
 OWN: dict[str, tuple[Column, ...]] = {
     "ModelServer": (
         Column("Model", ".spec.baseModel", description="The base model; none where the engine is embedded."),
-        Column("Replicas", ".status.ready", description="Replicas that answer, of those wanted."),
+        Column("Replicas", ".status.ready", description="Pods whose vLLM answers, of those there should be."),
+        Column("Image", ".spec.vllm.image", description="Of vLLM, where Sluice runs it.", wide=True),
     ),
     "LoRAAdapter": (
         Column("Model", ".spec.modelName", description="The alias that clients send."),
@@ -61,7 +62,7 @@ OWN: dict[str, tuple[Column, ...]] = {
     "TenantShard": (
         Column("Knowledge base", ".spec.knowledgeBaseRef"),
         Column("Tenant", ".spec.tenantId"),
-        Column("Wanted", ".spec.tier", description="Where the tenant's points shall live."),
+        Column("Tier", ".spec.tier", description="Where the tenant's points shall live."),
     ),
     "GuardrailPolicy": (_VERSION, _IN_FORCE),
     "Pipeline": (_VERSION, _IN_FORCE),

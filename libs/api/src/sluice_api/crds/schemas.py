@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from sluice_api.crds.meanings import meanings
 from sluice_api.objects.base import DURATION_PATTERN, Model, parse_duration, write_duration
 from sluice_api.objects.cel import Rule
 
@@ -19,6 +20,7 @@ _RULES = "x-kubernetes-validations"
 _LIST_TYPE = "x-kubernetes-list-type"
 _LIST_KEYS = "x-kubernetes-list-map-keys"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
+_MEANINGS = "x-sluice-meanings"
 _VARIES = "x-sluice-varies"
 _ANYTHING = "x-kubernetes-preserve-unknown-fields"
 _REFERENCE = "#/$defs/"
@@ -56,6 +58,11 @@ class _Generator(GenerateJsonSchema):
             if model.LIST_KEYS:
                 result[_LIST_KEYS] = list(model.LIST_KEYS)
         return result
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        result = super().enum_schema(schema)
+        # As a list: pydantic sorts the keys of what is not known to it.
+        return result | {_MEANINGS: list(meanings(schema["cls"]).items())}
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         if schema["function"]["function"] is parse_duration:
@@ -111,7 +118,6 @@ def _convert(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
         result |= _fields(schema, definitions)
         rules += _key_rules(schema, definitions, result)
     if schema.get(_INT_OR_STRING):
-        del result["type"]
         result |= {"anyOf": [{"type": "integer"}, {"type": "string"}], _INT_OR_STRING: True}
     elif "type" not in result:
         result |= {_ANYTHING: True, **({} if _VARIES in schema else {"nullable": True})}
@@ -123,8 +129,10 @@ def _convert(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
 def _value(schema: Schema) -> Schema:
     """What is said of a value itself."""
     result = {key: schema[key] for key in (*_KEPT, *_KEPT_TOO) if schema.get(key) is not None}
-    if "description" in result:
-        result["description"] = " ".join(result["description"].split())
+    said = [schema.get("description", "")]
+    said += [f"`{value}`: {meaning}" for value, meaning in schema.get(_MEANINGS, ())]
+    if any(said):
+        result["description"] = " ".join(" ".join(said).split())
     if "const" in schema:
         result["enum"] = [schema["const"]]
     if "enum" in result:
@@ -182,7 +190,7 @@ def _key_rules(schema: Schema, definitions: Mapping[str, Schema], result: Schema
     if "maxLength" in keys:
         least, most, pattern = keys.get("minLength", 0), keys["maxLength"], keys.get("pattern")
         matches = f" && key.matches(r'{pattern}')" if pattern else ""
-        wanted = f"have {least} to {most} characters" + (f" and match {pattern}" if pattern else "")
+        wanted = f"have {least} to {most} characters" + (f" and match `{pattern}`" if pattern else "")
         return [
             {
                 "rule": f"self.all(key, size(key) >= {least} && size(key) <= {most}{matches})",

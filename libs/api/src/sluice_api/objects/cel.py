@@ -6,8 +6,6 @@ from typing import Any
 
 #: Of a list's JSON Schema, beside its bounds: no item stands in it twice, and their order says nothing.
 SET: dict[str, Any] = {"x-kubernetes-list-type": "set"}
-#: Of a text's JSON Schema: a whole number may stand there too.
-INT_OR_STRING: dict[str, Any] = {"x-kubernetes-int-or-string": True}
 
 
 @dataclass(frozen=True, slots=True)

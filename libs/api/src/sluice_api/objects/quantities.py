@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from sluice_api.objects.base import Model
-from sluice_api.objects.cel import INT_OR_STRING
+
+_QUANTITY = r"^[0-9]{1,16}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+_LONGEST = 32
 
 
-def _text(value: object) -> object:
+def number_as_text(value: object) -> object:
     """`4` in YAML is the number that `"4"` means."""
     return f"{value}" if isinstance(value, int | float) and not isinstance(value, bool) else value
 
@@ -16,12 +18,9 @@ def _text(value: object) -> object:
 #: Kubernetes' quantity that is not negative, such as `500m`, `4` or `20Gi`.
 Quantity = Annotated[
     str,
-    Field(
-        max_length=32,
-        pattern=r"^[0-9]{1,16}(\.[0-9]{1,9})?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$",
-        json_schema_extra=INT_OR_STRING,
-    ),
-    BeforeValidator(_text),
+    BeforeValidator(number_as_text),
+    Field(max_length=_LONGEST, pattern=_QUANTITY),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": _LONGEST, "pattern": _QUANTITY}),
 ]
 
 #: The name of a resource, such as `cpu` or `nvidia.com/gpu`.

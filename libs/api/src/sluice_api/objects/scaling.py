@@ -46,7 +46,7 @@ class Autoscaling(Model):
     cpu: CpuTarget | None = None
     metric: MetricTarget | None = None
     queue: QueueTarget | None = None
-    scale_down_after: Annotated[Duration, Field(ge=0.0, le=3600.0)] = 300.0
+    scale_down_after: Annotated[Duration, Field(le=3600.0)] = 300.0
     """How long fewer pods must have been enough before one goes."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (

@@ -1,10 +1,11 @@
 """The vLLM pods of a `ModelServer`: what they run, what they are given, and how many there are."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from sluice_api.objects.base import Duration, Model, Name
 from sluice_api.objects.cel import Rule, at_most_one_of
@@ -13,23 +14,25 @@ from sluice_api.objects.rules import at_most_one
 from sluice_api.objects.scaling import Autoscaling, Disruption, Rollout
 
 #: Arguments of vLLM that follow from other fields, or that Sluice relies on.
-RESERVED_ARGS: Final = (
-    "--model",
-    "--served-model-name",
-    "--host",
-    "--port",
-    "--uds",
-    "--root-path",
-    "--ssl-keyfile",
-    "--ssl-certfile",
-    "--api-key",
-    "--api-server-count",
-    "--enable-lora",
-    "--max-loras",
-    "--max-cpu-loras",
-    "--max-lora-rank",
-    "--max-model-len",
+_RESERVED_ARGS: Final = (
+    "model",
+    "served-model-name",
+    "host",
+    "port",
+    "uds",
+    "root-path",
+    "ssl-keyfile",
+    "ssl-certfile",
+    "api-key",
+    "api-server-count",
+    "enable-lora",
+    "max-loras",
+    "max-cpu-loras",
+    "max-lora-rank",
+    "max-model-len",
 )
+#: The same in both spellings that vLLM takes, with and without a value.
+RESERVED_ARGS: Final = f"^--({'|'.join(_RESERVED_ARGS).replace('-', '[-_]')})(=.*)?$"
 #: Variables of vLLM's container that Sluice sets.
 RESERVED_VARIABLES: Final = ("VLLM_API_KEY", "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_PORT", "VLLM_HOST_IP")
 #: Settings of the adapter agent that follow from other fields.
@@ -104,11 +107,12 @@ class ValueFrom(Model):
 class Variable(Model):
     """A variable of a container's environment, as in a pod's spec."""
 
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
+
     name: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")]
     value: Annotated[str, Field(max_length=32768)] | None = None
     value_from: ValueFrom | None = None
 
-    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
     RULES: ClassVar[tuple[Rule, ...]] = (at_most_one_of("value", "valueFrom"),)
 
     @model_validator(mode="after")
@@ -116,13 +120,25 @@ class Variable(Model):
         return at_most_one(self, "value", "valueFrom")
 
 
-def _variables_are_not(reserved: Sequence[str]) -> Rule:
+def _free_variables(reserved: Sequence[str]) -> Rule:
+    """For the validator `_variables_are_free`; that names differ is said by the list's key."""
+    names = ", ".join(f"'{name}'" for name in reserved)
     return Rule(
-        f"self.env.all(each, !(each.name in {list(reserved)}))",
-        f"env cannot set {', '.join(reserved)}: Sluice does; use the field for it",
+        f"!self.env.exists(each, each.name in [{names}])",
+        f"env must not have what Sluice sets: {', '.join(reserved)}; where there is a field for it, use that",
         "_variables_are_free",
         "env",
     )
+
+
+def _check_free(env: Sequence[Variable], reserved: Sequence[str]) -> None:
+    names = [each.name for each in env]
+    if taken := [name for name in names if name in reserved]:
+        raise ValueError(
+            f"env must not have {taken[0]}, which Sluice sets; where there is a field for it, use that"
+        )
+    if len(set(names)) != len(names):
+        raise ValueError("the names of variables must differ")
 
 
 Variables = Annotated[tuple[Variable, ...], Field(max_length=128)]
@@ -178,12 +194,12 @@ class Agent(Model):
     env: Variables = ()
     """Further settings, such as `SLUICE_FETCH`; docs/adapters.md lists them."""
 
-    RULES: ClassVar[tuple[Rule, ...]] = (_variables_are_not(RESERVED_AGENT_VARIABLES),)
+    RULES: ClassVar[tuple[Rule, ...]] = (_free_variables(RESERVED_AGENT_VARIABLES),)
 
-    @field_validator("env")
-    @classmethod
-    def _variables_are_free(cls, env: tuple[Variable, ...]) -> tuple[Variable, ...]:
-        return _free(env, RESERVED_AGENT_VARIABLES)
+    @model_validator(mode="after")
+    def _variables_are_free(self) -> Self:
+        _check_free(self.env, RESERVED_AGENT_VARIABLES)
+        return self
 
 
 class Peer(Model):
@@ -196,7 +212,7 @@ class Peer(Model):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "self.namespaceLabels.size() > 0 || self.podLabels.size() > 0",
+            "size(self.namespaceLabels) + size(self.podLabels) > 0",
             "one of namespaceLabels, podLabels must be set",
             "_some",
         ),
@@ -241,7 +257,7 @@ class Vllm(Model):
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
     """Pods; says nothing where there is `autoscaling`. `kubectl scale` writes it."""
     autoscaling: Autoscaling | None = None
-    args: Annotated[tuple[Annotated[str, Field(max_length=4096)], ...], Field(max_length=128)] = ()
+    args: Annotated[tuple[Annotated[str, Field(max_length=2048)], ...], Field(max_length=128)] = ()
     """Further arguments of vLLM's server, after those that follow from other fields."""
     env: Variables = ()
     """Further variables of vLLM's container, such as `HF_TOKEN`."""
@@ -265,9 +281,9 @@ class Vllm(Model):
     api_key_secret: SecretName = ""
     """Name of a Secret (or of a file in the secrets directory) that holds the API key, in a Secret under the key
     `api-key`."""
-    startup_timeout: Annotated[Duration, Field(ge=10.0, le=86400.0)] = 1800.0
+    startup_timeout: Annotated[Duration, Field(ge=5.0, le=86400.0)] = 1800.0
     """How long vLLM may take to fetch and load the model before it is started anew."""
-    drain: Annotated[Duration, Field(ge=0.0, le=3600.0)] = 60.0
+    drain: Annotated[Duration, Field(le=3600.0)] = 60.0
     """How long a pod that is being deleted goes on answering what it has begun."""
     rollout: Rollout | None = None
     """How pods are replaced when the spec changes. Unset: of two or more with GPUs one after the other in its own
@@ -282,39 +298,42 @@ class Vllm(Model):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            f"self.args.all(arg, !(arg.split('=', 2)[0].replace('_', '-') in {list(RESERVED_ARGS)}))",
-            f"args cannot set {', '.join(RESERVED_ARGS)}: Sluice does; where there is a field for it, use that",
+            f"!self.args.exists(each, each.matches('{RESERVED_ARGS}'))",
+            "args must not have what Sluice sets, such as --model, --port and --max-loras; where there is a field for "
+            "it, use that",
             "_args_are_free",
             "args",
         ),
-        _variables_are_not(RESERVED_VARIABLES),
+        _free_variables(RESERVED_VARIABLES),
         Rule(
             "!(self.gpuResourceName in self.resources.requests) && !(self.gpuResourceName in self.resources.limits)",
-            "resources must not name the resource of gpuResourceName; set gpu",
+            "resources must not name gpuResourceName; set gpu",
             "_gpus_by_gpu",
             "resources",
         ),
         Rule(
-            "!has(self.autoscaling) || !has(self.autoscaling.cpu) || 'cpu' in self.resources.requests"
-            " || 'cpu' in self.resources.limits",
+            "!has(self.autoscaling) || !has(self.autoscaling.cpu) || 'cpu' in self.resources.requests || "
+            "'cpu' in self.resources.limits",
             "autoscaling.cpu needs resources.requests.cpu: the target is a share of it",
             "_cpu_is_requested",
-            "resources",
+            "autoscaling",
         ),
     )
 
-    @field_validator("args")
-    @classmethod
-    def _args_are_free(cls, args: tuple[str, ...]) -> tuple[str, ...]:
-        taken = [name for name in map(argument_name, args) if name in RESERVED_ARGS]
-        if taken:
-            raise ValueError(f"{taken[0]} is set by Sluice; where there is a field for it, use that")
-        return args
+    @model_validator(mode="after")
+    def _args_are_free(self) -> Self:
+        for argument in self.args:
+            if re.fullmatch(RESERVED_ARGS, argument, re.DOTALL):
+                raise ValueError(
+                    f"args must not have {argument_name(argument)}, which Sluice sets; where there is a "
+                    "field for it, use that"
+                )
+        return self
 
-    @field_validator("env")
-    @classmethod
-    def _variables_are_free(cls, env: tuple[Variable, ...]) -> tuple[Variable, ...]:
-        return _free(env, RESERVED_VARIABLES)
+    @model_validator(mode="after")
+    def _variables_are_free(self) -> Self:
+        _check_free(self.env, RESERVED_VARIABLES)
+        return self
 
     @model_validator(mode="after")
     def _gpus_by_gpu(self) -> Self:
@@ -333,12 +352,3 @@ class Vllm(Model):
 def argument_name(argument: str) -> str:
     """`--max-loras` of `--max_loras=4`: vLLM takes both spellings."""
     return argument.split("=", 1)[0].replace("_", "-")
-
-
-def _free(env: Sequence[Variable], reserved: Sequence[str]) -> tuple[Variable, ...]:
-    names = [each.name for each in env]
-    if taken := [name for name in names if name in reserved]:
-        raise ValueError(f"{taken[0]} is set by Sluice; use the field for it")
-    if len(set(names)) != len(names):
-        raise ValueError("the names of variables must differ")
-    return tuple(env)

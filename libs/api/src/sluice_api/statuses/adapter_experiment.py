@@ -137,10 +137,7 @@ ACCEPTED = ConditionType(
             "There is no `LoRAAdapter` of the name in an arm's `adapterRef`. Make it, or name another."
         ),
         "AdapterUnfit": ("An arm's `LoRAAdapter` is of another `ModelServer`. Name one of this server."),
-        "ModelTaken": (
-            "Another experiment splits the same `modelName` of the server. Delete one of them: "
-            "two cannot be in force."
-        ),
+        "ModelTaken": ("An older experiment splits the same `modelName` of the server. Delete one of them."),
     },
 )
 
@@ -180,13 +177,12 @@ ANALYSED = ConditionType(
             "is mounted from."
         ),
         "ExperimentUnknown": (
-            "The gateway has no such experiment yet. Within seconds it has; where not, some "
-            "object keeps the snapshot from being compiled, or the gateway follows another "
-            "operator."
+            "The gateway has no such experiment yet. Within seconds it has; where not, see that "
+            "it follows this operator's snapshots, and that no other namespace splits the same model."
         ),
         "GatewayBehind": (
             "The gateway still splits by an earlier spec. Within seconds it has this one; where "
-            "not, see above."
+            "not, see that it follows this operator's snapshots, and that the spec fits the others."
         ),
         "AnswerUnreadable": (
             "What is at `gateway_url` does not answer as the gateway does. Set the URL of its "

@@ -221,6 +221,8 @@ LOADED = ConditionType(
         "tried again by itself.",
         "EngineUnreachable": "vLLM or its agent does not answer, so that nobody can tell what is loaded; what "
         "was loaded is not taken for gone. See the pod; it is tried again by itself.",
+        "TimedOut": "An agent did not end in `load.timeout` or `load.downloadTimeout`, and is tried again. Allow more; "
+        "see its log.",
         "LoadFailed": "Loads fail, and are tried again. `status.pods` says why.",
         "MaxAttemptsReached": "Loads have failed `load.maxAttempts` times, and are not tried before spec or pod "
         "change. Put right what `status.pods` names, then change the spec or delete the pod.",
@@ -258,6 +260,7 @@ _GOES_ON = dict.fromkeys(
         "NotChecked",
         "Placed",
         "Waiting",
+        "TooFewPods",
         "AllLoaded",
         "PartiallyLoaded",
         "NotPlaced",

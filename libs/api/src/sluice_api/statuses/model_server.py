@@ -93,6 +93,8 @@ MANAGEABLE: Final = ConditionType(
     "Adapters can be loaded and unloaded on every pod that answers; only where there is `lora`.",
     {
         "Manageable": "They can.",
+        "NoRoomToList": "They can, and there are more adapters on more pods than an object has room to list: requests "
+        "for an adapter go to some of the pods that have it. Give adapters a `placement` with fewer replicas.",
         "NoPods": "No pod answers yet.",
         "Asking": "The agents of some pods have not been asked yet.",
         "AgentUnreachable": "The adapter agent of some pods does not answer the operator: what is loaded there goes on "

@@ -34,11 +34,13 @@ def acceptance(experiment: AdapterExperiment, around: Surroundings) -> Condition
                 f"LoRAAdapter {arm.adapter_ref} of the arm {arm.name} is one of ModelServer "
                 f"{adapter.spec.model_server_ref}, not of {spec.model_server_ref}.",
             )
+    split = (spec.model_server_ref, spec.model_name)
     for other in around.experiments:
-        if (other.spec.model_server_ref, other.spec.model_name) == (spec.model_server_ref, spec.model_name):
+        name = other.metadata.name
+        if name in around.older and split == (other.spec.model_server_ref, other.spec.model_name):
             return ACCEPTED.is_false(
                 "ModelTaken",
-                f"AdapterExperiment {other.metadata.name} splits {spec.model_name} of {spec.model_server_ref} too. "
-                "Delete one of them: two cannot be in force.",
+                f"AdapterExperiment {name} is older and splits {spec.model_name} of {spec.model_server_ref} already. "
+                "Delete one of them.",
             )
     return ACCEPTED.is_true("Accepted", f"{spec.model_name} of {spec.model_server_ref} can be split.")

@@ -19,6 +19,8 @@ class Surroundings:
     adapters: Mapping[str, LoRAAdapter]
     experiments: tuple[AdapterExperiment, ...] = ()
     """All others."""
+    older: frozenset[str] = frozenset()
+    """Names of those among them that were made before it."""
     pipelines: tuple[Pipeline, ...] = ()
 
 

@@ -69,15 +69,14 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
         now, around = self._clock(), self._around(item)
         status, seen = _status(item.object.status), self._looks.get(item.uid)
         current = trial_of(item.object, status, around, now)
-        wait = self._wait(item, seen, next_look(item.object.spec, current, seen, now), now)
-        if wait == 0.0 and current.since is not None:
-            # What is about to be decided must not have been decided: the mirror may lag behind a write that failed
-            # on its way back.
+        if current.verdict is None:
+            # What may be decided must not have been decided: the mirror lags behind a write whose reply was lost.
             status = await self._status_now(item)
             current = trial_of(item.object, status, around, now)
-            if current.id and current.verdict is None and current.since is not None:
-                seen = await look(self._outcomes, item.name, current.since, now)
-                self._looks[item.uid] = seen
+        wait = self._wait(item, seen, next_look(item.object.spec, current, seen, now), now)
+        if wait == 0.0 and current.since is not None:
+            seen = await look(self._outcomes, item.name, current.since, now)
+            self._looks[item.uid] = seen
         return Context(now, status, around, seen, await self._knows_rewrites(item.namespace))
 
     def plan(self, item: Item[AdapterExperiment], context: Context) -> Plan:
@@ -148,13 +147,23 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
             for name in {arm.adapter_ref for arm in spec.arms if arm.adapter_ref}
             for adapter in _parsed(LoRAAdapter, [self._mirror.get(_ADAPTERS, item.namespace, name)])
         }
-        experiments = _parsed(AdapterExperiment, self._mirror.all(_EXPERIMENTS, item.namespace))
+        manifests = {
+            str(each["metadata"]["name"]): each for each in self._mirror.all(_EXPERIMENTS, item.namespace)
+        }
+        own = manifests.pop(item.name, {"metadata": {"name": item.name}})
         return Surroundings(
             next(iter(_parsed(ModelServer, [server])), None),
             adapters,
-            tuple(each for each in experiments if each.metadata.name != item.name),
+            tuple(_parsed(AdapterExperiment, manifests.values())),
+            frozenset(name for name, each in manifests.items() if _made(each) < _made(own)),
             tuple(_parsed(Pipeline, self._mirror.all(_PIPELINES, item.namespace))),
         )
+
+
+def _made(manifest: Manifest) -> tuple[str, str]:
+    """By which of two is older."""
+    metadata = manifest["metadata"]
+    return str(metadata.get("creationTimestamp") or ""), str(metadata["name"])
 
 
 def _parsed(model: type[O], manifests: Iterable[Manifest | None]) -> list[O]:

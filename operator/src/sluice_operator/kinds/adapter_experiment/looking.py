@@ -18,7 +18,7 @@ _REASONS: tuple[tuple[type[errors.ServiceError], str, str], ...] = (
     (
         errors.NotFound,
         "ExperimentUnknown",
-        "Within seconds it is known; where not, see which object keeps the snapshot from being compiled.",
+        "Within seconds it is known; where not, see that the gateway follows this operator's snapshots.",
     ),
     (
         errors.FailedPrecondition,

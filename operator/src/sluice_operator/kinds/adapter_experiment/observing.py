@@ -121,7 +121,7 @@ def _analysed(spec: AdapterExperimentSpec, settled: Settled, context: Context) -
         return ANALYSED.is_false(
             "GatewayBehind",
             f"The gateway still has another {', '.join(fields)} in force. Within seconds it has this one; where not, "
-            "see which object keeps the snapshot from being compiled.",
+            "see that the gateway follows this operator's snapshots.",
         )
     if spec.paused:
         return ANALYSED.is_true("Paused", "spec.paused is set: nothing is decided until it is not.")

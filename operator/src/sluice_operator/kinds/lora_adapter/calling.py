@@ -11,6 +11,8 @@ from sluice_operator.kinds.lora_adapter.context import Context
 from sluice_operator.kinds.lora_adapter.state import ON_THE_WAY, Key, State, changed, files
 from sluice_operator.reconciling.kind import Item
 
+#: Seconds until an agent has been asked anew.
+_LOOK = 5.0
 _UNASKED = Trouble("AGENT_UNREACHABLE", "the agent has not been asked yet")
 
 
@@ -42,6 +44,8 @@ def calls(item: Item[LoRAAdapter], context: Context, state: State) -> Made:
             found.append(call)
         elif new.next_attempt_time is not None and not times.is_due(new.next_attempt_time, context.now):
             made.again.append((times.read(new.next_attempt_time) or 0.0) - context.now)
+        elif new.state is PodState.UNLOADED:
+            made.again.append(_LOOK)
     made.calls = tuple(sorted(found, key=lambda call: (call.pod, type(call).__name__)))
     return made
 
@@ -59,7 +63,7 @@ def _step(
         match one.call:
             case Load(name=of) | Unload(name=of) if of == name:
                 is_load = isinstance(one.call, Load) and each.state in ON_THE_WAY
-                return (changed(each, PodState.LOADING) if is_load else each), None
+                return (_trying(each, PodState.LOADING) if is_load else each), None
     if each.state in (PodState.DRAINING, PodState.LOADED):
         trouble = _trouble(pod)
         if each.state is PodState.LOADED:
@@ -87,19 +91,19 @@ def _towards(
     resolve = _resolve(item, pod, version)
     for one in running:
         if isinstance(one.call, Resolve) and _same(one.call, resolve):
-            return changed(each, PodState.DOWNLOADING, progress=_percent(one)), None
+            return _trying(each, PodState.DOWNLOADING, _percent(one)), None
     if agent is None or not agent.reachable:
         return _marked(each, _trouble(pod)), None
     lies_there = version is not None and (files(version) in agent.here or each.state is PodState.LOADING)
     if version is None or not lies_there or each.reason == "ADAPTER_MISSING":
-        return changed(each, PodState.DOWNLOADING), resolve
+        return _trying(each, PodState.DOWNLOADING), resolve
     if not agent.engine_reachable:
         return _marked(each, _trouble(pod)), None
     name = version.engine_name
     is_taken = name in agent.loaded and agent.loaded[name] != files(version)
     if is_taken or each.reason == "NAME_TAKEN":
         return each, Unload(pod.uid, name, spec.load.timeout)
-    return changed(each, PodState.LOADING), Load(pod.uid, name, files(version), spec.load.timeout)
+    return _trying(each, PodState.LOADING), Load(pod.uid, name, files(version), spec.load.timeout)
 
 
 def _resolve(item: Item[LoRAAdapter], pod: PodView, version: NamedVersion | None) -> Resolve:
@@ -109,6 +113,12 @@ def _resolve(item: Item[LoRAAdapter], pod: PodView, version: NamedVersion | None
         return Resolve(pod.uid, spec.source, spec.digest, "", spec.rank or 0, seconds)
     source = version.source or spec.source
     return Resolve(pod.uid, source, version.digest, version.config_digest, 0, seconds)
+
+
+def _trying(each: PodStatus, state: PodState, progress: int | None = None) -> PodStatus:
+    """The entry while a call goes on; what the last try failed of is said until one does not."""
+    kept = {"reason": each.reason, "message": each.message} if each.attempts else {}
+    return changed(each, state, progress=progress, **kept)
 
 
 def _same(one: Resolve, other: Resolve) -> bool:

@@ -21,10 +21,8 @@ from sluice_operator.kinds.lora_adapter.context import Context
 from sluice_operator.kinds.lora_adapter.deciding import Decision, living
 from sluice_operator.kinds.lora_adapter.obstacles import Obstacle
 from sluice_operator.kinds.lora_adapter.rotation import serving
+from sluice_operator.kinds.lora_adapter.state import ON_THE_WAY
 from sluice_operator.reconciling.kind import Item
-
-#: The conditions before the summary, in the order in which they are reached.
-_STEPS = (SOURCE_RESOLVED, COMPATIBLE, PLACED, LOADED, ROUTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,14 @@ class Facts:
 
     @property
     def failed(self) -> list[PodStatus]:
-        """The entries whose last try failed; those that are tried no more come first."""
-        failed = [each for each in self.entries if each.state is PodState.FAILED]
-        return sorted(failed, key=lambda each: (each.next_attempt_time is not None, each.pod_name))
+        """The entries whose last try failed, those that are being tried again included; those that are tried no more
+        come first."""
+        failed = [
+            each
+            for each in self.entries
+            if each.state is PodState.FAILED or (each.state in ON_THE_WAY and each.attempts and each.reason)
+        ]
+        return sorted(failed, key=lambda each: (not _is_given_up(each), each.pod_name))
 
 
 def facts(item: Item[LoRAAdapter], context: Context, decision: Decision) -> Facts:
@@ -166,7 +169,7 @@ def _why_not_loaded(known: Facts) -> Condition:
     load = known.item.object.spec.load
     for each in known.failed:
         verdict = reasons.verdict(each.reason)
-        if each.next_attempt_time is None and each.attempts >= load.max_attempts:
+        if _is_given_up(each) and each.attempts >= load.max_attempts:
             return LOADED.is_false(
                 "MaxAttemptsReached",
                 f"{_said(each)} Put that right, then change the spec or delete the pod.",
@@ -214,12 +217,20 @@ def _ready(known: Facts, steps: Sequence[Condition]) -> Condition:
         return READY.is_true("EarlierRevision", f"{serves}{wanted}{why}")
     has = f"Loaded on {len(known.serving)} ready pods, {needed} are needed (placement.minAvailable)."
     if not known.serving:
-        for each in steps:
-            if each.status is not Truth.TRUE and each.reason in READY.reasons:
+        # What is known to be wrong says more than what is not known yet.
+        for each in sorted(steps, key=lambda each: each.status is not Truth.FALSE):
+            is_partial = each.type == PLACED.name and _is_placed_somewhere(known)
+            if each.status is not Truth.TRUE and each.reason in READY.reasons and not is_partial:
                 return READY.is_false(each.reason, each.message)
         if known.entries:
             return READY.is_false("PodsNotReady", f"{has} The pods that have it are not ready. See the pods.")
     return READY.is_false("TooFewLoaded", f"{has}{why}")
+
+
+def _is_placed_somewhere(known: Facts) -> bool:
+    """Whether some pod has a slot for it, so that it is not for want of slots that nothing is loaded."""
+    choice = known.decision.choice
+    return choice is not None and bool(choice.uids) and not any(map(_is_verdict(PLACED), known.failed))
 
 
 def _is_verdict(condition: ConditionType) -> Callable[[PodStatus], bool]:
@@ -235,11 +246,15 @@ def _first(known: Facts, condition: ConditionType, concerns: Callable[[PodStatus
     return None
 
 
+def _is_given_up(each: PodStatus) -> bool:
+    return each.state is PodState.FAILED and each.next_attempt_time is None
+
+
 def _said(each: PodStatus) -> str:
     """A pod's trouble, and when it is tried again."""
     text = f"{each.pod_name}: {(each.message or each.reason).rstrip('.')}"
     if each.state is not PodState.FAILED:
-        return f"{text}."
-    if each.next_attempt_time is None:
+        return f"{text} (attempt {each.attempts}; being tried again)." if each.attempts else f"{text}."
+    if _is_given_up(each):
         return f"{text} (attempt {each.attempts}; not tried again before spec or pod change)."
-    return f"{text} (attempt {each.attempts}; again at {each.next_attempt_time[:19]}Z)."
+    return f"{text} (attempt {each.attempts}; again at {(each.next_attempt_time or '')[:19]}Z)."

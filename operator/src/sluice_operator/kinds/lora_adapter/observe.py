@@ -77,7 +77,7 @@ def _replicas(known: Facts) -> Replicas:
         candidates=len(known.pods),
         loaded=0 if decision.obstacle else len(known.serving),
         loading=sum(each.state in on_the_way for each in known.entries),
-        failed=len(known.failed),
+        failed=sum(each.state is PodState.FAILED for each in known.entries),
     )
 
 

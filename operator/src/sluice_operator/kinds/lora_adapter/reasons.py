@@ -51,7 +51,9 @@ VERDICTS: Final[dict[str, Verdict]] = {
     "ENGINE_UNREACHABLE": Verdict(LOADED, "EngineUnreachable"),
     "AGENT_UNREACHABLE": Verdict(LOADED, "AgentUnreachable"),
     "UNAVAILABLE": Verdict(LOADED, "AgentUnreachable"),
-    "DEADLINE_EXCEEDED": Verdict(LOADED, "AgentUnreachable"),
+    "POD_GONE": Verdict(LOADED, "AgentUnreachable"),
+    "CANCELLED": Verdict(LOADED, "AgentUnreachable"),
+    "DEADLINE_EXCEEDED": Verdict(LOADED, "TimedOut"),
     "UNAUTHENTICATED": Verdict(LOADED, "AgentRefused"),
     "PERMISSION_DENIED": Verdict(LOADED, "AgentRefused"),
 }
@@ -59,7 +61,17 @@ VERDICTS: Final[dict[str, Verdict]] = {
 _OTHER: Final = Verdict(LOADED, "LoadFailed")
 
 #: Says of agent or engine that it cannot be asked, and nothing of the adapter: waits, and uses up no attempt.
-OUTAGES: Final = frozenset({"ENGINE_UNREACHABLE", "AGENT_UNREACHABLE", "UNAVAILABLE", "DEADLINE_EXCEEDED"})
+OUTAGES: Final = frozenset(
+    {
+        "ENGINE_UNREACHABLE",
+        "AGENT_UNREACHABLE",
+        "UNAVAILABLE",
+        "POD_GONE",
+        "CANCELLED",
+        "UNAUTHENTICATED",
+        "PERMISSION_DENIED",
+    }
+)
 
 #: Troubles of the source that pass.
 _PASSING: Final = frozenset({"SOURCE_UNAVAILABLE", "SOURCE_TOO_SLOW"})

@@ -6,10 +6,9 @@ would keep the base model from answering, too.
 
 from typing import Any, Final
 
-from kubernetes.utils.quantity import parse_quantity
-
 from sluice_api.objects.model_server import ModelServerSpec
 from sluice_api.objects.vllm import Vllm
+from sluice_operator.cluster.quantities import quantity
 from sluice_operator.kinds.model_server import layout
 from sluice_operator.kinds.model_server.engine_container import (
     HARDENED,
@@ -88,8 +87,7 @@ def _environment(spec: ModelServerSpec, vllm: Vllm) -> list[Part]:
 
 
 def _budget(vllm: Vllm) -> int:
-    size = parse_quantity(vllm.agent.volume_size)  # type: ignore[no-untyped-call]
-    return int(float(size) * _SHARE)
+    return int(float(quantity(vllm.agent.volume_size)) * _SHARE)
 
 
 def _mounts(vllm: Vllm) -> list[Part]:

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from sluice_api.objects.model_server import ModelServer
 from sluice_api.objects.scaling import Autoscaling, QueueTarget
-from sluice_operator.cluster.kube import FIELD_MANAGER
-from sluice_operator.cluster.protocol import Manifest
+from sluice_operator.cluster.protocol import FIELD_MANAGER, Manifest
 from sluice_operator.cluster.resources import AUTOSCALERS, DEPLOYMENTS, SCALED_OBJECTS, Resource
 from sluice_operator.kinds.model_server import layout, names
 from sluice_operator.kinds.model_server.children import manifest

@@ -102,8 +102,12 @@ def available(replicas: Sequence[Replica], wanted: int, deployment: Manifest | N
     return told.AVAILABLE.is_false("Starting", missing)
 
 
-def manageable(replicas: Sequence[Replica]) -> Condition:
-    """Whether adapters can be loaded and unloaded."""
+def manageable(replicas: Sequence[Replica], each_on: int | None) -> Condition:
+    """Whether adapters can be loaded and unloaded.
+
+    Args:
+        each_on: Where the status has no room for all adapters of all pods, the most pods that each is listed on.
+    """
     answering = [each for each in replicas if each.ready and not each.leaving]
     if not answering:
         return told.MANAGEABLE.is_unknown("NoPods", "No pod answers yet.")
@@ -120,6 +124,11 @@ def manageable(replicas: Sequence[Replica]) -> Condition:
         return told.MANAGEABLE.is_false("EngineUnusable", _agents(unusable))
     if unasked:
         return told.MANAGEABLE.is_unknown("Asking", f"{len(unasked)} agents have not been asked yet.")
+    if each_on is not None:
+        return told.MANAGEABLE.is_true(
+            "NoRoomToList",
+            f"Each adapter is listed on {each_on} pods. {told.MANAGEABLE.reasons['NoRoomToList']}",
+        )
     return told.MANAGEABLE.is_true("Manageable")
 
 

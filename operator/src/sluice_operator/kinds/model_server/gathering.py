@@ -4,6 +4,7 @@ import base64
 import binascii
 import secrets as random
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sluice_api.objects.model_server import ModelServer
@@ -17,10 +18,11 @@ from sluice_operator.cluster.resources import (
     SECRETS,
     Resource,
 )
-from sluice_operator.kinds.model_server import autoscaling, layout, names, serving
+from sluice_operator.kinds.model_server import autoscaling, layout, names
 from sluice_operator.kinds.model_server.context import Context, Settings
 from sluice_operator.kinds.model_server.planning import wanted
 from sluice_operator.kinds.model_server.secrets import named, resolved
+from sluice_operator.kinds.model_server.serving import Servings
 from sluice_operator.reconciling.kind import Item
 from sluice_operator.reconciling.labels import OWNER_UID
 from sluice_operator.reconciling.mirror import Mirror
@@ -59,10 +61,11 @@ class Gatherer:
         self._settings = settings
         self._clock = clock
         self._make_token = make_token
+        self._servings = Servings(mirror)
         self._scaled: set[str] = set()
         """Uids of the servers whose autoscaler has said how many pods there are."""
-        self._told: dict[str, tuple[Mapping[str, Any], float]] = {}
-        """By uid the status last seen, and when it was first seen."""
+        self._told: dict[str, _Told] = {}
+        """By uid."""
 
     async def gather(self, item: Item[ModelServer]) -> Context:
         """For one pass."""
@@ -94,13 +97,14 @@ class Gatherer:
             keda=await self._knows_keda(item, children),
             pods=tuple(sorted(self._pods(item), key=lambda pod: str(pod["metadata"]["name"]))),
             agents={view.uid: view for view in self._agents.pods(item.namespace, name)},
-            adapters=tuple(serving.of_server(self._mirror, item.namespace, name)),
+            adapters=tuple(self._servings.of_server(item.uid, item.namespace, name)),
         )
 
     def forget(self, uid: str) -> None:
         """The server is gone."""
         self._told.pop(uid, None)
         self._scaled.discard(uid)
+        self._servings.forget(uid)
 
     async def _child(self, item: Item[ModelServer], resource: Resource, name: str) -> Manifest | None:
         if resource == SCALED_OBJECTS:
@@ -153,10 +157,23 @@ class Gatherer:
         return self._mirror.all(PODS, item.namespace, layout.selector(item.name, item.uid))
 
     def _told_at(self, item: Item[ModelServer], now: float) -> float:
+        """A status that was not there at the last pass's start was written at its end."""
         known = self._told.get(item.uid)
-        if known is None or known[0] != item.object.status:
-            known = self._told[item.uid] = (item.object.status, now)
-        return known[1]
+        told_at = 0.0 if known is None else known.told_at
+        if known is not None and known.status != item.object.status:
+            told_at = known.passed_at
+        self._told[item.uid] = _Told(item.object.status, told_at, now)
+        return told_at
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    status: Mapping[str, Any]
+    """As the last pass found it."""
+    told_at: float
+    """When it was written."""
+    passed_at: float
+    """When the last pass began."""
 
 
 def is_owned(child: Manifest, uid: str) -> bool:

@@ -1,6 +1,7 @@
 """What people, autoscalers and inference are told of a model server. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from sluice_api.objects.model_server import ModelServer
@@ -11,7 +12,7 @@ from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import DEPLOYMENTS
 from sluice_operator.kinds.model_server import conditions, layout
 from sluice_operator.kinds.model_server.context import Context
-from sluice_operator.kinds.model_server.endpoints import endpoints
+from sluice_operator.kinds.model_server.endpoints import Endpoints, endpoints
 from sluice_operator.kinds.model_server.planning import template_problem
 from sluice_operator.kinds.model_server.replicas import Replica, replica
 from sluice_operator.reconciling.kind import Item, Observation
@@ -27,8 +28,13 @@ def observe(item: Item[ModelServer], context: Context, children: Sequence[Manife
     server = item.object
     if server.spec.vllm is None:
         return Observation(_elsewhere(server))
-    status = _status(item, context, children)
     wait = context.told_at + CALM - context.now
+    # What costs is to say what is loaded where.
+    if wait > 0 and _only_adapters_differ(
+        context.status, _status(item, replace(context, adapters=()), children)
+    ):
+        return Observation(context.status, again_in=wait)
+    status = _status(item, context, children)
     if wait > 0 and _only_adapters_differ(context.status, status):
         return Observation(context.status, again_in=wait)
     outside = not context.keda or context.taken
@@ -47,13 +53,14 @@ def _status(item: Item[ModelServer], context: Context, children: Sequence[Manife
     ready = sum(each.ready for each in staying)
     wanted = int(deployment["spec"].get("replicas", 1)) if deployment is not None else 0
     selector = layout.selector(item.name, item.uid)
+    found = endpoints(replicas, context.adapters)
     return ModelServerStatus(
         replicas=len(staying),
         ready_replicas=ready,
         ready=f"{ready}/{wanted}",
         selector=",".join(f"{name}={value}" for name, value in sorted(selector.items())),
-        endpoints=endpoints(replicas, context.adapters),
-        conditions=tuple(_conditions(item, context, children, replicas, deployment, wanted)),
+        endpoints=found.listed,
+        conditions=tuple(_conditions(item, context, children, replicas, found, deployment, wanted)),
     )
 
 
@@ -62,6 +69,7 @@ def _conditions(
     context: Context,
     children: Sequence[Manifest],
     replicas: Sequence[Replica],
+    places: Endpoints,
     deployment: Manifest | None,
     wanted: int,
 ) -> list[Condition]:
@@ -74,7 +82,7 @@ def _conditions(
     if (scaled := conditions.autoscaled(item.object, context, children)) is not None:
         found.append(scaled)
     if vllm is not None and vllm.lora is not None:
-        found.append(conditions.manageable(replicas))
+        found.append(conditions.manageable(replicas, places.each_on))
     return [*found, *conditions.summed_up({each.type: each for each in found})]
 
 

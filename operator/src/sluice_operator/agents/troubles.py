@@ -1,0 +1,68 @@
+"""What went wrong with a call, as plans read it. An agent's own words are passed on; those below are the operator's."""
+
+from typing import Final
+
+from sluice_operator.agents.views import Trouble
+from sluice_servicekit.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    Internal,
+    PermissionDenied,
+    ResourceExhausted,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+)
+
+#: Nobody answers at the agent's port.
+AGENT_UNREACHABLE: Final = "AGENT_UNREACHABLE"
+#: The agent has another token than the Secret, or none is there.
+UNAUTHENTICATED: Final = Unauthenticated.default_reason
+#: The agent did not end in time what it was asked.
+DEADLINE_EXCEEDED: Final = DeadlineExceeded.default_reason
+#: The pod is no more.
+POD_GONE: Final = "POD_GONE"
+
+_PERMANENT: Final = "permanent"
+_PASSING: Final = (Unavailable, ResourceExhausted, Internal, DeadlineExceeded, Cancelled, Unauthenticated)
+
+
+def pod_gone() -> Trouble:
+    """Of a call to a pod that is no more."""
+    return Trouble(POD_GONE, "the pod is gone")
+
+
+def of(error: ServiceError, where: str, token_from: str) -> Trouble:
+    """Of a call that failed.
+
+    Args:
+        where: The pod and the address that was called.
+        token_from: The Secret that the token came from.
+    """
+    if isinstance(error, Unavailable) and error.reason == Unavailable.default_reason:
+        cause = "connection refused" if "onnection refused" in error.message else error.message
+        return Trouble(
+            AGENT_UNREACHABLE,
+            f"no adapter agent answers at {where}: {cause}. See the log of its container, and whether a network "
+            "policy keeps the operator from it.",
+        )
+    if isinstance(error, Unauthenticated):
+        return Trouble(
+            UNAUTHENTICATED,
+            f"the adapter agent at {where} does not take the operator's token; it must have the one that the Secret "
+            f"{token_from} holds under `token`.",
+        )
+    if isinstance(error, DeadlineExceeded) and error.reason == DeadlineExceeded.default_reason:
+        return Trouble(DEADLINE_EXCEEDED, f"the adapter agent at {where} did not end in time")
+    if isinstance(error, PermissionDenied) and error.reason == PermissionDenied.default_reason:
+        return Trouble(
+            error.reason,
+            f"the Secret {token_from} cannot be read: {error.message}. Give the operator its role.",
+        )
+    return Trouble(error.reason, error.message, is_permanent(error))
+
+
+def is_permanent(error: ServiceError) -> bool:
+    """True where the same will fail again until a person changes something."""
+    said = error.metadata.get(_PERMANENT)
+    return said == "true" if said else not isinstance(error, _PASSING)
