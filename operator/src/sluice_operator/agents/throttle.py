@@ -15,11 +15,11 @@ class Throttle(Generic[K]):
     """Calls `do` soon after a key was given, and no more often than each `seconds` for the same key.
 
     Args:
-        seconds: Between two calls for one key.
+        seconds: Gives those between two calls for one key.
         do: Gets the key.
     """
 
-    def __init__(self, seconds: float, do: Callable[[K], None]) -> None:
+    def __init__(self, seconds: Callable[[], float], do: Callable[[K], None]) -> None:
         self._seconds = seconds
         self._do = do
         self._timers: dict[K, asyncio.TimerHandle] = {}
@@ -47,5 +47,5 @@ class Throttle(Generic[K]):
 
     def _fire(self, key: K) -> None:
         del self._timers[key]
-        self._next[key] = time.monotonic() + self._seconds
+        self._next[key] = time.monotonic() + self._seconds()
         self._do(key)
