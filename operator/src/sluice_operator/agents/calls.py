@@ -153,15 +153,17 @@ class Calls:
                 ongoing.task = task = asyncio.create_task(self._run(ongoing))
                 self._tasks.add(task)
                 # not in the task itself: one that is cancelled early enough never runs
-                task.add_done_callback(partial(self._left, call, lane))
+                task.add_done_callback(partial(self._left, ongoing, lane))
         if not lane.active:
             del self._lanes[_place(call)]
 
-    def _left(self, call: Call, lane: _Lane, task: "asyncio.Task[None]") -> None:
+    def _left(self, ongoing: Ongoing, lane: _Lane, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         lane.active -= 1
-        if self._lanes.get(_place(call)) is lane:
-            self._pump(call)
+        if self._is_wanted(ongoing):  # gRPC cancels whoever waits on a channel that is closed
+            self._end(ongoing, self._clock(), trouble=troubles.cut_off())
+        if self._lanes.get(_place(ongoing.call)) is lane:
+            self._pump(ongoing.call)
 
     async def _run(self, ongoing: Ongoing) -> None:
         began = self._clock()

@@ -242,6 +242,7 @@ class Fleet:
                 case Unload():
                     await client.unload(call)
                     pod.unloaded(call.name, boot)
+                    self._askers.pop((call.pod, call.name), None)
         except ServiceError as error:
             pod.look()
             answers = pod.agent is not None and pod.agent.reachable

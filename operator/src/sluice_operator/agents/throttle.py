@@ -24,10 +24,11 @@ class Throttle(Generic[K]):
         self._do = do
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._next: dict[K, float] = {}
+        self._closed = False
 
     def __call__(self, key: K) -> None:
         """Asks for a call."""
-        if key in self._timers:
+        if self._closed or key in self._timers:
             return
         now = time.monotonic()
         wait = max(_FIRST_SECONDS, self._next.get(key, 0.0) - now)
@@ -40,7 +41,8 @@ class Throttle(Generic[K]):
         self._next.pop(key, None)
 
     def close(self) -> None:
-        """No calls are wanted any more."""
+        """No calls are wanted any more, whoever asks."""
+        self._closed = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
