@@ -172,8 +172,12 @@ class WatchedPod:
     async def _watch(self) -> None:
         while True:
             self._due.clear()
-            if client := self.client:
-                await self._look(client)
+            try:
+                if client := self.client:
+                    await self._look(client)
+            except Exception:
+                _LOG.exception("an adapter agent could not be looked at")  # and is looked at again
+                self._failures += 1
             wait = self._settings.interval * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the looks
             if self._failures:
                 wait = min(wait, _FIRST_RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10))
@@ -185,11 +189,16 @@ class WatchedPod:
 
     async def _look(self, client: AgentClient) -> None:
         boot = self._boot
-        async with self._turn:
-            asked = time.monotonic()
-            asking = asyncio.create_task(self._ask(client))
-            await asyncio.wait({asking}, timeout=_TURN_SECONDS)
-        view = await asking
+        asking: asyncio.Task[AgentView] | None = None
+        try:
+            async with self._turn:
+                asked = time.monotonic()
+                asking = asyncio.create_task(self._ask(client))
+                await asyncio.wait({asking}, timeout=_TURN_SECONDS)
+            view = await asking
+        finally:
+            if asking:
+                asking.cancel()  # does nothing once it has ended
         if boot != self._boot:
             self._due.set()
             return
@@ -208,8 +217,6 @@ class WatchedPod:
         except ServiceError as error:
             return AgentView(reachable=False, trouble=self.trouble(error))
         except Exception as error:
-            _LOG.exception(
-                "the status of an adapter agent cannot be read"
-            )  # and the next look is made all the same
+            _LOG.exception("the status of an adapter agent cannot be read")
             message = f"its status cannot be read: {type(error).__name__}"
             return AgentView(reachable=False, trouble=self.trouble(Internal(message)))
