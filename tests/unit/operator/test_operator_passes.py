@@ -40,8 +40,13 @@ class World:
         if self.write_error is not None and key[0] == CONFIG_MAPS:
             raise self.write_error
 
-    def make(self, **spec: Any) -> str:
-        return str(self.cluster.create(TOYS, toy("a", "default", **spec))["metadata"]["uid"])
+    def make(self, *, leaving: bool = False, **spec: Any) -> str:
+        manifest = toy("a", "default", **spec)
+        uid = str(self.cluster.create(TOYS, manifest)["metadata"]["uid"])
+        if leaving:
+            self.cluster.add_finalizer(TOYS, "default", "a", "x")
+            self.cluster.remove(TOYS, "default", "a")
+        return uid
 
     async def run(self, uid: str) -> Outcome:
         self.cluster.writes.clear()
@@ -210,6 +215,11 @@ async def test_no_more_than_a_handful_of_events_in_a_minute() -> None:
 async def test_a_deletion_that_fails_is_tried_again_and_one_that_cannot_be_read_is_let_go() -> None:
     world = World()
     uid = world.make(entries={"x": "1"})
+    assert not (await world.reconciler.leave_once(world.kind, uid)).done  # nobody has asked for it
+    assert world.kind.passes == 0
+
+    world.make(entries={"x": "1"}, leaving=True)
+    assert (await world.run(uid)).name == "leaving"
     world.error = errors.Unavailable("down")
     leaving = await world.reconciler.leave_once(world.kind, uid)
     assert (leaving.done, leaving.failed) == (False, True)
@@ -217,7 +227,7 @@ async def test_a_deletion_that_fails_is_tried_again_and_one_that_cannot_be_read_
 
     world.error = None
     assert (await world.reconciler.leave_once(world.kind, uid)).done
-    world.make(limit=11)
+    world.make(limit=11, leaving=True)
     assert (await world.reconciler.leave_once(world.kind, uid)).done
     assert (await world.reconciler.leave_once(world.kind, "nobody")).done
 

@@ -244,7 +244,9 @@ class Fleet:
                     pod.unloaded(call.name, boot)
         except ServiceError as error:
             pod.look()
-            raise Failed(pod.trouble(error)) from error
+            answers = pod.agent is not None and pod.agent.reachable
+            is_slow = answers and troubles.is_late(error)
+            raise Failed(troubles.too_slow(call) if is_slow else pod.trouble(error)) from error
         return None
 
 

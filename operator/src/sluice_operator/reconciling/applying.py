@@ -3,15 +3,13 @@
 from typing import Any
 
 from sluice_operator import metrics
-from sluice_operator.cluster.protocol import Cluster, Manifest
+from sluice_operator.cluster.protocol import NO_VERSION, Cluster, Manifest
 from sluice_operator.cluster.resources import Resource
 from sluice_operator.reconciling.comparing import digest, is_so, marked, settled
 from sluice_operator.reconciling.labels import OWNER_UID, is_owned
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_operator.reconciling.troubles import NAME_TAKEN
 from sluice_servicekit import errors
-
-_NO_VERSION = "1"
 
 
 class Applier:
@@ -123,4 +121,4 @@ def _but_status(manifest: Manifest) -> Manifest:
 
 def _only_new(intent: Manifest) -> Manifest:
     """Refused with `Conflict` where somebody has made an object of that name meanwhile: no object has this version."""
-    return {**intent, "metadata": {**intent["metadata"], "resourceVersion": _NO_VERSION}}
+    return {**intent, "metadata": {**intent["metadata"], "resourceVersion": NO_VERSION}}

@@ -78,7 +78,7 @@ class Reconciler:
             with metrics.SECONDS.labels(kind.resource.kind).time():
                 outcome = await self._guarded(kind, body)
             metrics.PASSES.labels(kind.resource.kind, outcome.name).inc()
-            self._count_failing(uid, kind.resource.kind, failed=outcome.name not in ("done", "gone"))
+            self._count_failing(uid, kind.resource.kind, failed=outcome.name != "done")
             self.last_pass = time.monotonic()
             return outcome
 
@@ -91,21 +91,30 @@ class Reconciler:
             body = self._mirror.by_uid(kind.resource, uid)
             if body is None:
                 return Leaving(done=True)
-            try:
-                item = parse(kind.model, body)
-                leaving = await kind.leave(item, await kind.gather(item))
-                if leaving.status is not None:
-                    status = conditions.after_pass(
-                        leaving.status, body.get("status") or {}, item.generation, self._clock()
-                    )
-                    await self._tell(kind, body, status)
-            except ValidationError as error:
-                _LOG.warning("%s is let go: %s", _named(body), troubles.of(error).message)
-                return Leaving(done=True)
-            except Exception as error:
-                trouble = await self._in_trouble(kind, body, error)
-                return Leaving(done=False, failed=True, again_in=trouble.retry_after)
+            if not body["metadata"].get("deletionTimestamp"):
+                return Leaving(done=False)  # the mirror is behind, and wakes who waits when it no longer is
+            leaving = await self._leave(kind, body)
+            name = kind.resource.kind
+            metrics.PASSES.labels(name, "left" if leaving.done else "leaving").inc()
+            self._count_failing(uid, name, failed=leaving.failed)
+            self.last_pass = time.monotonic()
             return leaving
+
+    async def _leave(self, kind: Kind[Any, Any], body: Manifest) -> Leaving:
+        try:
+            item = parse(kind.model, body)
+            leaving = await kind.leave(item, await kind.gather(item))
+            if leaving.status is not None:
+                before = body.get("status") or {}
+                status = conditions.after_pass(leaving.status, before, item.generation, self._clock())
+                await self._tell(kind, body, status)
+        except ValidationError as error:
+            _LOG.warning("%s is let go: %s", _named(body), troubles.of(error).message)
+            return Leaving(done=True)
+        except Exception as error:
+            trouble = await self._in_trouble(kind, body, error)
+            return Leaving(done=False, failed=True, again_in=trouble.retry_after)
+        return leaving
 
     async def _guarded(self, kind: Kind[Any, Any], body: Manifest) -> Outcome:
         try:

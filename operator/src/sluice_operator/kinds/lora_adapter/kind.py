@@ -183,9 +183,8 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
         if now is not None:
             self._heard_of[uid] = now
         freed = bool(before and _slots(before) - _slots(now))
-        claims = (
-            {each for each in (_claim(before), _claim(now)) if each} if _claim(before) != _claim(now) else ()
-        )
+        changed = _claim(before) != _claim(now)
+        claims = {_alias(known) for known in (before, now) if known and changed}
         if not freed and not claims:
             return
         for server in {known.server for known in (before, now) if known}:
@@ -211,6 +210,10 @@ def _slots(known: Known | None) -> Counter[str]:
     return Counter(known.sibling.pods if known else ())
 
 
-def _claim(known: Known | None) -> tuple[Server, str] | None:
-    """The alias that it may keep others from."""
-    return (known.server, known.sibling.model_name) if known and not known.leaving else None
+def _alias(known: Known) -> tuple[Server, str]:
+    return known.server, known.sibling.model_name
+
+
+def _claim(known: Known | None) -> object:
+    """What may keep others from an alias: whether one that is being deleted still has it is for plans to say."""
+    return known and (_alias(known), known.leaving)
