@@ -100,7 +100,7 @@ endif
 
 .PHONY: test-operator
 test-operator: setup ## The operator on a real kube-apiserver: KUBECONFIG=FILE for another cluster than the one built here
-	$(OPERATOR_TESTS) SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}cluster $(RUN) pytest -q -n $(WORKERS) --dist loadfile tests/cluster tests/machines tests/unit/operator $(ARGS)
+	$(OPERATOR_TESTS) SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}cluster $(RUN) pytest -q -n $(WORKERS) --dist loadfile tests/cluster $(ARGS)
 
 .PHONY: lint
 lint: setup ## The checks that .pre-commit-config.yaml lists, on everything

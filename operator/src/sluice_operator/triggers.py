@@ -61,6 +61,11 @@ def _register(
     resource = kind.resource
     where = (resource.group, resource.version, resource.plural)
 
+    # kopf keeps each object as it came, and this is half of it.
+    @kopf.on.event(*where, id="slim", registry=registry)
+    async def slim(event: kopf.RawEvent, **_: object) -> None:
+        cast(dict[str, Any], event["object"]["metadata"]).pop("managedFields", None)
+
     # A daemon that does not end by itself is cancelled at once: passes may be cut anywhere.
     @kopf.daemon(
         *where,

@@ -170,6 +170,18 @@ def test_whether_adapters_can_be_loaded(reason: str, agent: AgentView | None) ->
     assert "AdaptersManageable" not in conditions(item(), given)
 
 
+def test_an_agent_that_cannot_start_is_told_of_by_the_kubelet() -> None:
+    status = answering()
+    waits = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    status["containerStatuses"].append({"name": "adapter-agent", "ready": False, "state": waits})
+    mute = AgentView(False, trouble=Trouble("UNAVAILABLE", "connection refused"))
+    found = conditions(item(lora=LORA), context(pod("a", **status), agents={"uid-a": view("a", mute)}))
+
+    assert "Pod a: ImagePullBackOff: no such image" in found["AdaptersManageable"].message
+    # The base model answers all the same.
+    assert found["Ready"].status is Truth.TRUE
+
+
 def test_without_pods_nobody_can_tell_of_adapters() -> None:
     assert conditions(item(lora=LORA), context())["AdaptersManageable"].reason == "NoPods"
 
@@ -213,6 +225,7 @@ def test_without_a_deployment_that_is_said() -> None:
     )
     found = conditions(item(apiKeySecret="key"), missing, [])
     assert found["RolledOut"].reason == "NotMade"
+    assert found["Available"].reason == "Starting"
     assert found["Configured"].reason == "SecretMissing"
     assert found["Configured"].message.startswith(
         "There is no Secret 'key', which spec.vllm.apiKeySecret names. "

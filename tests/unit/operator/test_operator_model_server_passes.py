@@ -18,10 +18,11 @@ from sluice_operator.cluster.resources import (
 )
 from sluice_operator.kinds.model_server import layout
 from sluice_operator.kinds.model_server.kind import ModelServerKind
+from sluice_operator.kinds.model_server.secrets import resolved
 from sluice_operator.kinds.model_server.serving import LORA_ADAPTERS
 from sluice_operator.reconciling.reconciler import Outcome, Reconciler
 from support.fake_cluster import FakeCluster
-from support.model_servers import SETTINGS, StubAgents, answering, body, pod
+from support.model_servers import SETTINGS, StubAgents, answering, body, item, pod
 
 LORA = {"maxLoras": 2, "maxCpuLoras": 8, "maxLoraRank": 12}
 AGENT_SECRET = (SECRETS, "default", "llama-adapter-agent")
@@ -135,19 +136,34 @@ async def test_a_token_is_made_once_and_anew_when_it_is_lost() -> None:
         assert len(base64.b64decode(world.cluster.objects[AGENT_SECRET]["data"]["token"])) == 48
 
 
-async def test_secrets_are_told_apart_by_what_they_hold_and_not_by_their_token() -> None:
-    digests = []
-    for _ in range(2):
-        world = World()
-        world.tokens = len(digests)
-        world.secret("key", **{"api-key": "1234"})
-        world.apply(lora=LORA, apiKeySecret="key")
+async def test_pods_are_replaced_for_what_secrets_hold_and_not_for_a_new_token() -> None:
+    world = World()
+    world.secret("key", **{"api-key": "1234"})
+    world.apply(lora=LORA, apiKeySecret="key")
+
+    async def digest() -> str:
         await world.run()
         found = world.at(DEPLOYMENTS)
         assert found is not None
-        digests.append(found["spec"]["template"]["metadata"]["annotations"][layout.SECRETS_DIGEST])
-    # Nobody who sees the pods can try short keys.
-    assert digests[0] != digests[1]
+        return str(found["spec"]["template"]["metadata"]["annotations"][layout.SECRETS_DIGEST])
+
+    first = await digest()
+    world.cluster.remove(*AGENT_SECRET)
+    assert await digest() == first
+    world.secret("key", **{"api-key": "5678"})
+    assert await digest() != first
+    world.secret("key", **{"api-key": "1234", "other": "x"})
+    assert await digest() == first
+
+
+def test_nobody_who_sees_pods_can_try_short_keys() -> None:
+    vllm = item(apiKeySecret="key").object.spec.vllm
+    assert vllm is not None
+    digests = {
+        resolved(vllm, {"key": {"metadata": {"uid": uid}, "data": {"api-key": "MTIzNA=="}}}).digest
+        for uid in ("a", "b")
+    }
+    assert len(digests) == 2
 
 
 async def test_what_belongs_to_another_is_said_and_left() -> None:

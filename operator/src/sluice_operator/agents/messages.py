@@ -98,10 +98,10 @@ def view(status: bytes) -> AgentView:
         reachable=True,
         engine_reachable=engine.reachable,
         trouble=trouble,
-        models=tuple(engine.models),
         loaded=loaded,
         aliases=by_alias(loaded),
         here=frozenset(version(each.digest, each.config_digest) for each in response.adapters),
+        models=tuple(map(sys.intern, engine.models)),
     )
 
 

@@ -33,7 +33,7 @@ class Outcome:
     again_in: float | None = None
     """Seconds; the usual interval where unset."""
     name: str = "done"
-    """`done`, `gone`, `invalid`, `retried` or `stalled`."""
+    """`done`, `invalid`, `retried` or `stalled`; `gone` or `leaving` where there was nothing to do."""
 
 
 class Reconciler:
@@ -73,8 +73,10 @@ class Reconciler:
         """One pass; never raises but for cancellation."""
         async with self._turns:
             body = self._mirror.by_uid(kind.resource, uid)
-            if body is None or body["metadata"].get("deletionTimestamp"):
+            if body is None:
                 return Outcome(name="gone")
+            if body["metadata"].get("deletionTimestamp"):
+                return Outcome(name="leaving")
             with metrics.SECONDS.labels(kind.resource.kind).time():
                 outcome = await self._guarded(kind, body)
             metrics.PASSES.labels(kind.resource.kind, outcome.name).inc()

@@ -144,6 +144,8 @@ _OBSTACLES = {
     "Extractive": "The ModelServer quotes and has no model to adapt. Name another.",
     "ServedElsewhere": "The ModelServer is external: nothing is loaded, and its server has to serve the alias.",
     "LoraDisabled": "The ModelServer loads no adapters. Set `spec.vllm.lora` there.",
+    "Retired": "An AdapterExperiment has done with it (its `status.retired`): drained and unloaded. It is loaded again "
+    "when that experiment is deleted or begins anew; delete both together.",
     "Deleting": "It is being deleted: out of rotation, then drained, unloaded and made sure of.",
 }
 

@@ -54,6 +54,12 @@ def obstacle(item: Item[LoRAAdapter], context: Context) -> Obstacle | None:
         )
     if server.spec.vllm.lora is None:
         return Obstacle("LoraDisabled", f"{ref} loads no adapters. Set spec.vllm.lora there.")
+    if context.retired_by:
+        return Obstacle(
+            "Retired",
+            f"AdapterExperiment {context.retired_by!r} has done with it: it is drained and unloaded, and loaded again "
+            "when the experiment is deleted or begins anew. Delete both together.",
+        )
     return None
 
 

@@ -90,7 +90,7 @@ class Gatherer:
             status,
             self._told_at(item, now),
             token=token,
-            secrets=resolved(vllm, found, item.uid.encode() if vllm.lora is None else token.encode()),
+            secrets=resolved(vllm, found),
             deployment=deployment,
             scaled=await self._is_scaled(item, deployment),
             taken=frozenset(key for key, child in children.items() if child is not None and key not in owned),

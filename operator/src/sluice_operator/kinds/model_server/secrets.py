@@ -15,26 +15,30 @@ def named(vllm: Vllm) -> tuple[tuple[str, str, str], ...]:
     return tuple(dict.fromkeys(_named(vllm)))
 
 
-def resolved(vllm: Vllm, found: Mapping[str, Manifest | None], key: bytes) -> Secrets:
+def resolved(vllm: Vllm, found: Mapping[str, Manifest | None]) -> Secrets:
     """What is missing, and a digest of what is there.
+
+    Everybody can read the digest who sees pods. So it is keyed with the Secrets' uids, which only those know who may
+    read them: short values cannot be tried.
 
     Args:
         found: By name.
-        key: Of the digest, which everybody can read who sees pods: without a key a short secret could be guessed.
     """
     missing: list[str] = []
-    digest = hmac.new(key, digestmod=hashlib.sha256)
-    for secret, entry, field in named(vllm):
+    whole = hashlib.sha256()
+    for secret, key, field in named(vllm):
         manifest = found.get(secret)
-        value = ((manifest or {}).get("data") or {}).get(entry)
+        value = ((manifest or {}).get("data") or {}).get(key)
         if manifest is None:
             missing.append(f"there is no Secret {secret!r}, which {field} names")
         elif value is None:
-            missing.append(f"Secret {secret!r}, which {field} names, lacks the key {entry!r}")
-        digest.update(f"{secret}\0{entry}\0{value}\0".encode())
+            missing.append(f"Secret {secret!r}, which {field} names, lacks the key {key!r}")
+        else:
+            uid = str(manifest["metadata"]["uid"])
+            whole.update(hmac.digest(uid.encode(), f"{secret}\0{key}\0{value}".encode(), "sha256"))
     if missing or not named(vllm):
         return Secrets("", tuple(missing))
-    return Secrets(digest.hexdigest()[:32])
+    return Secrets(whole.hexdigest()[:32])
 
 
 def _named(vllm: Vllm) -> Iterator[tuple[str, str, str]]:
