@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.adapters.v1 import adapters_pb2 as pb
 from sluice_api.objects.model_server import ModelServer
 from sluice_api.statuses import model_server as told
 from sluice_api.statuses.base import Condition, Truth
 from sluice_api.statuses.model_server import ModelServerStatus
+from sluice_operator.agents import messages
 from sluice_operator.agents.views import AgentView, PodView, Trouble
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import AUTOSCALERS, DEPLOYMENTS, SCALED_OBJECTS, SERVICES
@@ -133,6 +135,11 @@ def test_the_gravest_reason_is_told_and_one_that_answers_is_enough() -> None:
     assert "1 of 3 answer. Pod b: vLLM ended" in found["Available"].message
     assert found["Ready"].status is Truth.TRUE
     assert "Stalled" not in found
+
+
+def test_the_agent_says_which_models_its_vllm_serves() -> None:
+    said = pb.GetStatusResponse(engine=pb.Engine(reachable=True, models=["one", "two"]))
+    assert messages.view(said.SerializeToString()).models == ("one", "two")
 
 
 def test_who_serves_another_model_gets_no_requests() -> None:
