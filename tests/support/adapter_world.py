@@ -250,6 +250,7 @@ class World:
 
     def leave(self, adapter: Adapter) -> Leaving:
         """One pass of a deletion."""
+        adapter.deleted_at = adapter.deleted_at or self.now
         calls, leaving = plan_deletion(adapter.item, self.context(adapter))
         self._start(adapter, calls)
         if leaving.status is not None:

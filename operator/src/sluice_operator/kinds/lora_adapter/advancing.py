@@ -45,6 +45,8 @@ def advance(item: Item[LoRAAdapter], context: Context, *, strays: bool) -> State
     if status.observed_generation != item.generation:
         # After what has ended: it was begun for the spec before.
         state = replace(state, entries=dict(_encouraged(state.entries)))
+    # While no version is known, as where a status was lost, nobody can tell which of them is wanted.
+    strays = strays and (bool(state.names) or item.deleted_at is not None)
     entries = looked(spec.model_name, state, pods.values(), context.now, strays=strays)
     return replace(state, entries=entries)
 

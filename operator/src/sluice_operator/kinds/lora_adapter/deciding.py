@@ -45,6 +45,8 @@ def decide(item: Item[LoRAAdapter], context: Context) -> Decision:
     spec, blocked = item.object.spec, obstacle(item, context)
     state = advance(item, context, strays=blocked is None)
     choice, lacking, again = None, 0, []
+    if blocked is not None and blocked.leaves:
+        return Decision(state, obstacle=blocked)
     if blocked is not None:
         if blocked.forgets:
             state = State(None, None, None, state.entries)

@@ -16,6 +16,8 @@ class Obstacle:
     message: str
     is_ready: bool = False
     """Nothing has to be loaded."""
+    leaves: bool = False
+    """What is loaded is left as it is: the server may only be out of sight, and with it its pods go."""
     forgets: bool = False
     """There is nothing to come back to: what was in rotation is forgotten, too."""
 
@@ -28,6 +30,7 @@ def obstacle(item: Item[LoRAAdapter], context: Context) -> Obstacle | None:
         return Obstacle(
             "ModelServerNotFound",
             f"There is no {ref} in namespace {item.namespace!r}. Make it, or correct spec.modelServerRef.",
+            leaves=True,
         )
     older = older_sibling(item, context)
     if older:
