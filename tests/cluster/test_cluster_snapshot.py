@@ -2,21 +2,26 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
 from sluice_api.objects.base import SluiceObject
 from sluice_api.objects.guardrail_policy import GuardrailPolicy
 from sluice_api.objects.pipeline import Pipeline
 from sluice_cli.supervising.ports import free_address
 from sluice_operator.cluster.kube import KubeCluster
 from sluice_operator.cluster.resources import CONFIG_MAPS, resource_of
+from sluice_servicekit.channels import open_channel
+from sluice_servicekit.errors import ServiceError
 from support import crds
 from support.api_server import ApiServer
+from support.operator_process import operator_process
 from support.service_processes import service_processes
-from support.snapshot_operator import snapshot_operator
 from support.waiting import until
 
 pytestmark = pytest.mark.needs("cluster")
@@ -54,6 +59,25 @@ async def status_of(
     return found
 
 
+@asynccontextmanager
+async def operator(server: ApiServer, namespace: str, listen: str, folder: Path) -> AsyncIterator[Any]:
+    """The whole operator, as a process."""
+    settings = {"listen": listen, "namespaces": json.dumps([namespace]), "own_namespace": namespace}
+    async with operator_process(server, folder / "operator.log", **settings) as process:
+        yield process
+
+
+async def running(address: str) -> tuple[str, list[str]]:
+    """The digest of the snapshot that is served, and what each process runs; nothing where nobody serves."""
+    async with open_channel(address) as channel:
+        stub = snapshot_pb2_grpc.SnapshotServiceStub(channel)
+        try:
+            reply = await stub.ListWatchers(snapshot_pb2.ListWatchersRequest(), timeout=10)
+        except ServiceError:
+            return "", []
+    return reply.current_digest, [each.accepted_digest for each in reply.watchers]
+
+
 def said(status: dict[str, Any], condition: str) -> str:
     return next(each["message"] for each in status["conditions"] if each["type"] == condition)
 
@@ -64,7 +88,7 @@ async def test_what_is_applied_is_obeyed_and_what_is_bad_costs_nothing(
     await asyncio.to_thread(crds.install, server)
     address = free_address()
     async with service_processes(tmp_path, address) as services:
-        async with snapshot_operator(server, namespace, address) as distributor:
+        async with operator(server, namespace, address, tmp_path) as process:
             await kubectl(server, namespace, "apply", "-f", str(OBJECTS))
             await services.ready()
             first = await status_of(cluster, namespace, GuardrailPolicy, "Ready")
@@ -94,22 +118,20 @@ async def test_what_is_applied_is_obeyed_and_what_is_bad_costs_nothing(
             kept = await status_of(cluster, namespace, Pipeline, "Deleted")
             assert "GuardrailPolicy 'default'" in said(kept, "ReferencesResolved")
             assert (await services.ask("How long does it take?"))[0] == 200
-            served = distributor.digest
+            served, _ = await running(address)
 
             async def copied() -> bool:
                 return await cluster.get(CONFIG_MAPS, namespace, "sluice-snapshot") is not None
 
             await until(copied)
+            process.kill()
 
-        async with snapshot_operator(server, namespace, address) as distributor:
+        async with operator(server, namespace, address, tmp_path):
 
             async def back() -> bool:
-                return len(distributor.servicer.watchers) == 5 and all(
-                    each.accepted == served for each in distributor.servicer.watchers
-                )
+                return await running(address) == (served, [served] * 5)
 
             await until(back)
-            assert distributor.digest == served
             assert (await services.ask("How long does it take?"))[0] == 200
             await kubectl(server, namespace, "apply", "-f", str(OBJECTS))
             await status_of(cluster, namespace, Pipeline, "Ready")
