@@ -26,7 +26,7 @@ from sluice_operator.kinds.model_server.planning import wanted
 from sluice_operator.kinds.model_server.secrets import named, resolved
 from sluice_operator.kinds.model_server.serving import Servings
 from sluice_operator.reconciling.kind import Item
-from sluice_operator.reconciling.labels import OWNER_UID
+from sluice_operator.reconciling.labels import OWNER_UID, is_owned
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_servicekit.errors import NotFound, Unimplemented
 
@@ -190,8 +190,3 @@ class _Told:
     """When it was written."""
     passed_at: float
     """When the last pass began."""
-
-
-def is_owned(child: Manifest, uid: str) -> bool:
-    """True where a child was made for the custom resource that has a uid."""
-    return bool((child["metadata"].get("labels") or {}).get(OWNER_UID) == uid)
