@@ -184,6 +184,10 @@ bench-folder: setup ## Ingest Debian's own documentation, killed twice on the wa
 bench-guardrail: setup ## What the guardrail costs on one core, over gRPC: ARGS="--only lengths", --calls 2000 for less
 	$(RUN) python bench/guardrail.py $(ARGS)
 
+.PHONY: bench-operator
+bench-operator: setup $(CLUSTER)/.stamp ## The operator with a thousand adapters on a real kube-apiserver: ARGS="--adapters 100 --pods 10 --objects 500" for less
+	$(RUN) python bench/operate.py $(ARGS)
+
 .PHONY: bench-routing
 bench-routing: setup ## Routing by adapter beside round robin, on doubles of vLLM: ARGS="--rate 20 --adapters 50"
 	$(RUN) python bench/routing.py $(ARGS)

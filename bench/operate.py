@@ -69,12 +69,15 @@ def _arguments() -> argparse.Namespace:
 async def _measure(arguments: argparse.Namespace) -> Json:
     sizes = Sizes(arguments.adapters, arguments.pods, arguments.slots, arguments.load_seconds)
     measured: Json = {"sizes": vars(arguments) | {"plot": "", "results": "", "profile": ""}}
-    _say("starting an API server and the pods")
+    _say("starting an API server")
     async with World(sizes) as world, watched(world.cluster) as readiness:
         calls = stages.Calls(world)
         limit = arguments.limit
         try:
             async with world.operator(arguments.profile) as operator:
+                _say("starting pods")
+                await world.start_pods()
+                await stages.quiet(calls, 30.0)
                 measured["start"] = {"rss": operator.rss, "cpu": operator.cpu}
                 with _bar(sizes.adapters) as ready:
                     settled = await stages.settle(

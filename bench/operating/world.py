@@ -21,7 +21,8 @@ from sluice_api.objects.base import API_VERSION
 from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.objects.model_server import ModelServer
 from sluice_operator.cluster.kube import KubeCluster
-from sluice_operator.cluster.resources import resource_of
+from sluice_operator.cluster.resources import SECRETS, resource_of
+from sluice_operator.kinds.model_server import names
 from support import crds
 from support.api_server import ApiServer, api_server
 
@@ -72,14 +73,14 @@ class Operator:
 
 
 class World:
-    """`async with World(sizes) as world`: everything but the operator, see `operator`."""
+    """`async with World(sizes) as world`: an API server with a `ModelServer`; see `operator` and `start_pods`."""
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes
         self.server: ApiServer
         self.cluster: KubeCluster
         self._pods: asyncio.subprocess.Process
-        self._port = 0
+        self._port = _free_port()
         self._log = Path(tempfile.mkdtemp(prefix="sluice-bench-")) / "operator.log"
         self._stack = AsyncExitStack()
 
@@ -100,8 +101,6 @@ class World:
         api = await self._stack.enter_async_context(client.ApiClient(configuration))
         self.cluster = KubeCluster(api)
         await self.cluster.apply(SERVERS, model_server(SERVER, self.sizes.slots))
-        self._pods = await self._start_pods()
-        self._stack.push_async_callback(_end, self._pods)
 
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
@@ -141,23 +140,28 @@ class World:
         """The end of the operator's log."""
         return self._log.read_text(errors="replace")[-3000:]
 
-    async def _start_pods(self) -> asyncio.subprocess.Process:
+    async def start_pods(self) -> None:
+        """The pods, once an operator has made the Secret with their agents' token."""
+        await until(self._has_secret, _START_SECONDS)
         sizes = self.sizes
         options = {
             "kubeconfig": self.server.kubeconfig,
             "namespace": NAMESPACE,
             "model-server": SERVER,
             "pods": sizes.pods,
-            "port": 0,
+            "port": self._port,
             "max-cpu-loras": sizes.slots,
             "load-seconds": sizes.load_seconds,
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-        process = await _process("doubles.agent", {}, *arguments, pipes=True)
-        assert process.stdout is not None
+        self._pods = await _process("doubles.agent", {}, *arguments, pipes=True)
+        self._stack.push_async_callback(_end, self._pods)
+        assert self._pods.stdout is not None
         async with asyncio.timeout(_START_SECONDS):
-            self._port = json.loads(await process.stdout.readline())["port"]
-        return process
+            await self._pods.stdout.readline()
+
+    async def _has_secret(self) -> bool:
+        return await self.cluster.get(SECRETS, NAMESPACE, names.agent_secret(SERVER)) is not None
 
 
 def model_server(name: str, slots: int) -> Json:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,9 @@ class Notes:
         name = next(name for name, each in self.there.items() if each["metadata"]["uid"] == uid)
         assert version > int(self.there.pop(name)["metadata"]["resourceVersion"])
         self.ended.append(name)
+
+    def listed(self, scope: Scope, uids: Set[str], version: int) -> None:
+        pass
 
 
 async def test_a_watch_tells_what_is_there_what_comes_and_what_goes(own: KubeCluster, namespace: str) -> None:

@@ -27,7 +27,10 @@ SPECS: tuple[dict[str, Any], ...] = (
     {"replicas": 1},
     {"replicas": 3, "lora": {"maxLoras": 2, "maxCpuLoras": 4}},
     {"replicas": 2, "image": "vllm/vllm-openai:v0.33.0", "gpu": 0},
-    {"autoscaling": {"minReplicas": 1, "maxReplicas": 4, "cpu": 80}},
+    {
+        "autoscaling": {"minReplicas": 1, "maxReplicas": 4, "cpu": {"utilization": 80}},
+        "resources": {"requests": {"cpu": "1"}},
+    },
     {"replicas": 0},
 )
 specs = st.sampled_from(SPECS)

@@ -9,9 +9,8 @@ from typing import Any
 
 from sluice_operator.agents.fleet import Fleet
 from sluice_operator.agents.settings import FleetSettings
-from sluice_operator.assembly import Dependencies
+from sluice_operator.assembly import Dependencies, Kinds
 from sluice_operator.kinds.lora_adapter.kind import LoRAAdapterKind
-from sluice_operator.reconciling.kind import Kind
 from support.api_server import ApiServer
 from support.operator_process import operator_process, running_operator
 
@@ -19,30 +18,20 @@ from support.operator_process import operator_process, running_operator
 PACES = FleetSettings(interval=1.0)
 
 
-class Adapters:
-    """Builds the kind and its fleet; the fleet of the last operator that was built is there to be looked at."""
-
-    def __init__(self) -> None:
-        self.fleet: Fleet | None = None
-
-    def __call__(self, given: Dependencies) -> list[Kind[Any, Any]]:
-        settings = replace(PACES, port=given.settings.agent_port)
-        self.fleet = Fleet(given.cluster, given.mirror, given.wakeups.wake, settings, given.clock)
-        return [LoRAAdapterKind(given.mirror, self.fleet, given.clock)]
-
-
 @asynccontextmanager
-async def adapter_operator(
+async def build_adapters(given: Dependencies) -> AsyncIterator[Kinds]:
+    """Adapters alone, and the agents of their pods."""
+    settings = replace(PACES, port=given.settings.agent_port)
+    async with Fleet(given.cluster, given.mirror, given.wakeups.wake, settings, given.clock) as fleet:
+        yield [LoRAAdapterKind(given.mirror, fleet, given.clock)]
+
+
+def adapter_operator(
     server: ApiServer, namespace: str, port: int, **settings: Any
-) -> AsyncIterator[Adapters]:
-    """An operator in this process, for the length of the block."""
-    adapters = Adapters()
-    try:
-        async with running_operator(server, adapters, namespace, agent_port=port, **settings):
-            yield adapters
-    finally:
-        if adapters.fleet:
-            await adapters.fleet.close()
+) -> AbstractAsyncContextManager[None]:
+    """An operator in this process, for the length of the block. Not for fixtures: at its end kopf cancels all tasks of
+    the loop that it did not find there."""
+    return running_operator(server, build_adapters, namespace, agent_port=port, **settings)
 
 
 def adapter_process(
@@ -62,4 +51,4 @@ def adapter_process(
 if __name__ == "__main__":
     from sluice_operator.process import run_process
 
-    run_process(Adapters())
+    run_process(build_adapters)

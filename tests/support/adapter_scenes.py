@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -157,12 +157,25 @@ async def scene(
 async def operated(
     server: ApiServer, cluster: KubeCluster, namespace: str, count: int, **lora: int
 ) -> AsyncIterator[Scene]:
-    """The same, and an operator that runs. Not for fixtures: kopf cancels tasks that it did not find when it began."""
+    """The same, and an operator that runs; not for fixtures, see `adapter_operator`."""
     async with (
         scene(server, cluster, namespace, count, lora) as made,
         adapter_operator(server, namespace, made.pods.port),
     ):
         yield made
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a test's scene is."""
+
+    server: ApiServer
+    cluster: KubeCluster
+    namespace: str
+
+    def scene(self, count: int = 10, **lora: int) -> AbstractAsyncContextManager[Scene]:
+        """Pods, and an operator that runs."""
+        return operated(self.server, self.cluster, self.namespace, count, **lora)
 
 
 def condition_of(status: Json, type_: str) -> Json:

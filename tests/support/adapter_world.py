@@ -180,6 +180,8 @@ class World:
         self.server: ModelServer | None = model_server(slots)
         self.slots = slots
         self.knows_when = knows_when
+        self.retired_by = ""
+        """The experiment that has done with all of them."""
         self.pods: dict[str, Pod] = {}
         self.adapters: dict[str, Adapter] = {}
         self.troubles: Callable[[Call], Trouble | None] = lambda call: None
@@ -233,6 +235,7 @@ class World:
             ),
             running=tuple(adapter.running),
             ended=ended,
+            retired_by=self.retired_by,
         )
 
     def pass_over(self, adapter: Adapter) -> tuple[Call, ...]:
@@ -247,6 +250,7 @@ class World:
 
     def leave(self, adapter: Adapter) -> Leaving:
         """One pass of a deletion."""
+        adapter.deleted_at = adapter.deleted_at or self.now
         calls, leaving = plan_deletion(adapter.item, self.context(adapter))
         self._start(adapter, calls)
         if leaving.status is not None:

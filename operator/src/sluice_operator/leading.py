@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sluice_operator.cluster.protocol import Cluster, Manifest
+from sluice_operator.cluster.protocol import NO_VERSION, Cluster
 from sluice_operator.cluster.resources import LEASES
 from sluice_servicekit import errors
 
@@ -84,11 +84,8 @@ class Lease:
     async def _take(self) -> bool:
         started = self._clock()
         lease = await self._cluster.get(LEASES, self._namespace, self._name)
-        if lease is None:
-            # Held by nobody: of two that make it, one takes it then.
-            lease = await self._cluster.apply(LEASES, self._manifest({}))
-        spec = lease.get("spec") or {}
-        version = lease["metadata"]["resourceVersion"]
+        spec = (lease or {}).get("spec") or {}
+        version = lease["metadata"]["resourceVersion"] if lease is not None else NO_VERSION
         if self._seen[0] != version:
             self._seen = (version, started)
         length = float(spec.get("leaseDurationSeconds") or self._seconds)
@@ -101,7 +98,7 @@ class Lease:
                 "leaseDurationSeconds": self._seconds,
                 "acquireTime": now,
                 "renewTime": now,
-                "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1,
+                "leaseTransitions": int(spec.get("leaseTransitions") or 0) + (lease is not None),
             },
             version,
         )
@@ -143,19 +140,9 @@ class Lease:
             await self._write(kept, lease["metadata"]["resourceVersion"])
 
     async def _write(self, spec: dict[str, Any], version: str) -> None:
-        await self._cluster.apply(LEASES, self._manifest(spec, version))
-
-    def _manifest(self, spec: dict[str, Any], version: str = "") -> Manifest:
-        return {
-            "apiVersion": LEASES.api_version,
-            "kind": LEASES.kind,
-            "metadata": {
-                "name": self._name,
-                "namespace": self._namespace,
-                **({"resourceVersion": version} if version else {}),
-            },
-            "spec": spec,
-        }
+        metadata = {"name": self._name, "namespace": self._namespace, "resourceVersion": version}
+        manifest = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
+        await self._cluster.apply(LEASES, manifest)
 
     def _micro_time(self) -> str:
         return datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -4,6 +4,7 @@ kopf lists and streams the custom resources, runs a daemon for each object, and 
 mirror, which `cluster.watching` fills.
 """
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +21,8 @@ from sluice_operator.reconciling.wakeups import Wakeups
 
 FINALIZER = "sluice.dev/operator"
 
-_LOG = logging.getLogger(__name__)
+#: kopf's word on each object that it starts and stops looking at.
+_OBJECTS_LOG = logging.getLogger("kopf.objects")
 _SPREAD_SECONDS = 0.5
 
 
@@ -59,6 +61,11 @@ def _register(
     resource = kind.resource
     where = (resource.group, resource.version, resource.plural)
 
+    # kopf keeps each object as it came, and this is half of it.
+    @kopf.on.event(*where, id="slim", registry=registry)
+    async def slim(event: kopf.RawEvent, **_: object) -> None:
+        cast(dict[str, Any], event["object"]["metadata"]).pop("managedFields", None)
+
     # A daemon that does not end by itself is cancelled at once: passes may be cut anywhere.
     @kopf.daemon(
         *where,
@@ -68,13 +75,20 @@ def _register(
         initial_delay=lambda **_: random.uniform(0.0, _SPREAD_SECONDS),  # noqa: S311 - spreads the start
     )
     async def reconcile_forever(uid: str, stopped: kopf.DaemonStopped, **_: object) -> None:
-        await synced()
-        failures = 0
-        while not stopped:
-            wakeups.clear(uid)  # before anything is read, so that no change is lost
-            outcome = await reconciler.run_once(kind, uid)
-            failures = failures + 1 if outcome.failed else 0
-            await wakeups.wait(uid, pace.wait(outcome, failures))
+        try:
+            await synced()
+            failures = 0
+            while not stopped:
+                wakeups.clear(uid)  # before anything is read, so that no change is lost
+                outcome = await reconciler.run_once(kind, uid)
+                failures = failures + 1 if outcome.failed else 0
+                if outcome.name == "leaving":
+                    await stopped.wait()  # kopf is about to say so, and calls what is below
+                else:
+                    await wakeups.wait(uid, pace.wait(outcome, failures))
+        except asyncio.CancelledError:
+            if not stopped:
+                raise
 
     # In one call, not by kopf's retries: it would note each of them in an annotation.
     @kopf.on.delete(*where, id="leave", registry=registry)
@@ -97,13 +111,15 @@ def kopf_settings(*, namespaced: bool) -> kopf.OperatorSettings:
     Args:
         namespaced: It may then be allowed nothing outside, and looks at its start alone which kinds are installed.
     """
+    if not _OBJECTS_LOG.isEnabledFor(logging.DEBUG):
+        _OBJECTS_LOG.setLevel(logging.WARNING)
     settings = kopf.OperatorSettings()
     settings.persistence.finalizer = FINALIZER
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="sluice.dev")
     settings.persistence.diffbase_storage = _NoDiffs()
     settings.posting.enabled = False
     settings.scanning.disabled = namespaced
-    settings.background.instant_exit_timeout = 1.0
+    settings.background.instant_exit_timeout = 0.2  # until idle loops are cancelled
     settings.queueing.idle_timeout = 1.0
     settings.watching.server_timeout = 290
     settings.watching.connect_timeout = 30

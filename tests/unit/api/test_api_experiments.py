@@ -239,13 +239,3 @@ def test_edit_that_takes_the_promoted_arm_away_is_no_mistake_while_the_operator_
         return experiments.compiled(item, adapters).promoted
 
     assert (promoted(3, "gone"), promoted(2, "gone"), promoted(3, "base")) == ("", "gone", "base")
-
-
-def test_retired_adapters_are_those_that_experiments_have_done_with():
-    items = [
-        _experiment(1, retired=["a", "b"]),
-        _experiment(1, retired=["b"]),
-        _experiment(1),
-        _experiment(1, retired=None),
-    ]
-    assert experiments.retired(items) == {"a", "b"}

@@ -282,7 +282,7 @@ def test_gateway_that_has_another_spec_in_force_decides_nothing() -> None:
         (errors.Unauthenticated("no key"), "KeyRefused", "Secret", True),
         (errors.PermissionDenied("no admin"), "KeyRefused", "Secret", True),
         (errors.NotFound("there is no experiment"), "ExperimentUnknown", "Within seconds", False),
-        (errors.FailedPrecondition("no gateway"), "AnswerUnreadable", "gateway_url", True),
+        (errors.FailedPrecondition("no gateway"), "AnswerUnreadable", "SLUICE_GATEWAY_URL", True),
     ],
 )
 def test_gateway_that_does_not_tell_is_named_with_what_to_do_and_asked_again(
@@ -533,3 +533,17 @@ def test_changes_wake_those_whom_they_may_matter_to() -> None:
     assert woken(EXPERIMENTS, objects.experiment("rival")) == {"trial", "tidy"}
     assert woken(EXPERIMENTS, world.body) == {"tidy"}
     assert woken(ADAPTERS, objects.adapter("new", "elsewhere")) == set()
+
+
+def test_verdict_that_an_earlier_status_was_written_over_comes_back() -> None:
+    world = World()
+    world.gateway.counts(base=(10, 0), new=(10, 0))
+    early = world.run()
+    world.gateway.counts(base=(60, 0), new=(60, 60))
+    verdict = world.run(60)["verdict"]
+    world.cluster.create(EXPERIMENTS, world.body | {"status": early})
+    world.gateway.counts(base=(4000, 40), new=(4000, 40))
+    status = world.run(60)
+    assert (status["verdict"], status["promoted"], status["decidedAt"]) == (verdict, "base", verdict["at"])
+    world.edit(salt="again")
+    assert "verdict" not in world.run(60)

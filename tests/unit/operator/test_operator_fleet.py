@@ -18,6 +18,7 @@ from sluice_operator.agents.protocol import Ended, Load, Resolve, Unload
 from sluice_operator.agents.settings import FleetSettings
 from sluice_operator.agents.views import AgentView, PodView, Version
 from sluice_operator.cluster.resources import PODS, SECRETS, resource_of
+from sluice_servicekit.errors import PermissionDenied
 from support.fake_cluster import FakeCluster
 from support.fake_pods import FakePod, FakePods
 from support.waiting import until
@@ -343,6 +344,28 @@ async def test_calls_to_a_pod_that_goes_end_as_that() -> None:
         assert late.trouble.reason == "POD_GONE"
 
 
+async def test_calls_to_a_pod_that_gets_another_address_end_and_the_new_one_is_asked() -> None:
+    async with world(2) as of:
+        moved, other = of.pods.pods
+        other.agent.engine.put("theirs", "/elsewhere")
+        moved.agent.faults.silent = True
+        for number in range(2):
+            of.fleet.start("a", Load(moved.uid, f"a--{number}", version(), seconds=300))
+        hung = moved.agent.calls["Heard"]
+
+        async def a_status_and_a_load_hang() -> bool:
+            return moved.agent.calls["Heard"] >= hung + 2
+
+        await until(a_status_and_a_load_hang)
+        await of.pods.move(moved, other.address)
+        ended = await of.ended("a", 2)
+        assert {each.trouble and each.trouble.reason for each in ended} <= {
+            "AGENT_UNREACHABLE",
+            "ADAPTER_MISSING",
+        }
+        await of.until_seen(moved, lambda agent: "theirs" in agent.loaded)
+
+
 async def test_a_token_is_read_again_when_it_is_refused_and_shown_nowhere(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -375,6 +398,36 @@ async def test_without_a_secret_the_agent_is_asked_all_the_same_and_the_message_
         of.pods[0].agent.token = "other"
         agent = await of.until_seen(of.pods[0], lambda agent: not agent.reachable)
         assert agent.trouble is not None
+        assert "ns/vllm-adapter-agent" in agent.trouble.message
+
+
+async def test_a_load_that_takes_too_long_is_told_from_an_agent_that_does_not_answer() -> None:
+    async with world(2, status_seconds=0.5) as of:
+        slow, silent = of.pods.pods
+        for pod in of.pods.pods:
+            of.fleet.start("r", Resolve(pod.uid, source()))
+        await of.ended("r", 2)
+        slow.agent.faults.slow_loads["/models/a"] = 300
+        silent.agent.faults.silent = True
+        await of.until_seen(silent, lambda agent: not agent.reachable)
+        for pod in of.pods.pods:
+            of.fleet.start("a", Load(pod.uid, "a--1", version(), seconds=1.0))
+        reasons = {each.call.pod: each.trouble and each.trouble.reason for each in await of.ended("a", 2)}
+        assert reasons == {slow.uid: "ENGINE_TOO_SLOW", silent.uid: "DEADLINE_EXCEEDED"}
+
+
+async def test_a_secret_that_cannot_be_read_is_told_from_an_agent_that_cannot_be_reached() -> None:
+    async with world(1, token_seconds=0.1) as of:
+
+        def refuse(verb: str) -> None:
+            raise PermissionDenied("secrets is forbidden")
+
+        of.cluster.before_read = refuse
+        of.pods[0].agent.token = "another"
+        agent = await of.until_seen(of.pods[0], lambda agent: not agent.reachable)
+        assert agent.trouble is not None
+        assert agent.trouble.reason == "TOKEN_UNREADABLE"
+        assert "secrets is forbidden" in agent.trouble.message
         assert "ns/vllm-adapter-agent" in agent.trouble.message
 
 

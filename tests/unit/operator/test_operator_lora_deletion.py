@@ -185,3 +185,10 @@ def test_nothing_is_loaded_while_it_leaves(world: World) -> None:
     world.pods["p0"].engine_reachable = True
     _gone(world, adapter)
     assert not calls_of(adapter, Load) + calls_of(adapter, Resolve)
+
+
+def test_what_is_loaded_is_found_without_a_status(world: World) -> None:
+    adapter = _settled(world)
+    adapter.status = {}
+    _gone(world, adapter)
+    assert set(world.loaded().values()) == {frozenset()}

@@ -408,3 +408,33 @@ def test_another_alias_serves_under_the_old_name_until_the_new_one_is_loaded(wor
     world.settle()
     assert adapter.told.engine_name == engine_name("french", version("r1"))
     assert not calls_of(adapter, Resolve)
+
+
+def test_a_server_that_is_out_of_sight_takes_nothing_out(world: World) -> None:
+    adapter = _settled(world)
+    server, world.server = world.server, None
+    assert world.pass_over(adapter) == ()
+    assert adapter.reason("Ready") == ("False", "ModelServerNotFound")
+    assert set(adapter.states().values()) == {PodState.LOADED}
+    world.server = server
+    assert world.pass_over(adapter) == ()
+    assert adapter.reason("Ready") == ("True", "Ready")
+
+
+def test_what_is_loaded_outlives_a_lost_status(world: World) -> None:
+    adapter = _settled(world)
+    adapter.status = {}
+    world.settle()
+    assert adapter.reason("Ready") == ("True", "Ready")
+    assert not calls_of(adapter, Unload)
+    assert not calls_of(adapter, Load)
+
+
+def test_a_source_that_stays_away_is_given_up_and_the_message_says_so(world: World) -> None:
+    adapter = world.add(load={"maxAttempts": 2, "backoff": "1s"})
+    world.troubles = lambda call: Trouble("SOURCE_UNAVAILABLE", "503")
+    world.settle()
+    assert len(adapter.starts) == 2 * len(world.pods)
+    assert adapter.reason("Ready") == ("False", "SourceUnavailable")
+    assert "change the spec" in adapter.message("Ready")
+    assert "by itself" not in adapter.message("Ready")

@@ -75,6 +75,11 @@ def _server(world: World, **spec: Any) -> Adapter:
     return _run(world)
 
 
+def _retired(world: World) -> Adapter:
+    world.retired_by = "trial"
+    return _run(world)
+
+
 def _without_server() -> Adapter:
     world = World()
     world.server = None
@@ -169,6 +174,7 @@ _SCENES: dict[str, tuple[Callable[[], Adapter], Said]] = {
         lambda: _server(World(pods=0), external={"urls": ["http://llm/v1"]}),
         _blocked("ServedElsewhere", ready=True),
     ),
+    "Retired": (lambda: _retired(World()), _blocked("Retired")),
     "LoraDisabled": (lambda: _server(World(), vllm={"image": "vllm"}), _blocked("LoraDisabled")),
     "Ready": (
         lambda: _run(World()),

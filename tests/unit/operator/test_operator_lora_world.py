@@ -230,7 +230,7 @@ class Story:
         }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(events, st.tuples(st.integers(0, 3), st.integers(0, 3)), st.booleans())
 def test_the_world_comes_to_rest_as_the_specs_say(
     happenings: list[tuple[str, int]], strategies: tuple[int, int], knows_when: bool
@@ -241,7 +241,7 @@ def test_the_world_comes_to_rest_as_the_specs_say(
     story.end()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(events)
 def test_the_same_is_decided_of_the_same_whatever_the_order(happenings: list[tuple[str, int]]) -> None:
     story = Story((1, 2), knows_when=True)

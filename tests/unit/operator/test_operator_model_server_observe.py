@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.adapters.v1 import adapters_pb2 as pb
 from sluice_api.objects.model_server import ModelServer
 from sluice_api.statuses import model_server as told
 from sluice_api.statuses.base import Condition, Truth
 from sluice_api.statuses.model_server import ModelServerStatus
+from sluice_operator.agents import messages
 from sluice_operator.agents.views import AgentView, PodView, Trouble
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import AUTOSCALERS, DEPLOYMENTS, SCALED_OBJECTS, SERVICES
@@ -135,6 +137,11 @@ def test_the_gravest_reason_is_told_and_one_that_answers_is_enough() -> None:
     assert "Stalled" not in found
 
 
+def test_the_agent_says_which_models_its_vllm_serves() -> None:
+    said = pb.GetStatusResponse(engine=pb.Engine(reachable=True, models=["one", "two"]))
+    assert messages.view(said.SerializeToString()).models == ("one", "two")
+
+
 def test_who_serves_another_model_gets_no_requests() -> None:
     pods = (pod("a", **answering()), pod("b", **answering()))
     right = AgentView(True, True, models=("meta-llama/Llama-3.1-8B",))
@@ -168,6 +175,18 @@ def test_whether_adapters_can_be_loaded(reason: str, agent: AgentView | None) ->
         assert "connection refused" in found.message
     assert conditions(item(lora=LORA), given)["Ready"].status is Truth.TRUE
     assert "AdaptersManageable" not in conditions(item(), given)
+
+
+def test_an_agent_that_cannot_start_is_told_of_by_the_kubelet() -> None:
+    status = answering()
+    waits = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    status["containerStatuses"].append({"name": "adapter-agent", "ready": False, "state": waits})
+    mute = AgentView(False, trouble=Trouble("UNAVAILABLE", "connection refused"))
+    found = conditions(item(lora=LORA), context(pod("a", **status), agents={"uid-a": view("a", mute)}))
+
+    assert "Pod a: ImagePullBackOff: no such image" in found["AdaptersManageable"].message
+    # The base model answers all the same.
+    assert found["Ready"].status is Truth.TRUE
 
 
 def test_without_pods_nobody_can_tell_of_adapters() -> None:
@@ -213,6 +232,7 @@ def test_without_a_deployment_that_is_said() -> None:
     )
     found = conditions(item(apiKeySecret="key"), missing, [])
     assert found["RolledOut"].reason == "NotMade"
+    assert found["Available"].reason == "Starting"
     assert found["Configured"].reason == "SecretMissing"
     assert found["Configured"].message.startswith(
         "There is no Secret 'key', which spec.vllm.apiKeySecret names. "

@@ -287,6 +287,16 @@ async def test_adapters_that_leave_are_not_in_rotation() -> None:
     assert world.status["endpoints"][0]["adapters"] == ["two--1"]
 
 
+async def test_a_status_that_cannot_be_read_is_told_anew() -> None:
+    world = World()
+    world.apply()
+    odd = {"status": {"endpoints": [{"name": "a", "url": "http://a/v1", "zone": "new"}], "replicas": -1}}
+    world.cluster.edit(world.kind.resource, "default", "llama", odd)
+    assert not (await world.run()).failed
+    assert world.status["endpoints"] == []
+    assert world.reason("Available") == "Starting"
+
+
 async def test_who_is_woken() -> None:
     world = World()
     world.apply(

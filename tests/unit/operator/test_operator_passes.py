@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from sluice_operator.cluster.resources import CONFIG_MAPS, EVENTS
 from sluice_operator.reconciling.announcing import Announcer
@@ -13,7 +14,14 @@ from sluice_operator.reconciling.reconciler import Outcome, Reconciler
 from sluice_servicekit import errors
 from support.fake_cluster import FakeCluster
 from support.toy_cluster import TOYS, condition
-from support.toys import ToyKind, toy
+from support.toys import Toy, ToyKind, toy
+
+
+def _fault_of_ours() -> ValidationError:
+    """Of something other than the object that a pass is about."""
+    with pytest.raises(ValidationError) as caught:
+        Toy.model_validate({})
+    return caught.value
 
 
 class World:
@@ -40,8 +48,13 @@ class World:
         if self.write_error is not None and key[0] == CONFIG_MAPS:
             raise self.write_error
 
-    def make(self, **spec: Any) -> str:
-        return str(self.cluster.create(TOYS, toy("a", "default", **spec))["metadata"]["uid"])
+    def make(self, *, leaving: bool = False, **spec: Any) -> str:
+        manifest = toy("a", "default", **spec)
+        uid = str(self.cluster.create(TOYS, manifest)["metadata"]["uid"])
+        if leaving:
+            self.cluster.add_finalizer(TOYS, "default", "a", "x")
+            self.cluster.remove(TOYS, "default", "a")
+        return uid
 
     async def run(self, uid: str) -> Outcome:
         self.cluster.writes.clear()
@@ -107,6 +120,7 @@ async def test_a_condition_keeps_its_time_until_its_status_flips() -> None:
         (errors.InvalidArgument("spec: field is immutable"), "Stalled", "ImmutableField", "stalled"),
         (errors.Unimplemented("no such resource"), "Stalled", "NotInstalled", "stalled"),
         (RuntimeError("a fault"), "Stalled", "InternalError", "stalled"),
+        (_fault_of_ours(), "Stalled", "InternalError", "stalled"),
     ],
 )
 async def test_a_pass_that_fails_says_why_and_keeps_what_was_so(
@@ -210,6 +224,11 @@ async def test_no_more_than_a_handful_of_events_in_a_minute() -> None:
 async def test_a_deletion_that_fails_is_tried_again_and_one_that_cannot_be_read_is_let_go() -> None:
     world = World()
     uid = world.make(entries={"x": "1"})
+    assert not (await world.reconciler.leave_once(world.kind, uid)).done  # nobody has asked for it
+    assert world.kind.passes == 0
+
+    world.make(entries={"x": "1"}, leaving=True)
+    assert (await world.run(uid)).name == "leaving"
     world.error = errors.Unavailable("down")
     leaving = await world.reconciler.leave_once(world.kind, uid)
     assert (leaving.done, leaving.failed) == (False, True)
@@ -217,9 +236,14 @@ async def test_a_deletion_that_fails_is_tried_again_and_one_that_cannot_be_read_
 
     world.error = None
     assert (await world.reconciler.leave_once(world.kind, uid)).done
-    world.make(limit=11)
-    assert (await world.reconciler.leave_once(world.kind, uid)).done
     assert (await world.reconciler.leave_once(world.kind, "nobody")).done
+
+    world.error = _fault_of_ours()
+    assert not (await world.reconciler.leave_once(world.kind, uid)).done
+
+    world = World()
+    uid = world.make(limit=11, leaving=True)
+    assert (await world.reconciler.leave_once(world.kind, uid)).done
 
 
 def test_failures_wait_longer_and_longer_up_to_the_cap() -> None:

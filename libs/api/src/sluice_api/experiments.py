@@ -31,13 +31,6 @@ def compiled(experiment: AdapterExperiment, adapters: Adapters) -> CompiledExper
     )
 
 
-def retired(experiments: Iterable[AdapterExperiment]) -> frozenset[str]:
-    """The `LoRAAdapter`s that their experiments have done with, by name: to be drained and unloaded for as long as an
-    experiment says so. All of them of one namespace, which is theirs too."""
-    found = (experiment.status.get("retired") for experiment in experiments)
-    return frozenset(str(name) for names in found if isinstance(names, list | tuple) for name in names)
-
-
 def behind(
     pipeline: PipelineSpec, experiments: Iterable[AdapterExperiment], adapters: Adapters, servers: Servers
 ) -> list[LoRAAdapter]:

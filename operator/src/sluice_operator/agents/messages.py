@@ -1,6 +1,8 @@
 """Between an agent's messages and views. Converts only."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -8,12 +10,27 @@ from sluice.adapters.v1 import adapters_pb2 as pb
 from sluice_api.objects.lora_adapter import Source
 from sluice_operator.agents.protocol import Load, Resolve, Unload
 from sluice_operator.agents.views import AgentView, Resolved, Trouble, Version
+from sluice_operator.kinds.lora_adapter.naming import alias_of, by_alias
 
 _PHASES: Final = {
     pb.PHASE_WAITING: "Waiting",
     pb.PHASE_FETCHING: "Fetching",
     pb.PHASE_CHECKING: "Checking",
 }
+
+
+def with_changes(seen: AgentView, changes: Mapping[str, Version | None]) -> AgentView:
+    """The same after names came, or, where they have no version, went."""
+    loaded, aliases = dict(seen.loaded), dict(seen.aliases or {})
+    for name, now in changes.items():
+        loaded.pop(name, None)
+        if now is not None:
+            loaded[name] = now
+        alias = alias_of(name)
+        others = tuple(each for each in aliases.pop(alias, ()) if each != name)
+        if left := (*others, name) if now is not None else others:
+            aliases[alias] = left
+    return replace(seen, loaded=loaded, aliases=aliases)
 
 
 def resolve_request(call: Resolve) -> pb.ResolveRequest:
@@ -72,15 +89,17 @@ def view(status: bytes) -> AgentView:
     trouble = None
     if not engine.reachable:
         trouble = Trouble(engine.reason or "ENGINE_UNREACHABLE", engine.problem or "vLLM does not answer")
+    loaded = {
+        # the same names and versions are on many pods
+        sys.intern(each.name): version(each.digest, each.config_digest) if each.digest else None
+        for each in response.loaded
+    }
     return AgentView(
         reachable=True,
         engine_reachable=engine.reachable,
         trouble=trouble,
-        loaded={
-            # the same names and versions are on many pods
-            sys.intern(each.name): version(each.digest, each.config_digest) if each.digest else None
-            for each in response.loaded
-        },
+        loaded=loaded,
+        aliases=by_alias(loaded),
         here=frozenset(version(each.digest, each.config_digest) for each in response.adapters),
         models=tuple(map(sys.intern, engine.models)),
     )

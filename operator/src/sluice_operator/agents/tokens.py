@@ -7,9 +7,11 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
+from sluice_operator.agents.troubles import TOKEN_UNREADABLE
 from sluice_operator.cluster.protocol import Cluster, Manifest
 from sluice_operator.cluster.resources import SECRETS
 from sluice_operator.kinds.model_server import layout, names
+from sluice_servicekit.errors import ServiceError, Unavailable
 
 
 @dataclass(slots=True)
@@ -23,7 +25,7 @@ class _Read:
 
 
 class Tokens:
-    """Reads tokens, and keeps them. Errors are those of `Cluster.get`.
+    """Reads tokens, and keeps them. Raises `Unavailable` (`TOKEN_UNREADABLE`) where the API server gives none.
 
     Args:
         cluster: Has the Secrets.
@@ -50,10 +52,19 @@ class Tokens:
             known = self._read.get(key)
             if known and (known.token != refused or time.monotonic() < known.at + self._seconds):
                 return known.token
-            secret = await self._cluster.get(SECRETS, namespace, names.agent_secret(model_server))
-            token = _token(secret)
+            token = _token(await self._secret(namespace, names.agent_secret(model_server)))
             self._read[key] = _Read(token, time.monotonic())
             return token
+
+    async def _secret(self, namespace: str, name: str) -> Manifest | None:
+        try:
+            return await self._cluster.get(SECRETS, namespace, name)
+        except ServiceError as error:
+            # by another reason: it is not the agent that cannot be reached
+            raise Unavailable(
+                f"the Secret {namespace}/{name}, which holds the agents' token, cannot be read: {error.message}",
+                reason=TOKEN_UNREADABLE,
+            ) from error
 
 
 def _token(secret: Manifest | None) -> str:

@@ -2,12 +2,12 @@
 
 from typing import Final
 
+from sluice_operator.agents.protocol import Call, Load, Resolve
 from sluice_operator.agents.views import Trouble
 from sluice_servicekit.errors import (
     Cancelled,
     DeadlineExceeded,
     Internal,
-    PermissionDenied,
     ResourceExhausted,
     ServiceError,
     Unauthenticated,
@@ -18,8 +18,13 @@ from sluice_servicekit.errors import (
 AGENT_UNREACHABLE: Final = "AGENT_UNREACHABLE"
 #: The agent has another token than the Secret, or none is there.
 UNAUTHENTICATED: Final = Unauthenticated.default_reason
-#: The agent did not end in time what it was asked.
+#: The agent did not answer in time.
 DEADLINE_EXCEEDED: Final = DeadlineExceeded.default_reason
+#: It answers, but did not end in time what it was asked: as it says itself of a source, and its like.
+SOURCE_TOO_SLOW: Final = "SOURCE_TOO_SLOW"
+ENGINE_TOO_SLOW: Final = "ENGINE_TOO_SLOW"
+#: The Secret with the agents' token cannot be read.
+TOKEN_UNREADABLE: Final = "TOKEN_UNREADABLE"  # noqa: S105 - a reason
 #: The pod is no more.
 POD_GONE: Final = "POD_GONE"
 
@@ -30,6 +35,28 @@ _PASSING: Final = (Unavailable, ResourceExhausted, Internal, DeadlineExceeded, C
 def pod_gone() -> Trouble:
     """Of a call to a pod that is no more."""
     return Trouble(POD_GONE, "the pod is gone")
+
+
+def cut_off() -> Trouble:
+    """Of a call whose connection was given up, since the pod has another address."""
+    return Trouble(AGENT_UNREACHABLE, "the connection to the adapter agent was closed")
+
+
+def too_slow(call: Call) -> Trouble:
+    """Of a call that an agent, which answers, did not end in time."""
+    if isinstance(call, Resolve):
+        message = f"the files did not come within {call.seconds:g} s; raise spec.load.downloadTimeout"
+        return Trouble(SOURCE_TOO_SLOW, message)
+    done = "load the adapter" if isinstance(call, Load) else "let go of the adapter"
+    return Trouble(
+        ENGINE_TOO_SLOW,
+        f"vLLM did not {done} within {call.seconds:g} s; see its log, or raise spec.load.timeout",
+    )
+
+
+def is_late(error: ServiceError) -> bool:
+    """Whether our own deadline was over, and not one that the agent tells of."""
+    return isinstance(error, DeadlineExceeded) and error.reason == DEADLINE_EXCEEDED
 
 
 def of(error: ServiceError, where: str, token_from: str) -> Trouble:
@@ -52,13 +79,8 @@ def of(error: ServiceError, where: str, token_from: str) -> Trouble:
             f"the adapter agent at {where} does not take the operator's token; it must have the one that the Secret "
             f"{token_from} holds under `token`.",
         )
-    if isinstance(error, DeadlineExceeded) and error.reason == DeadlineExceeded.default_reason:
-        return Trouble(DEADLINE_EXCEEDED, f"the adapter agent at {where} did not end in time")
-    if isinstance(error, PermissionDenied) and error.reason == PermissionDenied.default_reason:
-        return Trouble(
-            error.reason,
-            f"the Secret {token_from} cannot be read: {error.message}. Give the operator its role.",
-        )
+    if is_late(error):
+        return Trouble(DEADLINE_EXCEEDED, f"the adapter agent at {where} did not answer in time")
     return Trouble(error.reason, error.message, is_permanent(error))
 
 

@@ -52,6 +52,8 @@ class AgentView:
     """The base model's names, as the engine lists them; empty while that is not known."""
     loaded: Mapping[str, Version | None] = field(default_factory=dict)
     """What vLLM lists, by name; no version where the folder is none of the agent's."""
+    aliases: Mapping[str, tuple[str, ...]] | None = field(default=None, compare=False)
+    """The names of `loaded` by the alias that they belong to, the empty one where it is none; where they are sorted."""
     here: frozenset[Version] = frozenset()
     """Whose files lie there, checked."""
     at: float = 0.0

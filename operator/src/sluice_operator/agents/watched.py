@@ -5,7 +5,7 @@ import hashlib
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
@@ -162,8 +162,7 @@ class WatchedPod:
             return
         self._loads[name] = time.monotonic(), version
         if self.agent:
-            loaded = _with(self.agent.loaded, {name: version})
-            self._say(replace(self.agent, loaded=loaded), own=True)
+            self._say(messages.with_changes(self.agent, {name: version}), own=True)
 
     def _say(self, agent: AgentView, *, own: bool = False) -> None:
         before, self.agent, self._view = self.agent, agent, None
@@ -173,8 +172,12 @@ class WatchedPod:
     async def _watch(self) -> None:
         while True:
             self._due.clear()
-            if client := self.client:
-                await self._look(client)
+            try:
+                if client := self.client:
+                    await self._look(client)
+            except Exception:
+                _LOG.exception("an adapter agent could not be looked at")  # and is looked at again
+                self._failures += 1
             wait = self._settings.interval * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the looks
             if self._failures:
                 wait = min(wait, _FIRST_RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10))
@@ -186,18 +189,24 @@ class WatchedPod:
 
     async def _look(self, client: AgentClient) -> None:
         boot = self._boot
-        async with self._turn:
-            asked = time.monotonic()
-            asking = asyncio.create_task(self._ask(client))
-            await asyncio.wait({asking}, timeout=_TURN_SECONDS)
-        view = await asking
-        if boot != self._boot:
+        asking: asyncio.Task[AgentView] | None = None
+        try:
+            async with self._turn:
+                asked = time.monotonic()
+                asking = asyncio.create_task(self._ask(client))
+                await asyncio.wait({asking}, timeout=_TURN_SECONDS)
+            await asyncio.wait({asking})
+        finally:
+            if asking:
+                asking.cancel()  # does nothing once it has ended
+        if boot != self._boot or asking.cancelled():  # gRPC cancels whoever waits on a channel that is closed
             self._due.set()
             return
+        view = asking.result()
         self._failures = 0 if view.reachable else self._failures + 1
         self._loads = {name: done for name, done in self._loads.items() if done[0] >= asked}
         later = {name: version for name, (_, version) in self._loads.items()}
-        self._say(replace(view, loaded=_with(view.loaded, later)) if later and view.reachable else view)
+        self._say(messages.with_changes(view, later) if later and view.reachable else view)
 
     async def _ask(self, client: AgentClient) -> AgentView:
         try:
@@ -209,16 +218,6 @@ class WatchedPod:
         except ServiceError as error:
             return AgentView(reachable=False, trouble=self.trouble(error))
         except Exception as error:
-            _LOG.exception(
-                "the status of an adapter agent cannot be read"
-            )  # and the next look is made all the same
+            _LOG.exception("the status of an adapter agent cannot be read")
             message = f"its status cannot be read: {type(error).__name__}"
             return AgentView(reachable=False, trouble=self.trouble(Internal(message)))
-
-
-def _with(
-    loaded: Mapping[str, Version | None], changes: Mapping[str, Version | None]
-) -> dict[str, Version | None]:
-    """What is listed after names came, or, where they have no version, went."""
-    kept = {name: version for name, version in loaded.items() if name not in changes}
-    return kept | {name: version for name, version in changes.items() if version}

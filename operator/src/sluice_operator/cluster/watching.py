@@ -135,10 +135,13 @@ class _Stream:
                 # Nothing of a resource that is not installed is all that there is of it.
                 self._heard_nothing()
                 await asyncio.sleep(_NOT_INSTALLED_SECONDS)
-            except errors.ServiceError as error:
+            except Exception as error:
                 failures += 1
-                _LOG.warning("watching %s failed: %s", self.scope.resource.plural, error.message)
-                wait = min(_BACKOFF_CAP_SECONDS, _BACKOFF_SECONDS * 2**failures)
+                if isinstance(error, errors.ServiceError):
+                    _LOG.warning("watching %s failed: %s", self.scope.resource.plural, error.message)
+                else:
+                    _LOG.exception("watching %s failed", self.scope.resource.plural)
+                wait = min(_BACKOFF_CAP_SECONDS, _BACKOFF_SECONDS * 2.0 ** min(failures, 30))
                 await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
 
     async def _list(self) -> str:

@@ -3,15 +3,13 @@
 from typing import Any
 
 from sluice_operator import metrics
-from sluice_operator.cluster.protocol import Cluster, Manifest
+from sluice_operator.cluster.protocol import NO_VERSION, Cluster, Manifest
 from sluice_operator.cluster.resources import Resource
 from sluice_operator.reconciling.comparing import digest, is_so, marked, settled
-from sluice_operator.reconciling.labels import OWNER_UID
+from sluice_operator.reconciling.labels import OWNER_UID, is_owned
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_operator.reconciling.troubles import NAME_TAKEN
 from sluice_servicekit import errors
-
-_NO_VERSION = "1"
 
 
 class Applier:
@@ -102,11 +100,9 @@ class Applier:
             self._settled[uid] = (digest(intent), settled(intent, reply))
 
     def _check_owner(self, resource: Resource, live: Manifest, owner_uid: str) -> None:
-        metadata = live["metadata"]
-        owner = (metadata.get("labels") or {}).get(OWNER_UID)
-        # Somebody may have taken the labels off: they come back.
-        owners = {each["uid"] for each in metadata.get("ownerReferences") or []}
-        if owner != owner_uid and owner_uid not in owners:
+        if not is_owned(live, owner_uid):
+            metadata = live["metadata"]
+            owner = (metadata.get("labels") or {}).get(OWNER_UID)
             name = f"{resource.kind} {metadata['namespace']}/{metadata['name']}"
             whose = f"belongs to the object with uid {owner}" if owner else "was not made by the operator"
             raise errors.FailedPrecondition(
@@ -125,4 +121,4 @@ def _but_status(manifest: Manifest) -> Manifest:
 
 def _only_new(intent: Manifest) -> Manifest:
     """Refused with `Conflict` where somebody has made an object of that name meanwhile: no object has this version."""
-    return {**intent, "metadata": {**intent["metadata"], "resourceVersion": _NO_VERSION}}
+    return {**intent, "metadata": {**intent["metadata"], "resourceVersion": NO_VERSION}}

@@ -17,6 +17,9 @@ from sluice_operator.cluster.quantities import quantity
 APPLIED = "sluice.dev/applied"
 """The annotation."""
 
+#: Maps that are one field to the API server: a key more changes what they select.
+_WHOLE = frozenset({"selector", "matchLabels", "nodeSelector"})
+
 
 def digest(value: Any) -> str:
     """Of anything that JSON can hold, whatever the order of its keys."""
@@ -50,7 +53,10 @@ def _matches(want: Any, have: Any) -> bool:
     if isinstance(want, Mapping):
         if not isinstance(have, Mapping):
             return not want and have is None
-        return all(_matches(value, have.get(key)) for key, value in want.items())
+        return all(
+            _matches(value, have.get(key)) and not (key in _WHOLE and _has_more(have.get(key), value))
+            for key, value in want.items()
+        )
     if isinstance(want, list | tuple):
         rest = have or []
         return (
@@ -59,6 +65,10 @@ def _matches(want: Any, have: Any) -> bool:
             and all(_matches(*pair) for pair in zip(want, rest, strict=True))
         )
     return bool(want == have) or _same_quantity(want, have)
+
+
+def _has_more(have: Any, want: Any) -> bool:
+    return isinstance(have, Mapping) and isinstance(want, Mapping) and bool(have.keys() - want.keys())
 
 
 def _same_quantity(want: Any, have: Any) -> bool:

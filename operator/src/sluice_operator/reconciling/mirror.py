@@ -1,7 +1,9 @@
 """What the watch streams have told: reading costs no call."""
 
+import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import Resource
@@ -97,11 +99,16 @@ class Mirror:
 
 
 def _slim(manifest: Manifest) -> Manifest:
-    metadata = manifest["metadata"]
-    if "managedFields" not in metadata:
-        return manifest
-    rest = {key: value for key, value in metadata.items() if key != "managedFields"}
-    return {**manifest, "metadata": rest}
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
+    slim: Manifest = _interned({**manifest, "metadata": metadata})
+    return slim
+
+
+def _interned(value: Any) -> Any:
+    """The same, with one string for each key of all objects: a parsed object has its own, a third of its memory."""
+    if isinstance(value, dict):
+        return {sys.intern(key): _interned(each) for key, each in value.items()}
+    return [_interned(each) for each in value] if isinstance(value, list) else value
 
 
 def _name(resource: Resource, manifest: Manifest) -> tuple[Resource, str, str]:

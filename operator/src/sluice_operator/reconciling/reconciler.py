@@ -33,7 +33,7 @@ class Outcome:
     again_in: float | None = None
     """Seconds; the usual interval where unset."""
     name: str = "done"
-    """`done`, `gone`, `invalid`, `retried` or `stalled`."""
+    """`done`, `invalid`, `retried` or `stalled`; `gone` or `leaving` where there was nothing to do."""
 
 
 class Reconciler:
@@ -73,12 +73,14 @@ class Reconciler:
         """One pass; never raises but for cancellation."""
         async with self._turns:
             body = self._mirror.by_uid(kind.resource, uid)
-            if body is None or body["metadata"].get("deletionTimestamp"):
+            if body is None:
                 return Outcome(name="gone")
+            if body["metadata"].get("deletionTimestamp"):
+                return Outcome(name="leaving")
             with metrics.SECONDS.labels(kind.resource.kind).time():
                 outcome = await self._guarded(kind, body)
             metrics.PASSES.labels(kind.resource.kind, outcome.name).inc()
-            self._count_failing(uid, kind.resource.kind, failed=outcome.name not in ("done", "gone"))
+            self._count_failing(uid, kind.resource.kind, failed=outcome.name != "done")
             self.last_pass = time.monotonic()
             return outcome
 
@@ -91,21 +93,30 @@ class Reconciler:
             body = self._mirror.by_uid(kind.resource, uid)
             if body is None:
                 return Leaving(done=True)
-            try:
-                item = parse(kind.model, body)
-                leaving = await kind.leave(item, await kind.gather(item))
-                if leaving.status is not None:
-                    status = conditions.after_pass(
-                        leaving.status, body.get("status") or {}, item.generation, self._clock()
-                    )
-                    await self._tell(kind, body, status)
-            except ValidationError as error:
-                _LOG.warning("%s is let go: %s", _named(body), troubles.of(error).message)
-                return Leaving(done=True)
-            except Exception as error:
-                trouble = await self._in_trouble(kind, body, error)
-                return Leaving(done=False, failed=True, again_in=trouble.retry_after)
+            if not body["metadata"].get("deletionTimestamp"):
+                return Leaving(done=False)  # the mirror is behind, and wakes who waits when it no longer is
+            leaving = await self._leave(kind, body)
+            name = kind.resource.kind
+            metrics.PASSES.labels(name, "left" if leaving.done else "leaving").inc()
+            self._count_failing(uid, name, failed=leaving.failed)
+            self.last_pass = time.monotonic()
             return leaving
+
+    async def _leave(self, kind: Kind[Any, Any], body: Manifest) -> Leaving:
+        try:
+            item = _read(kind, body)
+            leaving = await kind.leave(item, await kind.gather(item))
+            if leaving.status is not None:
+                before = body.get("status") or {}
+                status = conditions.after_pass(leaving.status, before, item.generation, self._clock())
+                await self._tell(kind, body, status)
+        except troubles.Unreadable as error:
+            _LOG.warning("%s is let go: %s", _named(body), error)
+            return Leaving(done=True)
+        except Exception as error:
+            trouble = await self._in_trouble(kind, body, error)
+            return Leaving(done=False, failed=True, again_in=trouble.retry_after)
+        return leaving
 
     async def _guarded(self, kind: Kind[Any, Any], body: Manifest) -> Outcome:
         try:
@@ -118,7 +129,7 @@ class Reconciler:
         return Outcome(failed=True, again_in=trouble.retry_after or None, name=name)
 
     async def _pass(self, kind: Kind[Any, Any], body: Manifest) -> Outcome:
-        item = parse(kind.model, body)
+        item = _read(kind, body)
         context = await kind.gather(item)
         plan = kind.plan(item, context)
         children = [
@@ -192,6 +203,13 @@ def _of_another(metadata: Manifest, uid: str) -> bool:
     """True where another object controls it: some controllers, such as KEDA's, copy labels to what they make."""
     owners = metadata.get("ownerReferences") or ()
     return any(owner.get("controller") and owner.get("uid") != uid for owner in owners)
+
+
+def _read(kind: Kind[Any, Any], body: Manifest) -> Item[Any]:
+    try:
+        return parse(kind.model, body)
+    except ValidationError as error:
+        raise troubles.Unreadable(error) from error
 
 
 def _named(body: Manifest) -> str:

@@ -87,7 +87,9 @@ def _bare(model: type[SluiceObject], manifest: Manifest) -> dict[str, Any]:
     return {
         "apiVersion": manifest.get("apiVersion"),
         "kind": model.KIND,
-        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+        "metadata": {
+            name: metadata[name] for name in ("name", "namespace", "generation") if name in metadata
+        },
         "spec": manifest.get("spec"),
     }
 
@@ -98,7 +100,8 @@ def _relevant(model: type[SluiceObject], status: _Status) -> _Status:
     if model is ModelServer:
         found = {"endpoints": status.get("endpoints")}
     elif model is AdapterExperiment:
-        found = {"promoted": status.get("promoted")}
+        # A verdict from before an edit may be for an arm that the edit has taken away.
+        found = {name: status.get(name) for name in ("promoted", "observedGeneration")}
     elif model is LoRAAdapter:
         conditions = status.get("conditions")
         ready = [

@@ -164,7 +164,8 @@ ANALYSED = ConditionType(
             "Runs count from the next whole hour on, since the experiment was changed in this one."
         ),
         "NoGateway": (
-            "The operator does not know the gateway. Set its `gateway_url` and `gateway_key_file`."
+            "The operator does not know the gateway. Set its `SLUICE_GATEWAY_URL` and "
+            "`SLUICE_GATEWAY_KEY_FILE`."
         ),
         "GatewayUnreachable": (
             "The gateway did not answer, or its database did not. It is asked again at every "
@@ -172,8 +173,8 @@ ANALYSED = ConditionType(
         ),
         "KeyRefused": (
             "The gateway does not take the operator's API key, or the key is no admin's. Make "
-            "one: `sluice keys new --roles admin`, put it into the Secret that `gateway_key_file` "
-            "is mounted from."
+            "one: `sluice keys new --tenant operator --roles admin`, put it into the Secret that "
+            "`SLUICE_GATEWAY_KEY_FILE` is of."
         ),
         "ExperimentUnknown": (
             "The gateway has no such experiment yet. Within seconds it has; where not, see that "
@@ -184,7 +185,7 @@ ANALYSED = ConditionType(
             "not, see that it follows this operator's snapshots, and that the spec fits the others."
         ),
         "AnswerUnreadable": (
-            "What is at `gateway_url` does not answer as the gateway does. Set the URL of its "
+            "What is at `SLUICE_GATEWAY_URL` does not answer as the gateway does. Set the URL of its "
             "HTTP API; gateway and operator have to be of one release."
         ),
     },

@@ -144,6 +144,8 @@ _OBSTACLES = {
     "Extractive": "The ModelServer quotes and has no model to adapt. Name another.",
     "ServedElsewhere": "The ModelServer is external: nothing is loaded, and its server has to serve the alias.",
     "LoraDisabled": "The ModelServer loads no adapters. Set `spec.vllm.lora` there.",
+    "Retired": "An AdapterExperiment has done with it (its `status.retired`): drained and unloaded. It is loaded again "
+    "when that experiment is deleted or begins anew; delete both together.",
     "Deleting": "It is being deleted: out of rotation, then drained, unloaded and made sure of.",
 }
 
@@ -158,7 +160,7 @@ SOURCE_RESOLVED = ConditionType(
         "WaitingForAgent": "No agent can be asked to fetch the files. See `Placed` and the pods of the ModelServer.",
         "SourceInvalid": "The source cannot be right. Correct `spec.source` as the message says.",
         "NotFound": "The source has nothing of that name. Correct `spec.source`, or put the adapter there and set "
-        "another `revision`.",
+        "`digest` and another `revision`.",
         "AuthFailed": "The source wants credentials that the agent has not, or refuses those it has. Give the "
         "ModelServer's agents credentials.",
         "AddressRefused": "The agent may not ask that server. Allow it in the agent's settings.",

@@ -20,6 +20,7 @@ from sluice_operator.kinds.adapter_experiment.looking import look
 from sluice_operator.kinds.adapter_experiment.observing import status_of
 from sluice_operator.kinds.adapter_experiment.rewrite import rewrite
 from sluice_operator.kinds.adapter_experiment.settling import Settled, next_look, settle, trial_of
+from sluice_operator.kinds.adapter_experiment.trial import Trial, kept
 from sluice_operator.outcomes.protocol import Outcomes
 from sluice_operator.reconciling.kind import Item, Kind, Observation, Plan
 from sluice_operator.reconciling.labels import OWNER_UID
@@ -62,6 +63,8 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
         self._outcomes = outcomes
         self._clock = clock
         self._looks: dict[str, Look] = {}
+        #: Decided trials: a status that is written over by an earlier one loses no verdict.
+        self._decided: dict[str, Trial] = {}
         self._rewrites: tuple[float, bool] | None = None
 
     async def gather(self, item: Item[AdapterExperiment]) -> Context:
@@ -73,11 +76,19 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
             # What may be decided must not have been decided: the mirror lags behind a write whose reply was lost.
             status = await self._status_now(item)
             current = trial_of(item.object, status, around, now)
+            decided = self._decided.get(item.uid)
+            if decided is not None and (current.id, current.since) == (decided.id, decided.since):
+                status = status.model_copy(update=kept(decided))
+                current = trial_of(item.object, status, around, now)
         wait = self._wait(item, seen, next_look(item.object.spec, current, seen, now), now)
         if wait == 0.0 and current.since is not None:
             seen = await look(self._outcomes, item.name, current.since, now)
             self._looks[item.uid] = seen
-        return Context(now, status, around, seen, await self._knows_rewrites(item.namespace))
+        context = Context(now, status, around, seen, await self._knows_rewrites(item.namespace))
+        settled = settle(item.object, context)
+        if settled.trial.verdict is not None:
+            self._decided[item.uid] = settled.trial
+        return context
 
     def plan(self, item: Item[AdapterExperiment], context: Context) -> Plan:
         """See `Kind.plan`."""
@@ -105,6 +116,7 @@ class AdapterExperiments(Kind[AdapterExperiment, Context]):
     def forgotten(self, item_uid: str) -> None:
         """See `Kind.forgotten`."""
         self._looks.pop(item_uid, None)
+        self._decided.pop(item_uid, None)
 
     def _again_in(self, item: Item[AdapterExperiment], settled: Settled, context: Context) -> float | None:
         wait = next_look(item.object.spec, settled.trial, context.look, context.now)

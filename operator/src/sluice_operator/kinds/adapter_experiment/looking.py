@@ -8,12 +8,12 @@ _REASONS: tuple[tuple[type[errors.ServiceError], str, str], ...] = (
     (
         errors.Unauthenticated,
         "KeyRefused",
-        "Put an admin's key into the Secret that gateway_key_file is mounted from.",
+        "Put an admin's key into the Secret that SLUICE_GATEWAY_KEY_FILE is of.",
     ),
     (
         errors.PermissionDenied,
         "KeyRefused",
-        "Put an admin's key into the Secret that gateway_key_file is mounted from.",
+        "Put an admin's key into the Secret that SLUICE_GATEWAY_KEY_FILE is of.",
     ),
     (
         errors.NotFound,
@@ -23,7 +23,7 @@ _REASONS: tuple[tuple[type[errors.ServiceError], str, str], ...] = (
     (
         errors.FailedPrecondition,
         "AnswerUnreadable",
-        "Set gateway_url to the gateway's HTTP API; it has to be of the operator's release.",
+        "Set SLUICE_GATEWAY_URL to the gateway's HTTP API; it has to be of the operator's release.",
     ),
     (
         errors.ServiceError,
@@ -36,7 +36,9 @@ _REASONS: tuple[tuple[type[errors.ServiceError], str, str], ...] = (
 async def look(outcomes: Outcomes | None, experiment: str, since: float, now: float) -> Look:
     """One look; never raises for what the gateway says or does not say."""
     if outcomes is None:
-        message = "The operator does not know the gateway. Set gateway_url and gateway_key_file."
+        message = (
+            "The operator does not know the gateway. Set its SLUICE_GATEWAY_URL and SLUICE_GATEWAY_KEY_FILE."
+        )
         return Look(now, since, reason="NoGateway", message=message)
     try:
         return Look(now, since, await outcomes.report(experiment, since))

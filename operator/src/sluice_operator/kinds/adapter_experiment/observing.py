@@ -17,6 +17,7 @@ from sluice_operator.kinds.adapter_experiment import times
 from sluice_operator.kinds.adapter_experiment.arms import ArmView
 from sluice_operator.kinds.adapter_experiment.context import Context, Look
 from sluice_operator.kinds.adapter_experiment.settling import Settled
+from sluice_operator.kinds.adapter_experiment.trial import kept
 from sluice_operator.kinds.adapter_experiment.verdicts import differing
 from sluice_operator.outcomes.protocol import Report
 
@@ -38,20 +39,14 @@ def status_of(spec: AdapterExperimentSpec, settled: Settled, context: Context) -
         phase=settled.phase,
         promoted=settled.promoted,
         promoted_at=times.written(settled.promoted_at) if settled.promoted else "",
-        trial=trial.id,
-        since="" if trial.since is None else times.written(trial.since),
-        started_at=times.written(trial.started_at) if trial.id else "",
         decided_at=verdict.at if verdict else "",
-        halted_at="" if trial.halted_at is None else times.written(trial.halted_at),
-        halted_seconds=trial.halted_seconds,
-        verdict=verdict,
         arms=tuple(_arm(arm, base_model, shown, before.get(arm.name)) for arm in settled.arms),
         retired=settled.losers.retired,
         conditions=(
             *conditions,
             *_summed(_ready(settled, {each.type: each for each in conditions}), conditions),
         ),
-    )
+    ).model_copy(update=kept(trial))
 
 
 #: Reasons that a person has to do something about.
@@ -85,8 +80,8 @@ def _arm(view: ArmView, base_model: str, report: Report | None, before: ArmStatu
         }
         return shown.model_copy(update=numbers)
     if before is not None and before.model == shown.model:  # the last that was heard
-        kept = before.model_dump(include={"runs", "errors", "p95", "groundedness", "feedback"})
-        return shown.model_copy(update=kept)
+        heard = before.model_dump(include={"runs", "errors", "p95", "groundedness", "feedback"})
+        return shown.model_copy(update=heard)
     return shown
 
 

@@ -81,6 +81,18 @@ def recorded(status: AdapterExperimentStatus) -> Trial:
     )
 
 
+def kept(trial: Trial) -> dict[str, object]:
+    """What a status has of a trial, by field."""
+    return {
+        "trial": trial.id,
+        "since": "" if trial.since is None else times.written(trial.since),
+        "started_at": times.written(trial.started_at) if trial.id else "",
+        "halted_at": "" if trial.halted_at is None else times.written(trial.halted_at),
+        "halted_seconds": trial.halted_seconds,
+        "verdict": trial.verdict,
+    }
+
+
 def _clocked(trial: Trial, now: float, *, going: bool) -> Trial:
     if not going:
         return trial if trial.halted_at is not None else replace(trial, halted_at=now)

@@ -12,7 +12,7 @@ from sluice_operator.agents.protocol import Ended, Load, Resolve, Unload
 from sluice_operator.agents.views import PodView, Resolved, Version
 from sluice_operator.kinds.lora_adapter import times
 from sluice_operator.kinds.lora_adapter.context import Context
-from sluice_operator.kinds.lora_adapter.looking import look
+from sluice_operator.kinds.lora_adapter.looking import looked
 from sluice_operator.kinds.lora_adapter.naming import engine_name
 from sluice_operator.kinds.lora_adapter.reasons import RESTARTED
 from sluice_operator.kinds.lora_adapter.state import (
@@ -42,12 +42,13 @@ def advance(item: Item[LoRAAdapter], context: Context, *, strays: bool) -> State
     for ended in context.ended:
         if ended.call.pod in pods:
             state = _ended(item, state, ended)
-    seen = dict(state.entries)
     if status.observed_generation != item.generation:
-        seen = dict(_encouraged(state.entries))  # after what has ended: it was begun for the spec before
-    for pod in pods.values():
-        look(spec.model_name, state, seen, pod, context.now, strays=strays)
-    return replace(state, entries=seen)
+        # After what has ended: it was begun for the spec before.
+        state = replace(state, entries=dict(_encouraged(state.entries)))
+    # While no version is known, as where a status was lost, nobody can tell which of them is wanted.
+    strays = strays and (bool(state.names) or item.deleted_at is not None)
+    entries = looked(spec.model_name, state, pods.values(), context.now, strays=strays)
+    return replace(state, entries=entries)
 
 
 def _surviving(status: LoRAAdapterStatus, pods: Mapping[str, PodView], now: float) -> dict[Key, PodStatus]:

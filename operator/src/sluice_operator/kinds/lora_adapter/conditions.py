@@ -24,6 +24,8 @@ from sluice_operator.kinds.lora_adapter.rotation import serving
 from sluice_operator.kinds.lora_adapter.state import ON_THE_WAY
 from sluice_operator.reconciling.kind import Item
 
+_GIVEN_UP = "Put that right, then change the spec or delete the pod."
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -166,14 +168,10 @@ def _loaded(known: Facts) -> Condition:
 
 def _why_not_loaded(known: Facts) -> Condition:
     """What keeps the spec's version from the pods that have it not."""
-    load = known.item.object.spec.load
     for each in known.failed:
         verdict = reasons.verdict(each.reason)
-        if _is_given_up(each) and each.attempts >= load.max_attempts:
-            return LOADED.is_false(
-                "MaxAttemptsReached",
-                f"{_said(each)} Put that right, then change the spec or delete the pod.",
-            )
+        if _is_worn_out(known, each):
+            return LOADED.is_false("MaxAttemptsReached", f"{_said(each)} {_GIVEN_UP}")
         if verdict.condition is LOADED:
             return LOADED.is_false(verdict.reason, f"{_said(each)} {LOADED.reasons[verdict.reason]}")
         return LOADED.is_false("LoadFailed", f"{_said(each)} See {verdict.condition.name}.")
@@ -242,12 +240,18 @@ def _first(known: Facts, condition: ConditionType, concerns: Callable[[PodStatus
     for each in known.failed:
         if concerns(each):
             reason = reasons.verdict(each.reason).reason
-            return condition.is_false(reason, f"{_said(each)} {condition.reasons[reason]}")
+            advice = _GIVEN_UP if _is_worn_out(known, each) else condition.reasons[reason]
+            return condition.is_false(reason, f"{_said(each)} {advice}")
     return None
 
 
 def _is_given_up(each: PodStatus) -> bool:
     return each.state is PodState.FAILED and each.next_attempt_time is None
+
+
+def _is_worn_out(known: Facts, each: PodStatus) -> bool:
+    """Whether all attempts are used up."""
+    return _is_given_up(each) and each.attempts >= known.item.object.spec.load.max_attempts
 
 
 def _said(each: PodStatus) -> str:

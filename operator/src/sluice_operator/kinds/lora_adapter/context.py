@@ -38,3 +38,5 @@ class Context:
     running: tuple[Running, ...]
     ended: tuple[Ended, ...]
     """Since the last pass."""
+    retired_by: str = ""
+    """The experiment that has done with it; none where empty."""

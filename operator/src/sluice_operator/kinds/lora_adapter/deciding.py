@@ -1,12 +1,13 @@
 """One decision a pass: what is so by now, which calls are to be made, and when to look again. Pure.
 
 `obstacles` → `advancing` → `rotation` → places of each version (`placement`) → `calling`. `plan` gives the
-calls and `observe` the status; both decide alike, since they decide from the same.
+calls and `observe` the status of one decision.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.statuses.lora_adapter import NamedVersion, PodState, PodStatus
@@ -15,7 +16,7 @@ from sluice_operator.agents.views import PodView
 from sluice_operator.kinds.lora_adapter import calling, times
 from sluice_operator.kinds.lora_adapter.advancing import advance
 from sluice_operator.kinds.lora_adapter.context import Context
-from sluice_operator.kinds.lora_adapter.naming import alias_of
+from sluice_operator.kinds.lora_adapter.naming import listed_beyond
 from sluice_operator.kinds.lora_adapter.obstacles import Obstacle, obstacle
 from sluice_operator.kinds.lora_adapter.placement import Candidate, Choice, choose
 from sluice_operator.kinds.lora_adapter.reasons import is_of_the_adapter
@@ -44,6 +45,8 @@ def decide(item: Item[LoRAAdapter], context: Context) -> Decision:
     spec, blocked = item.object.spec, obstacle(item, context)
     state = advance(item, context, strays=blocked is None)
     choice, lacking, again = None, 0, []
+    if blocked is not None and blocked.leaves:
+        return Decision(state, obstacle=blocked)
     if blocked is not None:
         if blocked.forgets:
             state = State(None, None, None, state.entries)
@@ -136,13 +139,11 @@ def _is_barred(each: PodStatus) -> bool:
 
 def _taken_by_others(item: Item[LoRAAdapter], context: Context) -> Counter[str]:
     """Slots by pod: those of the other adapters, and of names in the engine that are nobody's."""
-    taken: Counter[str] = Counter()
-    for sibling in context.siblings:
-        taken.update(sibling.pods)
+    taken = Counter(chain.from_iterable(sibling.pods for sibling in context.siblings))
     known = {sibling.model_name for sibling in context.siblings} | {item.object.spec.model_name}
     for pod in context.pods:
         if pod.agent is not None:
-            taken[pod.uid] += sum(1 for name in pod.agent.loaded if alias_of(name) not in known)
+            taken[pod.uid] += listed_beyond(known, pod.agent)
     return taken
 
 

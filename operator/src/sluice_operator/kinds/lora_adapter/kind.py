@@ -20,6 +20,7 @@ from sluice_operator.kinds.lora_adapter.context import Context, Sibling
 from sluice_operator.kinds.lora_adapter.deletion import plan_deletion
 from sluice_operator.kinds.lora_adapter.observe import observe
 from sluice_operator.kinds.lora_adapter.plan import plan
+from sluice_operator.kinds.lora_adapter.retired import EXPERIMENTS, retired_by, retired_of
 from sluice_operator.kinds.lora_adapter.siblings import ADAPTERS, Known, Server, Siblings, status_of
 from sluice_operator.reconciling.kind import Item, Kind, Leaving, Observation, Plan
 from sluice_operator.reconciling.labels import MODEL_SERVER
@@ -49,7 +50,7 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
     """
 
     model = LoRAAdapter
-    listens: ClassVar[tuple[Resource, ...]] = (_SERVERS, ADAPTERS, PODS)
+    listens: ClassVar[tuple[Resource, ...]] = (_SERVERS, ADAPTERS, PODS, EXPERIMENTS)
     selectors: ClassVar[Mapping[Resource, str]] = {PODS: MODEL_SERVER}
 
     def __init__(self, mirror: Mirror, agents: Agents, clock: Callable[[], float] = time.time) -> None:
@@ -63,6 +64,8 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
         #: As siblings and servers were when others were last told of them.
         self._heard: dict[str, object] = {}
         self._heard_of: dict[str, Known] = {}
+        #: By experiment, whom it had retired when others were last told of it.
+        self._retired: dict[str, frozenset[str]] = {}
 
     async def gather(self, item: Item[LoRAAdapter]) -> Context:
         """Reads the mirror and the agents' views; takes over the calls that have ended."""
@@ -78,6 +81,7 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
             siblings=tuple(self._others(item.uid, server)),
             running=tuple(self._agents.running(item.uid)),
             ended=self._ended(item.uid, status),
+            retired_by=retired_by(self._mirror, item.namespace, item.name),
         )
 
     def plan(self, item: Item[LoRAAdapter], context: Context) -> Plan:
@@ -116,9 +120,12 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
 
     def concerned(self, changed: Manifest, resource: Resource, mirror: Mirror) -> Iterable[str]:
         """A server's adapters, where its spec has changed, else those that wait for its endpoints; the siblings that a
-        change of an adapter lets go on. Pods concern nobody here: `agents` wakes those to whom a change matters."""
+        change of an adapter lets go on; whom an experiment retires, or no more. Pods concern nobody here: `agents`
+        wakes those to whom a change matters."""
         if resource == _SERVERS:
             return self._of_server(changed)
+        if resource == EXPERIMENTS:
+            return self._of_experiment(changed)
         return self._of_adapter(changed) if resource == ADAPTERS else ()
 
     def forgotten(self, item_uid: str) -> None:
@@ -177,15 +184,24 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
             if is_new or known.turns:  # who waits for the server's endpoints to name its new version
                 yield known.sibling.uid
 
+    def _of_experiment(self, experiment: Manifest) -> Iterator[str]:
+        namespace, retired = experiment["metadata"]["namespace"], retired_of(self._mirror, experiment)
+        uid = experiment["metadata"]["uid"]
+        before = self._retired.pop(uid, frozenset())
+        if retired:
+            self._retired[uid] = retired
+        for name in sorted(before ^ retired):
+            if adapter := self._mirror.get(ADAPTERS, namespace, name):
+                yield str(adapter["metadata"]["uid"])
+
     def _of_adapter(self, adapter: Manifest) -> Iterator[str]:
         uid = adapter["metadata"]["uid"]
         before, now = self._heard_of.pop(uid, None), self._siblings.known(uid)
         if now is not None:
             self._heard_of[uid] = now
         freed = bool(before and _slots(before) - _slots(now))
-        claims = (
-            {each for each in (_claim(before), _claim(now)) if each} if _claim(before) != _claim(now) else ()
-        )
+        changed = _claim(before) != _claim(now)
+        claims = {_alias(known) for known in (before, now) if known and changed}
         if not freed and not claims:
             return
         for server in {known.server for known in (before, now) if known}:
@@ -211,6 +227,10 @@ def _slots(known: Known | None) -> Counter[str]:
     return Counter(known.sibling.pods if known else ())
 
 
-def _claim(known: Known | None) -> tuple[Server, str] | None:
-    """The alias that it may keep others from."""
-    return (known.server, known.sibling.model_name) if known and not known.leaving else None
+def _alias(known: Known) -> tuple[Server, str]:
+    return known.server, known.sibling.model_name
+
+
+def _claim(known: Known | None) -> object:
+    """What may keep others from an alias: whether one that is being deleted still has it is for plans to say."""
+    return known and (_alias(known), known.leaving)

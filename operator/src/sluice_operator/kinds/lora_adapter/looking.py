@@ -1,40 +1,60 @@
-"""Holds the entries of a pod against what its engine lists. Pure."""
+"""Holds entries against what the engines list. Pure."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from sluice_api.statuses.lora_adapter import PodState, PodStatus
 from sluice_operator.agents.views import AgentView, PodView, Version
 from sluice_operator.kinds.lora_adapter import times
-from sluice_operator.kinds.lora_adapter.naming import alias_of
+from sluice_operator.kinds.lora_adapter.naming import listed_of
 from sluice_operator.kinds.lora_adapter.reasons import NOT_LISTED, RESTARTED
 from sluice_operator.kinds.lora_adapter.state import RETIRING, Key, State, changed, entry, files, made_sure
 
 
-def look(
-    model_name: str, state: State, entries: dict[Key, PodStatus], pod: PodView, now: float, *, strays: bool
-) -> None:
-    """Changes `entries` where the engine lists something else. An agent or engine that does not answer says nothing.
+def looked(
+    model_name: str, state: State, pods: Iterable[PodView], now: float, *, strays: bool
+) -> dict[Key, PodStatus]:
+    """The entries, changed where engines list something else. An agent or engine that does not answer says nothing.
 
     Args:
         strays: Whether listed names with the adapter's alias that have no entry get one.
     """
-    agent = pod.agent
-    if agent is None or not agent.reachable or not agent.engine_reachable:
-        return
+    entries = dict(state.entries)
     versions = {
         each.engine_name: files(each) for each in (state.previous, state.current, state.target) if each
     }
-    for key in [key for key in entries if key[0] == pod.uid and key[1]]:
-        if _is_newer(agent, entries[key]):
-            found = _held(entries[key], agent.loaded, versions.get(key[1]), now)
-            if found is None:
-                del entries[key]
-            else:
-                entries[key] = found
-    for name, version in agent.loaded.items() if strays else ():
-        if (pod.uid, name) not in entries and alias_of(name) == model_name:
+    names: dict[str, list[str]] = defaultdict(list)
+    for uid, name in entries:
+        names[uid] += [name] if name else []
+    for pod in pods:
+        agent = pod.agent
+        if agent is None or not agent.reachable or not agent.engine_reachable:
+            continue
+        for key in ((pod.uid, name) for name in names[pod.uid]):
+            if _is_newer(agent, entries[key]):
+                found = _held(entries.pop(key), agent.loaded, versions.get(key[1]), now)
+                if found is not None:
+                    entries[key] = found
+        if strays:
+            entries.update(_strays(model_name, versions, entries, pod, agent))
+    return entries
+
+
+def _strays(
+    model_name: str,
+    versions: Mapping[str, Version],
+    entries: Mapping[Key, PodStatus],
+    pod: PodView,
+    agent: AgentView,
+) -> dict[Key, PodStatus]:
+    """Entries for what the engine lists beside them."""
+    found = {}
+    for name in listed_of(model_name, agent):
+        if (pod.uid, name) not in entries:
+            version = agent.loaded[name]
             is_kept = version is not None and versions.get(name) == version
-            entries[pod.uid, name] = entry(pod, name, PodState.LOADED if is_kept else PodState.DRAINING)
+            found[pod.uid, name] = entry(pod, name, PodState.LOADED if is_kept else PodState.DRAINING)
+    return found
 
 
 def _held(

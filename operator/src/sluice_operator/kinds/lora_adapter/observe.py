@@ -15,6 +15,7 @@ from sluice_operator.kinds.lora_adapter.conditions import Facts, conditions, fac
 from sluice_operator.kinds.lora_adapter.context import Context
 from sluice_operator.kinds.lora_adapter.deciding import decide
 from sluice_operator.kinds.lora_adapter.placement import wanted
+from sluice_operator.kinds.lora_adapter.plan import Decided
 from sluice_operator.kinds.lora_adapter.state import State
 from sluice_operator.reconciling.kind import Item, Observation, Plan
 
@@ -33,7 +34,7 @@ _ORDER = (
 def observe(item: Item[LoRAAdapter], context: Context, plan: Plan) -> Observation:
     """The status that the next pass starts from. `plan` is what `plan` gave for the same context: of its calls the
     status says that they go on."""
-    decision = decide(item, context)
+    decision = plan.decision if isinstance(plan, Decided) and plan.decision else decide(item, context)
     known = facts(item, context, decision)
     return Observation(
         told(item, decision.state, conditions(known), _replicas(known)), again_in=decision.again_in

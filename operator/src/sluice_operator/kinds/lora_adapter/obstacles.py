@@ -16,6 +16,8 @@ class Obstacle:
     message: str
     is_ready: bool = False
     """Nothing has to be loaded."""
+    leaves: bool = False
+    """What is loaded is left as it is: the server may only be out of sight, and with it its pods go."""
     forgets: bool = False
     """There is nothing to come back to: what was in rotation is forgotten, too."""
 
@@ -28,6 +30,7 @@ def obstacle(item: Item[LoRAAdapter], context: Context) -> Obstacle | None:
         return Obstacle(
             "ModelServerNotFound",
             f"There is no {ref} in namespace {item.namespace!r}. Make it, or correct spec.modelServerRef.",
+            leaves=True,
         )
     older = older_sibling(item, context)
     if older:
@@ -54,6 +57,12 @@ def obstacle(item: Item[LoRAAdapter], context: Context) -> Obstacle | None:
         )
     if server.spec.vllm.lora is None:
         return Obstacle("LoraDisabled", f"{ref} loads no adapters. Set spec.vllm.lora there.")
+    if context.retired_by:
+        return Obstacle(
+            "Retired",
+            f"AdapterExperiment {context.retired_by!r} has done with it: it is drained and unloaded, and loaded again "
+            "when the experiment is deleted or begins anew. Delete both together.",
+        )
     return None
 
 

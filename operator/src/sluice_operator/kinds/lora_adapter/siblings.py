@@ -1,5 +1,6 @@
 """The adapters of each model server, each read once for each version of it."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.statuses.lora_adapter import PLACED, LoRAAdapterStatus, NamedVersion
 from sluice_operator.cluster.protocol import Manifest
-from sluice_operator.cluster.resources import resource_of
+from sluice_operator.cluster.resources import Resource, resource_of
 from sluice_operator.kinds.lora_adapter.context import Sibling
 from sluice_operator.kinds.lora_adapter.slots import taken
 from sluice_operator.reconciling.mirror import Mirror
@@ -36,34 +37,56 @@ class Known:
 
 
 class Siblings:
-    """Reads what has changed in the mirror, and nothing twice: a pass costs a look at each adapter."""
+    """By server, and read once for each version: a server may have a thousand, each of which asks for all of them in
+    each of its passes."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
-        self._read: dict[str, tuple[Manifest, Known]] = {}
+        self._known: dict[str, Known] = {}
+        self._of: dict[Server, dict[str, Known]] = defaultdict(dict)
+        #: Those that have changed since they were last asked for.
+        self._new: dict[str, Manifest] = {
+            manifest["metadata"]["uid"]: manifest for manifest in mirror.all(ADAPTERS)
+        }
+        mirror.hearers.append(self._hear)
 
     def of(self, server: Server) -> Iterator[Known]:
         """The adapters of a server, those that are being deleted among them."""
-        namespace, name = server
-        for manifest in self._mirror.all(ADAPTERS, namespace):
-            if manifest["spec"].get("modelServerRef") == name:
-                yield self._known(manifest)
+        self._catch_up()
+        for known in tuple(self._of.get(server, {}).values()):
+            if self._mirror.by_uid(ADAPTERS, known.sibling.uid) is not None:
+                yield known
 
     def known(self, uid: str) -> Known | None:
         """The adapter of a uid, unless it is gone."""
-        manifest = self._mirror.by_uid(ADAPTERS, uid)
-        return None if manifest is None else self._known(manifest)
+        self._catch_up()
+        return self._known.get(uid) if self._mirror.by_uid(ADAPTERS, uid) is not None else None
 
     def forget(self, uid: str) -> None:
         """An adapter is gone."""
-        self._read.pop(uid, None)
+        self._new.pop(uid, None)
+        self._drop(uid)
 
-    def _known(self, manifest: Manifest) -> Known:
-        uid = manifest["metadata"]["uid"]
-        entry = self._read.get(uid)
-        if entry is None or entry[0] is not manifest:
-            entry = self._read[uid] = manifest, _read(manifest)
-        return entry[1]
+    def _hear(self, resource: Resource, manifest: Manifest) -> None:
+        if resource == ADAPTERS:
+            self._new[manifest["metadata"]["uid"]] = manifest
+
+    def _catch_up(self) -> None:
+        for uid, manifest in self._new.items():
+            known = _read(manifest)
+            self._drop(uid)
+            self._known[uid] = known
+            self._of[known.server][uid] = known
+        self._new.clear()
+
+    def _drop(self, uid: str) -> None:
+        known = self._known.pop(uid, None)
+        if known is None:
+            return
+        there = self._of[known.server]
+        there.pop(uid, None)
+        if not there:
+            del self._of[known.server]
 
 
 def status_of(manifest: Manifest) -> LoRAAdapterStatus:

@@ -96,7 +96,7 @@ def available(replicas: Sequence[Replica], wanted: int, deployment: Manifest | N
     if troubled:
         reason = troubled[0].reason
         return told.AVAILABLE.is_false(reason, " ".join([*_pods(troubled), told.AVAILABLE.reasons[reason]]))
-    if wanted == 0:
+    if wanted == 0 and deployment is not None:
         return told.AVAILABLE.is_false("ScaledToZero", "There should be no pods: raise spec.vllm.replicas.")
     missing = "There is no Deployment yet." if deployment is None else "No pods have been made yet."
     return told.AVAILABLE.is_false("Starting", missing)
@@ -174,7 +174,7 @@ def _agents(replicas: Sequence[Replica]) -> str:
             each.agent.agent.trouble if each.agent is not None and each.agent.agent is not None else None
         )
         words = f"{trouble.reason}: {trouble.message}" if trouble is not None else "no answer"
-        said.append(f"pod {each.name}: {words}")
+        said.append(f"pod {each.name}: {each.agent_detail or words}")
     return _sentence(said, len(replicas))
 
 

@@ -56,7 +56,7 @@ class Context:
     """As the last pass left it."""
     told_at: float = 0.0
     """When it last said something new, in seconds since the epoch."""
-    token: str = ""
+    token: str = field(default="", repr=False)
     """The agent's, in base64: what the Secret has, else a new one."""
     secrets: Secrets = field(default_factory=Secrets)
     deployment: Manifest | None = None

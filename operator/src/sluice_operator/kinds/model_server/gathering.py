@@ -3,9 +3,11 @@
 import base64
 import binascii
 import secrets as random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from sluice_api.objects.model_server import ModelServer
 from sluice_api.statuses.model_server import ModelServerStatus
@@ -24,7 +26,7 @@ from sluice_operator.kinds.model_server.planning import wanted
 from sluice_operator.kinds.model_server.secrets import named, resolved
 from sluice_operator.kinds.model_server.serving import Servings
 from sluice_operator.reconciling.kind import Item
-from sluice_operator.reconciling.labels import OWNER_UID
+from sluice_operator.reconciling.labels import OWNER_UID, is_owned
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_servicekit.errors import NotFound, Unimplemented
 
@@ -70,7 +72,7 @@ class Gatherer:
     async def gather(self, item: Item[ModelServer]) -> Context:
         """For one pass."""
         now, server = self._clock(), item.object
-        status = ModelServerStatus.model_validate(server.status)
+        status = _status(server)
         vllm = server.spec.vllm
         if vllm is None:
             return Context(now, self._settings, status, self._told_at(item, now))
@@ -81,7 +83,7 @@ class Gatherer:
             key: child for key, child in children.items() if child is not None and is_owned(child, item.uid)
         }
         name = server.metadata.name
-        deployment = owned.get((DEPLOYMENTS, names.child(name)))
+        scaled, deployment = await self._scaling(item, owned.get((DEPLOYMENTS, names.child(name))))
         token = self._token(owned.get((SECRETS, names.agent_secret(name))))
         found = {secret: await self._read(SECRETS, item.namespace, secret) for secret, _, _ in named(vllm)}
         return Context(
@@ -92,10 +94,10 @@ class Gatherer:
             token=token,
             secrets=resolved(vllm, found),
             deployment=deployment,
-            scaled=await self._is_scaled(item, deployment),
+            scaled=scaled,
             taken=frozenset(key for key, child in children.items() if child is not None and key not in owned),
             keda=await self._knows_keda(item, children),
-            pods=tuple(sorted(self._pods(item), key=lambda pod: str(pod["metadata"]["name"]))),
+            pods=tuple(sorted(self._mirror.owned(PODS, item.uid), key=_name)),
             agents={view.uid: view for view in self._agents.pods(item.namespace, name)},
             adapters=tuple(self._servings.of_server(item.uid, item.namespace, name)),
         )
@@ -131,17 +133,22 @@ class Gatherer:
             return False
         return True
 
-    async def _is_scaled(self, item: Item[ModelServer], deployment: Manifest | None) -> bool:
+    async def _scaling(
+        self, item: Item[ModelServer], deployment: Manifest | None
+    ) -> tuple[bool, Manifest | None]:
+        """Whether the autoscaler has said how many pods there are, and the Deployment as it is just now where it has
+        not: what it says in between must not be overruled."""
         vllm = item.object.spec.vllm
         if vllm is None or vllm.autoscaling is None or deployment is None:
             self._scaled.discard(item.uid)
-            return False
+            return False, deployment
         if item.uid not in self._scaled:
             # The mirror holds no managedFields.
             live = await self._cluster.get(DEPLOYMENTS, item.namespace, deployment["metadata"]["name"])
-            if live is not None and autoscaling.said_by_another(live):
-                self._scaled.add(item.uid)
-        return item.uid in self._scaled
+            if live is None or not autoscaling.said_by_another(live):
+                return False, live
+            self._scaled.add(item.uid)
+        return True, deployment
 
     def _token(self, secret: Manifest | None) -> str:
         """What the Secret has; a new one where it has none that would do."""
@@ -153,9 +160,6 @@ class Gatherer:
             pass
         return base64.b64encode(self._make_token().encode()).decode()
 
-    def _pods(self, item: Item[ModelServer]) -> Iterable[Manifest]:
-        return self._mirror.all(PODS, item.namespace, layout.selector(item.name, item.uid))
-
     def _told_at(self, item: Item[ModelServer], now: float) -> float:
         """A status that was not there at the last pass's start was written at its end."""
         known = self._told.get(item.uid)
@@ -166,6 +170,18 @@ class Gatherer:
         return told_at
 
 
+def _status(server: ModelServer) -> ModelServerStatus:
+    """As it was told; nothing where another version has told what this one cannot read."""
+    try:
+        return ModelServerStatus.model_validate(server.status)
+    except ValidationError:
+        return ModelServerStatus()
+
+
+def _name(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["name"])
+
+
 @dataclass(frozen=True, slots=True)
 class _Told:
     status: Mapping[str, Any]
@@ -174,8 +190,3 @@ class _Told:
     """When it was written."""
     passed_at: float
     """When the last pass began."""
-
-
-def is_owned(child: Manifest, uid: str) -> bool:
-    """True where a child was made for the custom resource that has a uid."""
-    return bool((child["metadata"].get("labels") or {}).get(OWNER_UID) == uid)

@@ -60,6 +60,8 @@ class Replica:
     detail: str = ""
     """The same in words, the pod's name left out."""
     agent: PodView | None = None
+    agent_detail: str = ""
+    """Why the agent's container does not run; empty where it does, or nobody says."""
 
 
 def replica(pod: Manifest, base_model: str, view: PodView | None) -> Replica:
@@ -77,6 +79,7 @@ def replica(pod: Manifest, base_model: str, view: PodView | None) -> Replica:
         reason=reason,
         detail=detail,
         agent=view,
+        agent_detail=_idle(_container(status, layout.AGENT)),
     )
 
 
@@ -125,6 +128,15 @@ def _ended(engine: Mapping[str, Any]) -> tuple[str, str] | None:
                 return "OutOfMemory", f"{detail}: it used more memory than its limit"
             return "CrashLooping", detail
     return None
+
+
+def _idle(agent: Mapping[str, Any]) -> str:
+    state = agent.get("state") or {}
+    if waiting := state.get("waiting"):
+        return _said({"reason": "Waiting", **waiting})
+    if ended := state.get("terminated"):
+        return f"it ended with exit code {ended.get('exitCode')}"
+    return ""
 
 
 def _init_waits(status: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
