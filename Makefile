@@ -188,6 +188,10 @@ bench-guardrail: setup ## What the guardrail costs on one core, over gRPC: ARGS=
 bench-operator: setup $(CLUSTER)/.stamp ## The operator with a thousand adapters on a real kube-apiserver: ARGS="--adapters 100 --pods 10 --objects 500" for less
 	$(RUN) python bench/operate.py $(ARGS)
 
+.PHONY: bench-snapshot
+bench-snapshot: setup $(CLUSTER)/.stamp ## How long a change takes from the API server to every service
+	$(RUN) python bench/snapshot.py $(ARGS)
+
 .PHONY: bench-routing
 bench-routing: setup ## Routing by adapter beside round robin, on doubles of vLLM: ARGS="--rate 20 --adapters 50"
 	$(RUN) python bench/routing.py $(ARGS)
