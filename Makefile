@@ -100,15 +100,15 @@ endif
 
 .PHONY: test-operator
 test-operator: setup ## The operator on a real kube-apiserver: KUBECONFIG=FILE for another cluster than the one built here
-	$(OPERATOR_TESTS) SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}cluster $(RUN) pytest -q -n $(WORKERS) --dist loadfile tests/cluster tests/machines tests/unit/operator $(ARGS)
+	$(OPERATOR_TESTS) SLUICE_REQUIRE=$${SLUICE_REQUIRE:+$$SLUICE_REQUIRE,}cluster $(RUN) pytest -q -n $(WORKERS) --dist loadfile tests/cluster $(ARGS)
 
 .PHONY: lint
 lint: setup ## The checks that .pre-commit-config.yaml lists, on everything
 	$(RUN) pre-commit run --all-files --hook-stage pre-push
 
 .PHONY: drift
-drift: protos reference openapi ## Fail where a generated file differs from its source
-	git diff --exit-code -- $(STUBS) docs/objects.md docs/openapi.json
+drift: protos crds reference openapi ## Fail where a generated file differs from its source
+	git diff --exit-code -- $(STUBS) crds docs/reference docs/openapi.json
 
 .PHONY: verify
 verify: lint drift test ## Everything that CI runs
@@ -155,8 +155,12 @@ protos: setup ## Generate the stubs from protos/
 protos-baseline: setup ## Accept the present protos as what later ones must stay compatible with
 	$(RUN) buf build protos -o protos/baseline.binpb
 
+.PHONY: crds
+crds: setup ## Generate the custom resource definitions in crds/ from the models
+	$(RUN) python tools/generate_crds.py
+
 .PHONY: reference
-reference: setup ## Generate docs/objects.md from the models
+reference: setup ## Generate docs/reference from the models
 	$(RUN) python tools/generate_object_reference.py
 
 .PHONY: openapi
@@ -179,6 +183,14 @@ bench-folder: setup ## Ingest Debian's own documentation, killed twice on the wa
 .PHONY: bench-guardrail
 bench-guardrail: setup ## What the guardrail costs on one core, over gRPC: ARGS="--only lengths", --calls 2000 for less
 	$(RUN) python bench/guardrail.py $(ARGS)
+
+.PHONY: bench-operator
+bench-operator: setup $(CLUSTER)/.stamp ## The operator with a thousand adapters on a real kube-apiserver: ARGS="--adapters 100 --pods 10 --objects 500" for less
+	$(RUN) python bench/operate.py $(ARGS)
+
+.PHONY: bench-snapshot
+bench-snapshot: setup $(CLUSTER)/.stamp ## How long a change takes from the API server to every service
+	$(RUN) python bench/snapshot.py $(ARGS)
 
 .PHONY: bench-routing
 bench-routing: setup ## Routing by adapter beside round robin, on doubles of vLLM: ARGS="--rate 20 --adapters 50"

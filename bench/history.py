@@ -59,7 +59,12 @@ def _accuracy(half: str, turns: Sequence[Turn], *, errors: bool) -> None:
 
 def _retrieval(up: Running) -> None:
     docs = PROJECT / "docs"
-    files = [PROJECT / "README.md", *sorted(docs.glob("*.md")), *sorted(docs.glob("adr/0*.md"))]
+    files = [
+        PROJECT / "README.md",
+        *sorted(docs.glob("*.md")),
+        *sorted(docs.glob("reference/*.md")),
+        *sorted(docs.glob("adr/0*.md")),
+    ]
     up.ingest([{"id": path.name, "text": path.read_text(), "media_type": "text/markdown"} for path in files])
     conversations = yaml.safe_load((PROJECT / "bench" / "follow_ups.yaml").read_text())
     print("right file first / among the first five")

@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +27,8 @@ KUBECONFIG_VARIABLE = "SLUICE_TEST_KUBECONFIG"
 _NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 _START_SECONDS = 180.0
 
-#: Who only reads is of no interest; what is written is counted by tests.
-_AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata", "verbs": ["create", "update", "patch", "delete"]}, {"level": "None"}],
-}
+_WRITES = ("create", "update", "patch", "delete")
+_READS = ("get", "list", "watch")
 
 
 def is_there() -> bool:
@@ -47,7 +42,8 @@ class ApiServer:
 
     kubeconfig: Path
     audit_log: Path | None = None
-    """A JSON line for each write; none of a cluster that tests did not start."""
+    """A JSON line for each write, and for each read where `api_server` was told so; none of a cluster that tests did
+    not start."""
 
     def kubectl(self, *arguments: str, stdin: str = "", check: bool = True) -> str:
         """What kubectl prints."""
@@ -66,6 +62,10 @@ class ApiServer:
 
     def writes(self, user_agent: str = "") -> list[dict[str, object]]:
         """The audit log's entries of writes by clients whose user agent has a word in it."""
+        return [entry for entry in self.calls(user_agent) if entry["verb"] in _WRITES]
+
+    def calls(self, user_agent: str = "") -> list[dict[str, object]]:
+        """The same of all that is in the audit log."""
         if self.audit_log is None or not self.audit_log.exists():
             return []
         entries = [json.loads(line) for line in self.audit_log.read_text().splitlines()]
@@ -73,17 +73,21 @@ class ApiServer:
 
 
 @contextmanager
-def api_server() -> Iterator[ApiServer]:
-    """A server of its own for the length of the block, or the cluster that `SLUICE_TEST_KUBECONFIG` names."""
+def api_server(*, reads: bool = False) -> Iterator[ApiServer]:
+    """A server of its own for the length of the block, or the cluster that `SLUICE_TEST_KUBECONFIG` names.
+
+    Args:
+        reads: Has its audit log tell of reads, too.
+    """
     if given := os.environ.get(KUBECONFIG_VARIABLE):
         yield ApiServer(Path(given))
         return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-cluster-")))
-        yield _start(folder, stack)
+        yield _start(folder, stack, _WRITES + (_READS if reads else ()))
 
 
-def _start(folder: Path, stack: ExitStack) -> ApiServer:
+def _start(folder: Path, stack: ExitStack, verbs: Sequence[str]) -> ApiServer:
     client, peer, port = (_free_port() for _ in range(3))
     _run(
         stack,
@@ -99,7 +103,7 @@ def _start(folder: Path, stack: ExitStack) -> ApiServer:
     )
     token = secrets.token_hex(16)
     (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
-    (folder / "audit.json").write_text(json.dumps(_AUDIT_POLICY))
+    (folder / "audit.json").write_text(json.dumps(_audit_policy(verbs)))
     key = folder / "service-accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
     _run(
@@ -137,6 +141,15 @@ def _start(folder: Path, stack: ExitStack) -> ApiServer:
         "--secure-port=0",
     )
     return server
+
+
+def _audit_policy(verbs: Sequence[str]) -> dict[str, object]:
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "Metadata", "verbs": list(verbs)}, {"level": "None"}],
+    }
 
 
 def _run(stack: ExitStack, folder: Path, name: str, *arguments: str) -> None:

@@ -23,6 +23,7 @@ from sluice_api.objects.steps import (
     Steps,
 )
 from sluice_api.snapshot import CompiledExperiment, CompiledPipeline, CompiledPolicy, Snapshot
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (
@@ -94,6 +95,7 @@ class World:
     finish: Finish = field(default_factory=lambda: Finish("stop", model="double"))
     rewritten: str = "How long does the second kiln take?"
     shown: Sequence[Message] = ()
+    priority: Priority | None = None
     """The turns that were to be rewritten."""
     queries: list[object] = field(default_factory=list)
     """What was embedded, searched and reranked with."""
@@ -164,13 +166,18 @@ class World:
             yield Released(self.leaves(delta), verdict(), final=False)
         yield Released("", self.output_verdict, final=True)
 
-    async def rewrite(self, principal: object, step: object, turns: Sequence[Message]) -> Rewritten:
-        self.shown = turns
+    async def rewrite(
+        self, principal: object, step: object, turns: Sequence[Message], priority: Priority
+    ) -> Rewritten:
+        self.shown, self.priority = turns, priority
         await self.step("rewrite")
         return Rewritten(self.rewritten, model="double")
 
-    async def reword(self, principal: object, step: object, question: str, most: int) -> Reworded:
+    async def reword(
+        self, principal: object, step: object, question: str, most: int, priority: Priority
+    ) -> Reworded:
         self.reworded.append(question)
+        self.priority = priority
         await self.step("reword")
         return Reworded(self.rewordings, model="double")
 

@@ -12,6 +12,7 @@ from sluice_cli.commands import (
     audit,
     compiling,
     config,
+    definitions,
     doctor,
     documents,
     experiments,
@@ -55,6 +56,7 @@ app.add_typer(experiments.app, name="experiments")
 app.command()(feedback.feedback)
 app.add_typer(keys.app, name="keys")
 app.command("compile")(compiling.compile_command)
+app.command()(definitions.crds)
 
 
 def _print_version(wanted: bool) -> None:

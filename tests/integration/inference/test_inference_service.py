@@ -25,6 +25,12 @@ REQUEST = inference_pb2.GenerateRequest(
     passages=[common_pb2.Passage(document_id="a.md", text="After 40 hours.")],
     priority=inference_pb2.PRIORITY_BATCH,
 )
+REWRITE = inference_pb2.RewriteRequest(
+    model_server="tiny",
+    turns=[inference_pb2.Message(role="user", content="How long?")],
+    max_tokens=4,
+    priority=inference_pb2.PRIORITY_BACKGROUND,
+)
 
 
 def _queued() -> float | None:
@@ -50,6 +56,7 @@ async def test_stream_ends_within_the_grace_and_tells_its_replica():
         await bound.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{bound.port}") as channel:
             stub = inference_pb2_grpc.InferenceServiceStub(channel)
+            await stub.Rewrite(REWRITE)
             stream = aiter(stub.Generate(REQUEST))
             responses, waits = [await anext(stream)], stub.Generate(REQUEST)
             async with asyncio.timeout(20):
@@ -67,4 +74,4 @@ async def test_stream_ends_within_the_grace_and_tells_its_replica():
     assert queued.replica == "tiny-0"
     assert queued.queued_seconds > 0.0
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert [request.body["priority"] for request in server.requests] == [1, 1]
+    assert [request.body["priority"] for request in server.requests] == [2, 1, 1]

@@ -13,7 +13,10 @@ from sluice_api.objects.registry import KINDS
 from sluice_api.snapshot import Snapshot
 
 PROJECT = Path(__file__).parents[3]
-EXAMPLES = sorted(folder for folder in (PROJECT / "examples").iterdir() if folder.is_dir())
+IN_A_CLUSTER = PROJECT / "examples" / "cluster"
+EXAMPLES = sorted(
+    folder for folder in (PROJECT / "examples").iterdir() if folder.is_dir() and folder != IN_A_CLUSTER
+)
 
 BASE = {
     "KnowledgeBase": {},
@@ -60,6 +63,12 @@ def test_examples_compile_without_a_warning(folder: Path):
     compilation = _compile(folder)
     assert compilation.snapshot.pipelines
     assert compilation.warnings == ()
+
+
+def test_of_the_cluster_example_only_what_the_operator_does_has_no_effect():
+    compilation = _compile(IN_A_CLUSTER)
+    assert compilation.warnings
+    assert all("without a cluster" in str(warning) for warning in compilation.warnings)
 
 
 def test_snapshot_does_not_depend_on_order_or_files(tmp_path: Path):

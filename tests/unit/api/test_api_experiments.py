@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 import yaml
 
+from sluice_api import experiments
 from sluice_api.compiling import Compilation, compile_objects
 from sluice_api.errors import CompileError, LoadError
 from sluice_api.loading import load
+from sluice_api.objects.adapter_experiment import AdapterExperiment
+from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.snapshot import Snapshot
 
 SERVER = {"baseModel": "qwen", "external": {"urls": ["http://x/v1"]}}
@@ -220,3 +223,19 @@ def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], parts: 
         _compile(tmp_path, **changes)
     for part in parts:
         assert part in str(raised.value)
+
+
+def _experiment(generation: int, **status: object) -> AdapterExperiment:
+    found = _object("AdapterExperiment", "trial", EXPERIMENT, status=status)
+    found["metadata"]["generation"] = generation
+    return AdapterExperiment.model_validate(found)
+
+
+def test_edit_that_takes_the_promoted_arm_away_is_no_mistake_while_the_operator_has_not_seen_it():
+    adapters = {"support-r2": LoRAAdapter.model_validate(_object("LoRAAdapter", "support-r2", ADAPTER))}
+
+    def promoted(generation: int, arm: str) -> str:
+        item = _experiment(generation, promoted=arm, observedGeneration=2)
+        return experiments.compiled(item, adapters).promoted
+
+    assert (promoted(3, "gone"), promoted(2, "gone"), promoted(3, "base")) == ("", "gone", "base")

@@ -82,6 +82,19 @@ async def test_fallback_that_cannot_do_what_is_asked_for_is_not_what_is_wrong(mo
 
 
 @pytest.mark.parametrize("mode", list(StreamingMode))
+async def test_question_that_is_too_long_goes_to_a_fallback_with_more_room(mode: StreamingMode):
+    bench = _falling_back(mode)
+    too_long = InvalidArgument("9000 tokens", reason="PROMPT_TOO_LONG")
+    bench.world.fail["generate"] = [too_long]
+    events = await _events(bench, stream=True)
+    assert (events[-1].state, bench.record.reason) == (RunState.DEGRADED, "generate: PROMPT_TOO_LONG")
+    bench.world.fail["generate"] = [too_long, InvalidArgument("9001 tokens", reason="PROMPT_TOO_LONG")]
+    with pytest.raises(RunFailedError) as raised:
+        await _events(bench, stream=True)
+    assert (raised.value.step, raised.value.error) == ("generate", too_long)
+
+
+@pytest.mark.parametrize("mode", list(StreamingMode))
 async def test_fallback_answers_where_generation_fails(mode: StreamingMode):
     bench = _falling_back(mode)
     bench.world.fail["generate"] = [NotFound("no such adapter")]

@@ -13,8 +13,10 @@ from sluice_api.objects.adapter_experiment import (
     Aggregation,
     Arm,
     GuardMetric,
+    Method,
     Metric,
     Role,
+    VerdictRule,
 )
 from sluice_gateway.domain.experimenting.comparing import (
     design_effect,
@@ -32,6 +34,7 @@ from sluice_gateway.domain.run import RunState
 
 MEAN, P95, RATE = Aggregation.MEAN, Aggregation.P95, Aggregation.RATE
 NORMAL = 1.959963984540054
+AT_ANY_LOOK = VerdictRule()
 
 
 def _outcomes(
@@ -149,7 +152,10 @@ def test_sequence_is_wider_than_a_single_look_and_narrowest_where_it_was_tuned()
 
 
 def _spec(
-    *guards: GuardMetric, least: int = 100, treatments: tuple[str, ...] = ("new",)
+    *guards: GuardMetric,
+    least: int = 100,
+    treatments: tuple[str, ...] = ("new",),
+    verdict: VerdictRule = AT_ANY_LOOK,
 ) -> AdapterExperimentSpec:
     share = 50 // len(treatments)
     arms = [Arm(name=name, role=Role.TREATMENT, weight=share, adapter_ref="r2") for name in treatments]
@@ -160,6 +166,7 @@ def _spec(
         arms=(control, *arms),
         guard_metrics=guards,
         min_samples_per_arm=least,
+        verdict=verdict,
     )
 
 
@@ -339,3 +346,36 @@ def test_looking_again_and_again_does_not_make_a_difference():
     once = sum(_false_alarm(random_, always=False) for _ in range(400))
     assert always <= 30  # 5 % of 400, and what chance adds in one of a hundred
     assert once > 80  # what a single look's interval would have cost
+
+
+def test_one_look_goes_by_the_narrower_interval_and_says_nothing_before():
+    arms = {"base": _outcomes(1000, 10), "new": _outcomes(1000, 70)}
+    once = VerdictRule(method=Method.FIXED_SAMPLE)
+    assert judge(_spec(ERRORS), arms).suggestion is Suggestion.CONTINUE
+    found = judge(_spec(ERRORS, verdict=once), arms)
+    exact = wilson(70, 1000, NORMAL)
+    assert found.suggestion is Suggestion.BREACH
+    assert (found.checks[0].estimate.lower, found.checks[0].estimate.upper) == pytest.approx(
+        (exact.lower, exact.upper)
+    )
+    early = judge(
+        _spec(ERRORS, least=1001, verdict=once), {"base": _outcomes(1000), "new": _outcomes(1000, 1000)}
+    )
+    assert (early.suggestion, early.checks[0].standing) == (Suggestion.CONTINUE, Standing.TOO_FEW)
+
+
+@pytest.mark.parametrize("method", Method)
+def test_stated_error_rate_is_what_intervals_go_by(method: Method):
+    arms = {"base": _outcomes(1000, 10), "new": _outcomes(1000, 60, seconds=[1.0, 2.0] * 400)}
+    arms["base"].seconds.merge(arms["new"].seconds)
+    arms["base"].seconds_sketch.merge(arms["new"].seconds_sketch.bins)
+
+    def widths(alpha: float) -> list[float]:
+        spec = _spec(ERRORS, SLOWER, GROUNDED, verdict=VerdictRule(method=method, alpha=alpha))
+        estimates = [check.estimate for check in judge(spec, arms).checks[:2]]
+        shown = [each for found in compare(spec, arms) for each in (found.difference, found.always)]
+        return [each.upper - each.lower for each in (*estimates, *shown) if each.upper > each.lower]
+
+    sure, surer = widths(0.05), widths(0.001)
+    assert len(sure) == len(surer) > 8
+    assert all(wide > narrow for wide, narrow in zip(surer, sure, strict=True))

@@ -19,6 +19,7 @@ from sluice_api.objects.pipeline import Audit
 from sluice_api.objects.retrieval import Fusion, Retrieval, TokenMatch
 from sluice_api.objects.steps import OnFail
 from sluice_api.snapshot import Snapshot
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.executor import Executor
 from sluice_gateway.domain.model import (
     Decision,
@@ -176,7 +177,8 @@ def _detail(bench: Bench, name: str) -> dict[str, object]:
 async def test_question_that_leans_is_rewritten_after_the_gate_and_before_retrieval():
     bench = Bench(rewrite=OnFail.DEGRADE)
     bench.world.wait["guard_input"] = 0.02
-    result = await _answer(bench, _conversation())
+    result = await _answer(bench, replace(_conversation(), priority=Priority.BATCH))
+    assert bench.world.priority is Priority.BATCH
     assert bench.world.calls == ["guard_input", "rewrite", *ALL[1:]]
     assert [step.name for step in bench.record.steps] == bench.world.calls
     assert bench.world.queries == [bench.world.rewritten] * 2

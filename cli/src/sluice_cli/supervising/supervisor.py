@@ -197,7 +197,7 @@ async def _follow(paths: Sequence[Path], publisher: Publisher, supervisor: Super
         if isinstance(outcome, ObjectError):
             err.print("[red]the changed objects cannot be used; what was in force stays:[/]")
             err.print(str(outcome), markup=False)
-        elif outcome.snapshot.digest != publisher.current.digest:
+        elif outcome.snapshot.digest != publisher.digest:
             await publisher.publish(outcome.snapshot)
             supervisor.snapshot_changed(outcome.snapshot.digest)
             err.print("objects changed: the new snapshot is out")

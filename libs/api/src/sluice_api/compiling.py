@@ -21,6 +21,9 @@ from sluice_api.snapshot import CompiledPipeline, CompiledPolicy, Snapshot, cano
 
 T = TypeVar("T", bound=SluiceObject)
 
+#: Names in one message; a cluster may have thousands.
+_LISTED = 20
+
 _REWRITE_SERVER = "spec.steps.rewrite.modelServerRef"
 
 
@@ -38,36 +41,47 @@ def compile_objects(loaded: Sequence[LoadedObject]) -> Compilation:
     Raises:
         CompileError: references do not resolve, or names clash; with every problem found.
     """
-    servers, adapters = _named(loaded, ModelServer), _named(loaded, LoRAAdapter)
-    problems = [
-        *_clashes(loaded),
-        *_dangling(loaded),
-        *_unfit(loaded),
-        *experiments.unfit(loaded, servers, adapters),
-        *endpoints.unfit(loaded),
-    ]
+    ordered = sorted(loaded, key=lambda item: (item.label, item.object.metadata.namespace))
+    problems = [*same_names(ordered), *misfits(ordered), *clashes(ordered)]
     if problems:
         raise CompileError(problems)
-    snapshot = Snapshot(
+    warnings = [*_without_effect(ordered), *experiments.idle(ordered, _named(ordered, ModelServer))]
+    return Compilation(snapshot_of(ordered), tuple(sorted(warnings)))
+
+
+def snapshot_of(loaded: Sequence[LoadedObject]) -> Snapshot:
+    """The snapshot of objects that have no problems."""
+    servers, adapters = _named(loaded, ModelServer), _named(loaded, LoRAAdapter)
+    policies, bases = _named(loaded, GuardrailPolicy), _named(loaded, KnowledgeBase)
+    splits = _named(loaded, AdapterExperiment)
+
+    def version(spec: PipelineSpec) -> str:
+        rewrite = spec.steps.rewrite
+        return _version(
+            spec,
+            *(bases[name].spec for name in (spec.knowledge_base_ref, *spec.more_knowledge_base_refs)),
+            policies[spec.guardrail_policy_ref].spec,
+            servers[spec.steps.generate.model_server_ref].spec.served,
+            *([servers[rewrite.model_server_ref].spec.served] if rewrite is not None else ()),
+            *(adapter.spec for adapter in experiments.behind(spec, splits.values(), adapters, servers)),
+            *(servers[step.model_server_ref].spec.served for _, step in spec.steps.chain()),
+        )
+
+    return Snapshot(
         pipelines={
-            name: CompiledPipeline(version=_pipeline_version(pipeline, loaded), spec=pipeline.spec)
+            name: CompiledPipeline(version=version(pipeline.spec), spec=pipeline.spec)
             for name, pipeline in _named(loaded, Pipeline).items()
         },
         guardrail_policies={
             name: CompiledPolicy(version=_version(policy.spec), spec=policy.spec)
-            for name, policy in _named(loaded, GuardrailPolicy).items()
+            for name, policy in policies.items()
         },
-        knowledge_bases={name: item.spec for name, item in _named(loaded, KnowledgeBase).items()},
-        model_servers={name: item.spec for name, item in servers.items()},
-        experiments={
-            name: experiments.compiled(item, adapters)
-            for name, item in _named(loaded, AdapterExperiment).items()
-        },
+        knowledge_bases={name: item.spec for name, item in bases.items()},
+        model_servers={name: item.spec.served for name, item in servers.items()},
+        experiments={name: experiments.compiled(item, adapters) for name, item in splits.items()},
         adapters={name: lora.compiled(item) for name, item in adapters.items()},
         endpoints=endpoints.compiled(servers),
     )
-    warnings = [*_without_effect(loaded), *experiments.idle(loaded, servers)]
-    return Compilation(snapshot, tuple(sorted(warnings)))
 
 
 def _named(loaded: Sequence[LoadedObject], kind: type[T]) -> dict[str, T]:
@@ -80,31 +94,11 @@ def _version(*specs: Model) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def _pipeline_version(pipeline: Pipeline, loaded: Sequence[LoadedObject]) -> str:
-    spec = pipeline.spec
-    servers = _named(loaded, ModelServer)
-    bases = _named(loaded, KnowledgeBase)
-    rewrite = spec.steps.rewrite
-    return _version(
-        spec,
-        *(bases[name].spec for name in (spec.knowledge_base_ref, *spec.more_knowledge_base_refs)),
-        _named(loaded, GuardrailPolicy)[spec.guardrail_policy_ref].spec,
-        servers[spec.steps.generate.model_server_ref].spec,
-        *([servers[rewrite.model_server_ref].spec] if rewrite is not None else ()),
-        *(adapter.spec for adapter in _adapters_behind(spec, loaded)),
-        *(servers[step.model_server_ref].spec for _, step in spec.steps.chain()),
-    )
-
-
-def _adapters_behind(spec: PipelineSpec, loaded: Sequence[LoadedObject]) -> list[LoRAAdapter]:
-    splits = _named(loaded, AdapterExperiment).values()
-    return experiments.behind(spec, splits, _named(loaded, LoRAAdapter), _named(loaded, ModelServer))
-
-
-def _clashes(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
-    """Clients name pipelines, and pipelines their parts, without a namespace."""
+def same_names(ordered: Sequence[LoadedObject]) -> Iterator[Problem]:
+    """Objects whose name an earlier one of their kind has: clients name pipelines, and pipelines their parts, without
+    a namespace."""
     first: dict[tuple[str, str], LoadedObject] = {}
-    for item in sorted(loaded, key=lambda item: (item.label, item.object.metadata.namespace)):
+    for item in ordered:
         earlier = first.setdefault((item.object.kind, item.object.metadata.name), item)
         if earlier is not item:
             other = earlier.object.metadata.namespace
@@ -113,7 +107,27 @@ def _clashes(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
             )
 
 
-def _references(item: SluiceObject) -> Iterator[tuple[str, type[SluiceObject], str]]:
+def misfits(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
+    """What of objects with different names refers to nothing, or to what does not fit."""
+    yield from _dangling(loaded)
+    yield from _unfit(loaded)
+    yield from experiments.unfit(loaded, _named(loaded, ModelServer), _named(loaded, LoRAAdapter))
+    yield from endpoints.unfit(loaded)
+
+
+def clashes(ordered: Sequence[LoadedObject]) -> Iterator[Problem]:
+    """Objects that claim what an earlier one has."""
+    first: dict[tuple[str, ...], str] = {}
+    for item in ordered:
+        for claim in experiments.claims(item.object):
+            earlier = first.setdefault(claim.key, item.object.metadata.name)
+            if earlier != item.object.metadata.name:
+                yield item.problem(claim.field, f"{item.object.kind} {earlier!r} {claim.taken}")
+                if claim.field == "spec.selectors":
+                    break  # for one tenant is enough
+
+
+def references(item: SluiceObject) -> Iterator[tuple[str, type[SluiceObject], str]]:
     """Field, kind and name of all that an object refers to."""
     if isinstance(item, Pipeline):
         yield "spec.knowledgeBaseRef", KnowledgeBase, item.spec.knowledge_base_ref
@@ -139,10 +153,15 @@ def _references(item: SluiceObject) -> Iterator[tuple[str, type[SluiceObject], s
 def _dangling(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
     names = {(type(item.object), item.object.metadata.name) for item in loaded}
     for item in loaded:
-        for field, kind, name in _references(item.object):
+        for field, kind, name in references(item.object):
             if (kind, name) not in names:
-                known = ", ".join(sorted(other for of, other in names if of is kind)) or "none"
+                known = _listed(sorted(other for of, other in names if of is kind))
                 yield item.problem(field, f"there is no {kind.KIND} {name!r}; there is: {known}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more or "none"
 
 
 def _unfit(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:

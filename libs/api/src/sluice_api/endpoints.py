@@ -36,5 +36,22 @@ def unfit(loaded: Sequence[LoadedObject]) -> Iterator[Problem]:
                     yield item.problem(f"status.endpoints{place}", each["msg"])
 
 
+def fit(status: Mapping[str, object]) -> Mapping[str, object]:
+    """A status without what is no endpoint in it."""
+    told = status.get("endpoints")
+    if not told:
+        return status
+    good = [each for each in told if _is_fit(each)] if isinstance(told, list) else []
+    return {**status, "endpoints": good}
+
+
+def _is_fit(endpoint: object) -> bool:
+    try:
+        Endpoint.model_validate(endpoint)
+    except ValidationError:
+        return False
+    return True
+
+
 def _told(server: ModelServer) -> object:
     return server.status.get("endpoints") or ()

@@ -1,11 +1,13 @@
 """Experiments and the adapters that they name, on their way into the snapshot. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from sluice_api.adapters import is_resting, served_name
 from sluice_api.errors import Problem
 from sluice_api.loading import LoadedObject
 from sluice_api.objects.adapter_experiment import AdapterExperiment
+from sluice_api.objects.base import SluiceObject
 from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.objects.model_server import ModelServer
 from sluice_api.objects.pipeline import Pipeline, PipelineSpec
@@ -48,19 +50,49 @@ def behind(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What only one object may have."""
+
+    key: tuple[str, ...]
+    field: str
+    taken: str
+    """What another one that claims it is told, after the name of who has it."""
+
+
+def claims(item: SluiceObject) -> Iterator[Claim]:
+    """What an experiment or an adapter takes for itself: a model's name on a server, and what selects it."""
+    if not isinstance(item, (AdapterExperiment, LoRAAdapter)):
+        return
+    server, model = item.spec.model_server_ref, item.spec.model_name
+    yield Claim((item.kind, server, model), "spec.modelName", f"has {model!r} of {server!r} already")
+    if isinstance(item, LoRAAdapter) and (item.spec.selectors.task or item.spec.selectors.locale):
+        selectors = item.spec.selectors
+        for tenant in item.spec.tenants or ("",):
+            of = f" for tenant {tenant!r}" if tenant else ""
+            yield Claim(
+                ("selectors", server, selectors.task.lower(), selectors.locale.lower(), tenant),
+                "spec.selectors",
+                f"of {server!r} has the same selectors{of}",
+            )
+
+
 def unfit(loaded: Sequence[LoadedObject], servers: Servers, adapters: Adapters) -> Iterator[Problem]:
     """What is wrong with experiments and adapters whose references resolve."""
-    splits: dict[tuple[str, str], str] = {}
-    aliases: dict[tuple[str, str], str] = {}
-    selected: dict[tuple[str, ...], str] = {}
-    for item in sorted(loaded, key=lambda item: item.label):
+    for item in loaded:
         if isinstance(item.object, AdapterExperiment):
             yield from _unfit_experiment(item, item.object, servers, adapters)
-            yield from _taken(item, item.object, splits)
         elif isinstance(item.object, LoRAAdapter):
             yield from _unfit_adapter(item, item.object, servers)
-            yield from _taken(item, item.object, aliases)
-            yield from _selected_twice(item, item.object, selected)
+
+
+def fit(item: SluiceObject, status: Mapping[str, object]) -> Mapping[str, object]:
+    """An object's status without a verdict for an arm that its experiment does not have."""
+    if not isinstance(item, AdapterExperiment):
+        return status
+    if status.get("promoted") in [arm.name for arm in item.spec.arms]:
+        return status
+    return {name: value for name, value in status.items() if name != "promoted"}
 
 
 def idle(loaded: Sequence[LoadedObject], servers: Servers) -> Iterator[Problem]:
@@ -129,38 +161,6 @@ def _unfit_adapter(item: LoadedObject, adapter: LoRAAdapter, servers: Servers) -
         )
 
 
-def _taken(
-    item: LoadedObject, of: AdapterExperiment | LoRAAdapter, first: dict[tuple[str, str], str]
-) -> Iterator[Problem]:
-    """A problem where another object of the kind has the same model's name on the same server."""
-    name = of.metadata.name
-    earlier = first.setdefault((of.spec.model_server_ref, of.spec.model_name), name)
-    if earlier != name:
-        yield item.problem(
-            "spec.modelName",
-            f"{of.kind} {earlier!r} has {of.spec.model_name!r} of {of.spec.model_server_ref!r} already",
-        )
-
-
-def _selected_twice(
-    item: LoadedObject, adapter: LoRAAdapter, first: dict[tuple[str, ...], str]
-) -> Iterator[Problem]:
-    """A problem where another adapter of the server would be selected just as well."""
-    spec, selectors = adapter.spec, adapter.spec.selectors
-    if not (selectors.task or selectors.locale):
-        return
-    for tenant in spec.tenants or ("",):
-        key = (spec.model_server_ref, selectors.task.lower(), selectors.locale.lower(), tenant)
-        earlier = first.setdefault(key, adapter.metadata.name)
-        if earlier != adapter.metadata.name:
-            of = f" for tenant {tenant!r}" if tenant else ""
-            yield item.problem(
-                "spec.selectors",
-                f"LoRAAdapter {earlier!r} of {spec.model_server_ref!r} has the same selectors{of}",
-            )
-            return
-
-
 def _names(experiment: AdapterExperiment, servers: Servers) -> set[str]:
     """The names by which pipelines ask for the model that an experiment splits."""
     name = experiment.spec.model_name
@@ -178,4 +178,8 @@ def _generates(pipeline: PipelineSpec, server: str, models: set[str]) -> bool:
 
 
 def _promoted(experiment: AdapterExperiment) -> str:
-    return str(experiment.status.get("promoted") or "")
+    """Nobody where the operator has yet to see an edit that has taken the arm away: the edit is no mistake."""
+    promoted, seen = str(experiment.status.get("promoted") or ""), experiment.status.get("observedGeneration")
+    late = isinstance(seen, int) and seen < experiment.metadata.generation
+    known = any(arm.name == promoted for arm in experiment.spec.arms)
+    return "" if late and not known else promoted

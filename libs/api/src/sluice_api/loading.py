@@ -85,7 +85,7 @@ def _read(file: Path) -> Iterator[LoadedObject | Problem]:
         return
     try:
         for line, content in _documents(text):
-            yield from _parse(name, line, content)
+            yield from parse(name, line, content)
     except yaml.YAMLError as error:
         yield _syntax_problem(name, error)
 
@@ -122,7 +122,8 @@ def _expanded_size(node: yaml.Node, known: dict[int, int]) -> int:
     return size
 
 
-def _parse(file: str, line: int, content: object) -> Iterator[LoadedObject | Problem]:
+def parse(file: str, line: int, content: object) -> Iterator[LoadedObject | Problem]:
+    """One object in JSON's types: itself, or its problems."""
     if not isinstance(content, dict):
         yield Problem(file, line, "", "", "not an object: it needs apiVersion, kind, metadata and spec")
         return

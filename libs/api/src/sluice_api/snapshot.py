@@ -3,7 +3,7 @@
 import hashlib
 import json
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
@@ -66,11 +66,13 @@ class CompiledAdapter(Model):
 class Endpoint(Model):
     """A replica of a model server, as the operator sees it."""
 
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
+
     name: Annotated[str, Field(min_length=1, max_length=253)]
     """The pod's."""
     url: Url
     """Base URL, ending in `/v1`."""
-    adapters: Annotated[tuple[str, ...], Field(max_length=4096)] = ()
+    adapters: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=4096)] = ()
     """Names in the engine of the adapters that it can serve."""
     draining: bool = False
     """Takes no new requests."""

@@ -60,9 +60,16 @@ class GrpcServer:
 
 
 async def bind_server(
-    servicers: Sequence[Servicer], listen: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES
+    servicers: Sequence[Servicer],
+    listen: str,
+    *,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+    options: Sequence[tuple[str, int]] = (),
 ) -> GrpcServer:
     """A server that listens on `listen` and is yet to be started.
+
+    Args:
+        options: More of gRPC's channel arguments.
 
     Raises:
         FailedPrecondition: the address cannot be bound (`ADDRESS_IN_USE`).
@@ -76,6 +83,7 @@ async def bind_server(
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            *options,
         ),
     )
     health_servicer = health.aio.HealthServicer()

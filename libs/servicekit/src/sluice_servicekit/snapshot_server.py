@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sluice.snapshot.v1 import snapshot_pb2, snapshot_pb2_grpc
@@ -15,16 +15,21 @@ _LOG = logging.getLogger(__name__)
 
 
 class Publisher:
-    """The newest snapshot, and those who wait for the next one."""
+    """The newest snapshot, and those who wait for the next one. Without any they wait for the first."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
         self._current = snapshot
         self._changed = asyncio.Condition()
 
     @property
-    def current(self) -> Snapshot:
-        """The newest snapshot."""
+    def current(self) -> Snapshot | None:
+        """The newest snapshot; none before the first."""
         return self._current
+
+    @property
+    def digest(self) -> str:
+        """Its digest, or nothing."""
+        return self._current.digest if self._current is not None else ""
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Hands a new snapshot to all watchers."""
@@ -35,25 +40,45 @@ class Publisher:
     async def newer_than(self, digest: str) -> Snapshot:
         """The newest snapshot, once it is not the one named."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._current.digest != digest)
+            while self._current is None or self._current.digest == digest:
+                await self._changed.wait()
             return self._current
 
 
-@dataclass
-class _Watching:
-    watcher: snapshot_pb2.Watcher
+@dataclass(frozen=True, slots=True)
+class WatcherState:
+    """A connected watcher, and its last word."""
+
+    service: str
+    instance: str
+    version: str
     accepted: str = ""
+    """Digest of what it runs; nothing yet when empty."""
     refused: str = ""
+    """Digest of what it has refused last, where that is the last that it was sent."""
     reason: str = ""
+    """Why it refuses."""
     problems: tuple[str, ...] = ()
+    """What of the accepted snapshot is not in force there, a sentence for each object."""
 
 
 class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
-    """`sluice.snapshot.v1.SnapshotService`."""
+    """`sluice.snapshot.v1.SnapshotService`.
 
-    def __init__(self, publisher: Publisher) -> None:
+    Args:
+        changed: Called when a watcher comes, goes, or says something new.
+    """
+
+    def __init__(self, publisher: Publisher, changed: Callable[[], None] = lambda: None) -> None:
         self._publisher = publisher
-        self._watching: list[_Watching] = []
+        self._changed = changed
+        self._watching: dict[object, WatcherState] = {}
+
+    @property
+    def watchers(self) -> tuple[WatcherState, ...]:
+        """Who watches, by service and instance; of one that has connected again only the newest stream."""
+        newest = {(state.service, state.instance): state for state in self._watching.values()}
+        return tuple(state for _, state in sorted(newest.items()))
 
     async def Watch(
         self, request_iterator: AsyncIterator[snapshot_pb2.WatchRequest], context: Any
@@ -62,9 +87,9 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         first = await anext(aiter(request_iterator), None)
         if first is None or not first.HasField("watcher"):
             raise InvalidArgument("the first message must carry `watcher`", field="watcher")
-        watching = _Watching(first.watcher, first.accepted_digest, problems=tuple(first.problems))
-        self._watching.append(watching)
-        listening = asyncio.create_task(self._listen(watching, request_iterator))
+        stream, who = object(), first.watcher
+        self._heard(stream, WatcherState(who.service, who.instance, who.version), first)
+        listening = asyncio.create_task(self._listen(stream, request_iterator))
         try:
             sent = first.accepted_digest
             while True:
@@ -72,7 +97,8 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
                 sent = snapshot.digest
                 yield snapshot_pb2.WatchResponse(digest=snapshot.digest, content=snapshot.content)
         finally:
-            self._watching.remove(watching)
+            del self._watching[stream]
+            self._changed()
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 await listening
@@ -82,23 +108,36 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
     ) -> snapshot_pb2.ListWatchersResponse:
         """Who watches, and what each of them runs."""
         return snapshot_pb2.ListWatchersResponse(
-            current_digest=self._publisher.current.digest,
+            current_digest=self._publisher.digest,
             watchers=[
                 snapshot_pb2.WatcherStatus(
-                    watcher=entry.watcher,
-                    accepted_digest=entry.accepted,
-                    refused_digest=entry.refused,
-                    reason=entry.reason,
-                    problems=entry.problems,
+                    watcher=snapshot_pb2.Watcher(
+                        service=state.service, instance=state.instance, version=state.version
+                    ),
+                    accepted_digest=state.accepted,
+                    refused_digest=state.refused,
+                    reason=state.reason,
+                    problems=state.problems,
                 )
-                for entry in self._watching
+                for state in self.watchers
             ],
         )
 
-    async def _listen(self, watching: _Watching, requests: AsyncIterator[snapshot_pb2.WatchRequest]) -> None:
+    async def _listen(self, stream: object, requests: AsyncIterator[snapshot_pb2.WatchRequest]) -> None:
         async for request in requests:
-            watching.accepted = request.accepted_digest
-            watching.refused, watching.reason = request.refused_digest, request.reason
-            watching.problems = tuple(request.problems)
+            state = self._watching[stream]
+            self._heard(stream, state, request)
             if request.refused_digest:
-                _LOG.warning("%s refuses the snapshot: %s", watching.watcher.service, request.reason)
+                _LOG.warning("%s %s refuses the snapshot: %s", state.service, state.instance, request.reason)
+
+    def _heard(self, stream: object, before: WatcherState, request: snapshot_pb2.WatchRequest) -> None:
+        state = replace(
+            before,
+            accepted=request.accepted_digest,
+            refused=request.refused_digest,
+            reason=request.reason,
+            problems=tuple(request.problems),
+        )
+        if self._watching.get(stream) != state:
+            self._watching[stream] = state
+            self._changed()

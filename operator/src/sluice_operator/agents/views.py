@@ -48,10 +48,17 @@ class AgentView:
     engine_reachable: bool = False
     trouble: Trouble | None = None
     """Why agent or engine cannot be used."""
+    models: tuple[str, ...] = ()
+    """The base model's names, as the engine lists them; empty while that is not known."""
     loaded: Mapping[str, Version | None] = field(default_factory=dict)
     """What vLLM lists, by name; no version where the folder is none of the agent's."""
+    aliases: Mapping[str, tuple[str, ...]] | None = field(default=None, compare=False)
+    """The names of `loaded` by the alias that they belong to, the empty one where it is none; where they are sorted."""
     here: frozenset[Version] = frozenset()
     """Whose files lie there, checked."""
+    at: float = 0.0
+    """Seconds since the epoch when it was asked: what ended later is not in it. 0 where calls that end are added to it
+    at once."""
 
 
 @dataclass(frozen=True, slots=True)

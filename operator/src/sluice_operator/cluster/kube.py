@@ -1,28 +1,39 @@
-"""`Cluster` over the official Kubernetes client: its connection and its login; paths and bodies are ours."""
+"""`Cluster` and `Source` over the official Kubernetes client: its connections and its login; the bodies are ours."""
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio.client import ApiClient
 
-from sluice_operator.cluster.protocol import Manifest
+from sluice_operator.cluster import refusals
+from sluice_operator.cluster.protocol import FIELD_MANAGER, Manifest
 from sluice_operator.cluster.resources import Resource
+from sluice_operator.cluster.watching import Scope
 from sluice_servicekit import errors
-
-FIELD_MANAGER = "sluice-operator"
 
 _APPLY = "application/apply-patch+yaml"
 _SECONDS = 30.0
+_PAGE = 500
+_STREAM_SECONDS = 290
+#: A stream tells at least a bookmark each minute; one that is silent for longer is dead.
+_SILENCE_SECONDS = 90.0
 
 
 class KubeCluster:
-    """One API server."""
+    """One API server.
 
-    def __init__(self, client: ApiClient) -> None:
+    Args:
+        concurrent: Calls at a time; further ones wait. Streams are not counted, and need connections of their own.
+    """
+
+    def __init__(self, client: ApiClient, concurrent: int = 32) -> None:
         self._client = client
+        self._turns = asyncio.Semaphore(concurrent)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
         """The object, or none."""
@@ -36,12 +47,9 @@ class KubeCluster:
         self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
     ) -> Sequence[Manifest]:
         """The objects that have all of the labels, of one namespace or of all."""
-        query = (
-            {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())} if labels else {}
-        )
-        reply = await self._call("GET", resource.path(namespace), query)
-        of = {"apiVersion": resource.api_version, "kind": resource.kind}
-        return [{**of, **item} for item in reply["items"]]
+        selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
+        found, _ = await self.snapshot(Scope(resource, namespace, selector))
+        return found
 
     async def apply(self, resource: Resource, manifest: Manifest) -> Manifest:
         """Server-side apply."""
@@ -65,6 +73,36 @@ class KubeCluster:
         except (errors.NotFound, errors.Conflict):  # gone, or another object has its name
             return
 
+    async def snapshot(self, scope: Scope) -> tuple[Sequence[Manifest], str]:
+        """All objects, by pages, and the version at which they were so."""
+        resource = scope.resource
+        of = {"apiVersion": resource.api_version, "kind": resource.kind}
+        query = {"limit": str(_PAGE)} | _selecting(scope)
+        found: tuple[Manifest, ...] = ()
+        while True:
+            reply = await self._call("GET", resource.path(scope.namespace), query)
+            found += tuple({**of, **item} for item in reply["items"])
+            metadata = reply["metadata"]
+            if not metadata.get("continue"):
+                return found, metadata["resourceVersion"]
+            query["continue"] = metadata["continue"]
+
+    async def changes(self, scope: Scope, version: str) -> AsyncIterator[tuple[str, Manifest]]:
+        """What has changed since, until the server ends the stream."""
+        query = {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_STREAM_SECONDS),
+        } | _selecting(scope)
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=_SECONDS, sock_read=_SILENCE_SECONDS)
+        async with self._reply("GET", scope.resource.path(scope.namespace), query, timeout=patience) as reply:
+            async for line in reply.content:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise refusals.of(int(event["object"].get("code") or 0), event["object"], {})
+                yield event["type"], event["object"]
+
     async def _apply(self, resource: Resource, manifest: Manifest, subresource: str) -> Manifest:
         metadata = manifest["metadata"]
         path = resource.path(metadata["namespace"], metadata["name"], subresource)
@@ -80,39 +118,44 @@ class KubeCluster:
         body: Any = None,
         content_type: str = "application/json",
     ) -> Any:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        patience = aiohttp.ClientTimeout(total=_SECONDS)
+        async with (
+            self._turns,
+            self._reply(method, path, query, body, content_type, timeout=patience) as reply,
+        ):
+            return json.loads(await reply.read())
+
+    @asynccontextmanager
+    async def _reply(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        *,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the client's own
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         client, queries = self._client, list((query or {}).items())
+        headers = {**client.default_headers, "Accept": "application/json", "Content-Type": content_type}
         try:
             await client.update_params_for_auth(headers, queries, ["BearerToken"], path, method, body)
             url = f"{client.configuration.host}{path}{'?' + urlencode(queries) if queries else ''}"
-            reply = await client.rest_client.request(  # type: ignore[no-untyped-call]
-                method, url, headers, body, _request_timeout=_SECONDS
-            )
-            text = await reply.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise errors.Unavailable(f"the API server cannot be reached: {error}") from error
+            reply: aiohttp.ClientResponse = (
+                await client.rest_client.request(  # type: ignore[no-untyped-call]
+                    method, url, headers, body, _request_timeout=timeout
+                )
+            ).response
+            async with reply:
+                if not 200 <= reply.status < 300:
+                    raise refusals.of(reply.status, await reply.read(), reply.headers)
+                yield reply
         except TimeoutError as error:
-            raise errors.DeadlineExceeded(f"the API server did not answer in {_SECONDS:g} s") from error
+            raise errors.DeadlineExceeded("the API server did not answer in time") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # A ValueError is half a line of JSON, where a stream broke off.
+            raise errors.Unavailable(f"the API server cannot be reached: {error}") from error
 
-        if 200 <= reply.status < 300:
-            return json.loads(text)
-        raise _refused(reply.status, text, reply.headers)
 
-
-def _refused(status: int, text: bytes, headers: Mapping[str, str]) -> errors.ServiceError:
-    try:
-        message = str(json.loads(text)["message"])
-    except (TypeError, ValueError, KeyError):
-        message = f"the API server answered {status}"
-    match status:
-        case 400 | 422:
-            return errors.InvalidArgument(message)
-        case 401 | 403:
-            return errors.PermissionDenied(message)
-        case 404:
-            return errors.NotFound(message)
-        case 409:
-            return errors.Conflict(message)
-        case 429:
-            return errors.ResourceExhausted(message, retry_after=float(headers.get("Retry-After") or 1.0))
-    return errors.Unavailable(message)
+def _selecting(scope: Scope) -> dict[str, str]:
+    return {"labelSelector": scope.selector} if scope.selector else {}

@@ -5,6 +5,12 @@ from typing import Any, Protocol
 
 from sluice_operator.cluster.resources import Resource
 
+FIELD_MANAGER = "sluice-operator"
+"""Whose fields are the operator's, in every object's `managedFields`."""
+
+NO_VERSION = "1"
+"""The `resourceVersion` that no object has: what is applied with it is made, or refused with `Conflict`."""
+
 Manifest = Mapping[str, Any]
 """An object as the API server writes it, in JSON's types."""
 

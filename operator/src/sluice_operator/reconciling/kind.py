@@ -1,7 +1,7 @@
 """What a kind has to say; the loop does the rest."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -64,6 +64,8 @@ class Leaving:
     status: Status | None = None
     """What people see meanwhile."""
     again_in: float = 1.0
+    failed: bool = False
+    """The pass could not be made; the loop sets it."""
 
 
 class Kind(ABC, Generic[O, C]):
@@ -74,6 +76,8 @@ class Kind(ABC, Generic[O, C]):
     """What its plans may hold; watched by the label of the owner, and pruned by it."""
     listens: ClassVar[tuple[Resource, ...]] = ()
     """What else wakes its objects, see `concerned`."""
+    selectors: ClassVar[Mapping[Resource, str]] = {}
+    """Which of what it listens to it wants, by labels in kubectl's words; all where nothing is said."""
 
     @property
     def resource(self) -> Resource:

@@ -1,6 +1,7 @@
 """The labels and annotations that the operator puts on what it makes."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from sluice_api.objects.base import SluiceObject
 
@@ -33,3 +34,12 @@ def owner_reference(owner: SluiceObject, uid: str) -> Mapping[str, object]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def is_owned(child: Mapping[str, Any], uid: str) -> bool:
+    """True where a child was made for the custom resource that has a uid. Somebody may have taken its labels off: then
+    its owner reference says so, and the labels come back."""
+    metadata = child["metadata"]
+    return (metadata.get("labels") or {}).get(OWNER_UID) == uid or any(
+        each["uid"] == uid for each in metadata.get("ownerReferences") or ()
+    )

@@ -1,32 +1,66 @@
 """Who is to be reconciled: bursts of events become one pass."""
 
 import asyncio
-from collections import defaultdict
+import time
+from collections.abc import Callable
+
+
+class _Flag:
+    __slots__ = ("event", "since")
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.since = 0.0
 
 
 class Wakeups:
-    """One flag for each custom resource, by its uid."""
+    """One flag for each custom resource that somebody waits for, by its uid.
 
-    def __init__(self) -> None:
-        self._flags: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+    Args:
+        delayed: Told, for each wakeup, the seconds until a pass began.
+    """
+
+    def __init__(
+        self,
+        delayed: Callable[[float], None] = lambda seconds: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._flags: dict[str, _Flag] = {}
+        self._delayed = delayed
+        self._clock = clock
 
     def wake(self, uid: str) -> None:
-        """Has the object reconciled soon."""
-        self._flags[uid].set()
+        """Has the object reconciled soon. One that nobody waits for is reconciled at its start anyway."""
+        flag = self._flags.get(uid)
+        if flag is not None and not flag.event.is_set():
+            flag.since = self._clock()
+            flag.event.set()
 
     def clear(self, uid: str) -> None:
         """To be called before a pass reads anything, so that no change is lost."""
-        self._flags[uid].clear()
+        flag = self._flag(uid)
+        if flag.event.is_set():
+            self._delayed(self._clock() - flag.since)
+            flag.event.clear()
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
-        self._flags.pop(uid, None)
+        """The object is gone; who waits for it goes on."""
+        flag = self._flags.pop(uid, None)
+        if flag is not None:
+            flag.event.set()
 
     async def wait(self, uid: str, seconds: float) -> bool:
         """Returns once the object is woken, else after `seconds`; true where it was woken."""
+        event = self._flag(uid).event
         try:
             async with asyncio.timeout(seconds):
-                await self._flags[uid].wait()
+                await event.wait()
         except TimeoutError:
             return False
         return True
+
+    def _flag(self, uid: str) -> _Flag:
+        flag = self._flags.get(uid)
+        if flag is None:
+            flag = self._flags[uid] = _Flag()
+        return flag

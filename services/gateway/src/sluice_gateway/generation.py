@@ -29,7 +29,8 @@ _CHOICES = {
     ToolChoice.REQUIRED: inference_pb2.TOOL_CHOICE_REQUIRED,
     ToolChoice.NAMED: inference_pb2.TOOL_CHOICE_NAMED,
 }
-_PRIORITIES = {
+#: By what domain code calls them.
+PRIORITIES = {
     Priority.INTERACTIVE: inference_pb2.PRIORITY_INTERACTIVE,
     Priority.BATCH: inference_pb2.PRIORITY_BATCH,
     Priority.BACKGROUND: inference_pb2.PRIORITY_BACKGROUND,
@@ -61,7 +62,7 @@ def request(prompt: Prompt) -> inference_pb2.GenerateRequest:
         tools=_tools(prompt.tools) if prompt.tools.functions else None,
         answer_format=_answer_format(prompt.answer_format) if prompt.answer_format.is_json else None,
         prompt=None if prompt.step.prompt is None else _laid_out(prompt.step.prompt),
-        priority=_PRIORITIES[prompt.priority],
+        priority=PRIORITIES[prompt.priority],
     )
 
 

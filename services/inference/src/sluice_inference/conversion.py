@@ -81,8 +81,13 @@ def task(request: inference_pb2.GenerateRequest) -> Task:
         answer_format=_answer_format(request.answer_format),
         prompt=_prompt(request.prompt),
         tenant=request.principal.tenant,
-        priority=_PRIORITIES.get(request.priority, Priority.INTERACTIVE),
+        priority=priority(request.priority),
     )
+
+
+def priority(asked: "inference_pb2.Priority.ValueType") -> Priority:
+    """The priority; the most urgent where none is said."""
+    return _PRIORITIES.get(asked, Priority.INTERACTIVE)
 
 
 def response(delta: Delta) -> inference_pb2.GenerateResponse:

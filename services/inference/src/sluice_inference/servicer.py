@@ -60,6 +60,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
                     request.model_name,
                     request.search_queries,
                     request.principal.tenant,
+                    conversion.priority(request.priority),
                 )
             )
         _count(request.model_server, rewritten.prompt_tokens, rewritten.completion_tokens)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.cel import Rule, immutable
 
 
 class Unit(StrEnum):
@@ -28,6 +29,8 @@ class Role(StrEnum):
 
 class Arm(Model):
     """One side of the experiment."""
+
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
 
     name: Name
     role: Role
@@ -92,6 +95,24 @@ class GuardMetric(Model):
     """The least a treatment must gain over control; negative values allow a loss. A gain is less of errors, blocks,
     seconds and tokens, and more of groundedness and feedback."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.max) || has(self.minDelta)", "one of max, minDelta must be set", "_bounded"),
+        Rule(
+            "!has(self.max) || !(self.metric in ['groundedness', 'feedback'])",
+            "max cannot bound a metric of which more is better; set minDelta",
+            "_bounded",
+            "max",
+        ),
+        Rule(
+            "self.metric in ['errorRate', 'blockRate', 'degradedRate'] ? self.aggregation in ['rate', 'mean']"
+            " : self.metric == 'latency' ? self.aggregation in ['mean', 'p95'] : self.aggregation == 'mean'",
+            "the aggregation must be rate or mean of errorRate, blockRate and degradedRate, mean or p95 of latency, "
+            "and mean of all others",
+            "_bounded",
+            "aggregation",
+        ),
+    )
+
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         if self.max is None and self.min_delta is None:
@@ -118,6 +139,35 @@ class OnBreach(StrEnum):
     PAUSE = "Pause"
 
 
+class Method(StrEnum):
+    """When a verdict is reached, and which intervals it goes by."""
+
+    SEQUENTIAL = "Sequential"
+    """At any look, by intervals that hold at all looks together."""
+    FIXED_SAMPLE = "FixedSample"
+    """At one look, once every arm has `minSamplesPerArm` runs, by the narrower intervals that hold at one."""
+
+
+class VerdictRule(Model):
+    """How sure a verdict has to be."""
+
+    method: Method = Method.SEQUENTIAL
+    """`Sequential` may end an experiment at any time, and does so early where a treatment is grossly bad.
+    `FixedSample` decides once and for all; it needs fewer runs, and lets a bad treatment have all of them."""
+    alpha: Annotated[float, Field(ge=0.0001, le=0.5)] = 0.05
+    """The chance that the bounds of all treatments together decide wrongly."""
+
+
+class Decommission(StrEnum):
+    """What becomes of the adapters that have lost, once all traffic goes to another arm."""
+
+    KEEP = "Keep"
+    """They stay loaded; the condition `Decommissioned` says which may be deleted."""
+    RETIRE = "Retire"
+    """They are drained and unloaded after their own `rollbackWindow`, unless something else uses them. Their objects
+    stay, and are loaded again when the experiment is deleted or begins anew."""
+
+
 class AdapterExperimentSpec(Model):
     """The arms, and how the verdict is reached."""
 
@@ -132,9 +182,37 @@ class AdapterExperimentSpec(Model):
     guard_metrics: Annotated[tuple[GuardMetric, ...], Field(max_length=16)] = ()
     min_samples_per_arm: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
     """Runs below which a treatment cannot have won. It can have lost before, where that is sure."""
-    max_duration: Duration = 7 * 86400.0
+    verdict: VerdictRule = VerdictRule()
+    analysis_interval: Annotated[Duration, Field(ge=1.0, le=86400.0)] = 60.0
+    """Between two looks at what the arms have shown."""
+    max_duration: Annotated[Duration, Field(ge=60.0, le=90 * 86400.0)] = 7 * 86400.0
+    """Without a verdict until then it ends inconclusive. Time that it is paused, or that an arm is not ready, does not
+    count. Statistics go back 90 days at most."""
     on_success: OnSuccess = OnSuccess.HOLD
     on_breach: OnBreach = OnBreach.ROLLBACK
+    decommission: Decommission = Decommission.KEEP
+    paused: bool = False
+    """No verdict is reached meanwhile and the clock stands; traffic is split on. One that was reached stays."""
+    inference_pool: Name | None = None
+    """The `InferencePool` of the Gateway API that the split is told to as an `InferenceModelRewrite`, where the cluster
+    has that kind; the model server's name when not set."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.arms.map(arm, arm.weight).sum() == 100",
+            "the weights of all arms must add up to 100",
+            "_balanced",
+            "arms",
+        ),
+        Rule(
+            "self.arms.exists_one(arm, arm.role == 'Control')",
+            "exactly one arm must have the role Control",
+            "_balanced",
+            "arms",
+        ),
+        immutable("modelServerRef", "the samples are of that server; make a new experiment"),
+        immutable("modelName", "the samples are of that alias; make a new experiment"),
+    )
 
     @model_validator(mode="after")
     def _balanced(self) -> Self:

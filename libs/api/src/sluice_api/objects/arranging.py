@@ -1,11 +1,12 @@
 """What a pipeline's `rerank` step does with scores: fusion, boosts, duplicates, diversity."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, Name
+from sluice_api.objects.cel import Rule, exactly_one_of
 from sluice_api.objects.rules import exactly_one
 
 Weight = Annotated[float, Field(ge=0.0, le=100.0)]
@@ -62,6 +63,15 @@ class Fusion(Model):
     calibration: Annotated[dict[Source, Calibration], Field(default={})]
     """Of `calibrated`."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.weights.exists(source, self.weights[source] > 0.0)",
+            "weights must hold one above zero",
+            "_weighs",
+            "weights",
+        ),
+    )
+
     @model_validator(mode="after")
     def _weighs(self) -> Self:
         if not any(self.weights.values()):
@@ -96,6 +106,8 @@ class Boost(Model):
     """Candidates of this knowledge base."""
     log_odds: LogOdds
     """What is added to the logarithm of the score's odds: 0.7 doubles the odds, -0.7 halves them."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (exactly_one_of("freshness", "matching", "knowledgeBase"),)
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -6,30 +6,39 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
+from sluice_api.objects.cel import Rule
+
 API_VERSION = "sluice.dev/v1alpha1"
 
-_DURATION = re.compile(r"^(?P<amount>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d)$")
+#: How a duration is written.
+DURATION_PATTERN = r"^([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h|d)$"
+
+_DURATION = re.compile(DURATION_PATTERN)
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def _parse_duration(value: object) -> object:
+def parse_duration(value: object) -> object:
+    """Seconds of what is written so.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if not isinstance(value, str):
         raise ValueError("must be a duration such as 250ms, 1.5s or 24h")
-    match = _DURATION.match(value)
+    match = _DURATION.fullmatch(value)
     if match is None:
         raise ValueError(f"{value!r} is not a duration such as 250ms, 1.5s or 24h")
-    return float(match["amount"]) * _UNIT_SECONDS[match["unit"]]
+    return float(match[1]) * _UNIT_SECONDS[match[2]]
 
 
-def _write_duration(seconds: float) -> str:
+def write_duration(seconds: float) -> str:
+    """A duration as it is written, to the millisecond."""
     milliseconds = round(seconds * 1000)
     return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
 
 
 #: Seconds in Python, `250ms`, `1.5s`, `24h` on the wire.
-Duration = Annotated[
-    float, BeforeValidator(_parse_duration), PlainSerializer(_write_duration, return_type=str)
-]
+Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(write_duration, return_type=str)]
 
 #: A Kubernetes object name (RFC 1123 subdomain).
 Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
@@ -45,6 +54,11 @@ class Model(BaseModel):
         frozen=True,
         use_attribute_docstrings=True,
     )
+
+    #: Rules between fields, for the API server.
+    RULES: ClassVar[tuple[Rule, ...]] = ()
+    #: The fields, in their wire names, that tell the items of a list of these apart; none where their place does.
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ()
 
 
 class Metadata(Model):

@@ -8,8 +8,10 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from sluice_api.merge_patch import merged
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.cel import SET, Rule
 
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
+Word = Annotated[str, Field(max_length=254)]
 
 
 class Action(StrEnum):
@@ -50,6 +52,14 @@ class Detector(Model):
     """One detector's threshold and action."""
 
     REDACTS: ClassVar[bool] = False
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.action != 'redact'",
+            "this detector cannot redact, since what it finds has no exact place: use allow, flag or block",
+            "_possible",
+            "action",
+        ),
+    )
 
     action: Action = Action.BLOCK
     threshold: Score = 0.5
@@ -83,13 +93,30 @@ class OnnxClassifier(Model):
     path: Annotated[str, Field(min_length=1, max_length=4096)]
     """The folder, where the guardrail runs."""
     role: Role = Role.GREY_ZONE
-    attack_labels: tuple[str, ...] = ()
+    attack_labels: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=64)] = ()
     """Labels that mean an attack; by their names in `config.json` when empty."""
     max_tokens: Annotated[int, Field(ge=16, le=8192)] = 512
     """The longest window it reads; longer texts are read in overlapping ones."""
-    calibration: dict[str, tuple[float, float]] = Field(default={})
+    calibration: Annotated[dict[str, tuple[float, float]], Field(default={}, max_length=8)]
     """Per channel the model's own scores that one in a hundred and one in a thousand harmless texts reach
     (`make eval-guardrail` prints them); `*` for all channels. Without it 0.5 is taken for both."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"self.calibration.all(channel, channel in {list(_CALIBRATED)})",
+            f"the channels of a calibration are {', '.join(_CALIBRATED)}",
+            "_can_be",
+            "calibration",
+        ),
+        Rule(
+            "self.calibration.all(channel, 0.0 <= self.calibration[channel][0]"
+            " && self.calibration[channel][0] <= self.calibration[channel][1]"
+            " && self.calibration[channel][1] <= 1.0)",
+            "a calibration must be two scores, 0 to 1, the lower one first",
+            "_can_be",
+            "calibration",
+        ),
+    )
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
@@ -204,13 +231,14 @@ class PiiDetector(Detector):
     """Personal data: what identifies a person, checked and not only matched."""
 
     REDACTS: ClassVar[bool] = True
+    RULES: ClassVar[tuple[Rule, ...]] = ()
 
     action: Action = Action.FLAG
     thresholds: dict[PiiEntity, Score] = Field(default={})
     """Other thresholds for some kinds."""
     reversible: bool = False
     """Puts back into the answer what was redacted from the request. Of the input gate alone, with `action: redact`."""
-    entities: Annotated[tuple[PiiEntity, ...], Field(min_length=1)] = tuple(PiiEntity)
+    entities: Annotated[tuple[PiiEntity, ...], Field(min_length=1, max_length=64)] = tuple(PiiEntity)
     """The kinds to look for."""
     allow: Annotated[
         tuple[Annotated[str, Field(min_length=3, max_length=254)], ...], Field(max_length=256)
@@ -223,11 +251,12 @@ class ProfanityDetector(Detector):
     """Profanity by its severity: 0.25 mild, 0.5 moderate, 0.75 strong, 1 slurs."""
 
     REDACTS: ClassVar[bool] = True
+    RULES: ClassVar[tuple[Rule, ...]] = ()
 
     action: Action = Action.ALLOW
-    allow: Annotated[tuple[str, ...], Field(max_length=256)] = ()
+    allow: Annotated[tuple[Word, ...], Field(max_length=256)] = ()
     """Words that are none here."""
-    deny: Annotated[tuple[str, ...], Field(max_length=256)] = ()
+    deny: Annotated[tuple[Word, ...], Field(max_length=256)] = ()
     """Further words, at severity 1."""
 
 
@@ -266,7 +295,9 @@ class ContentDetector(Detector):
 
     action: Action = Action.ALLOW
     threshold: Score = 0.3
-    categories: Annotated[tuple[ContentCategory, ...], Field(min_length=1)] = tuple(ContentCategory)
+    categories: Annotated[tuple[ContentCategory, ...], Field(min_length=1, max_length=16)] = tuple(
+        ContentCategory
+    )
 
 
 class GroundednessCategory(StrEnum):
@@ -359,12 +390,17 @@ class OnError(StrEnum):
 class WasmPolicy(Model):
     """A policy in WebAssembly, pinned by the digest of its module."""
 
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
+
     name: Name
-    module: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    module: Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
     """Digest of the module, a file of any name in the guardrail's modules folder."""
     kind: WasmKind = WasmKind.CORE
-    stages: Annotated[tuple[WasmStage, ...], Field(min_length=1)] = (WasmStage.PRE, WasmStage.POST)
-    settings: dict[str, JsonValue] = Field(default={})
+    stages: Annotated[tuple[WasmStage, ...], Field(min_length=1, max_length=8)] = (
+        WasmStage.PRE,
+        WasmStage.POST,
+    )
+    settings: Annotated[dict[str, JsonValue], Field(default={}, max_length=256)]
     """Handed to the module; checked by it when it is loaded."""
     on_error: OnError = OnError.DENY
     """What a trap, a late answer or a malformed one decides."""
@@ -377,8 +413,11 @@ class WasmPolicy(Model):
 class TenantOverride(Model):
     """What differs for some tenants."""
 
-    names: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
-    patch: dict[str, JsonValue]
+    names: Annotated[
+        tuple[Annotated[str, Field(max_length=64)], ...],
+        Field(min_length=1, max_length=1000, json_schema_extra=SET),
+    ]
+    patch: Annotated[dict[str, JsonValue], Field(max_length=32)]
     """A merge patch (RFC 7396) on the spec, in its own words."""
 
 
@@ -405,6 +444,29 @@ class GuardrailPolicySpec(Model):
     """What the caller reads when a gate blocks; a message that names the reason when empty."""
     max_input_characters: Annotated[int, Field(ge=1, le=4_000_000)] = 200_000
     """Longer input is refused, since it could not be scanned whole."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!self.output.pii.reversible",
+            "output.pii.reversible must be false: only what the input gate redacts can be put back",
+            "_redaction_possible",
+            "output.pii.reversible",
+        ),
+        Rule(
+            "!self.input.pii.reversible || self.input.pii.action == 'redact'",
+            "input.pii.reversible takes `action: redact`",
+            "_redaction_possible",
+            "input.pii.action",
+        ),
+        Rule(
+            "self.streaming != 'detect' || !(self.input.pii.reversible || self.output.pii.action == 'redact'"
+            " || self.output.profanity.action == 'redact')",
+            "with `streaming: detect` the answer has left before it is screened, so nothing of it can be redacted or "
+            "put back; use `window` or `withhold`",
+            "_redaction_possible",
+            "streaming",
+        ),
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

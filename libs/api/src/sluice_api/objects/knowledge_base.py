@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, SluiceObject
+from sluice_api.objects.cel import SET, Rule, at_most_one_of, exactly_one_of
 from sluice_api.objects.retrieval import Retrieval, TokenMatch
 from sluice_api.objects.rules import at_most_one, exactly_one
 
@@ -73,9 +74,13 @@ class DenseVectors(Model):
 class TokenVectors(Model):
     """The token leg."""
 
-    match: tuple[TokenMatch, ...] = (TokenMatch.ANY,)
+    match: Annotated[tuple[TokenMatch, ...], Field(max_length=2, json_schema_extra=SET)] = (TokenMatch.ANY,)
     """What is stored, so that `retrieval.tokenMatch` may ask for it: `any`, `exact`, both or nothing. Where it asks for
     nothing that is stored, the first of these holds."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("!('off' in self.match)", "match lists any and exact; [] stores no tokens", "_stored", "match"),
+    )
 
     @model_validator(mode="after")
     def _stored(self) -> Self:
@@ -148,6 +153,8 @@ class Embedding(Model):
     open_ai: OpenAIEmbedding | None = Field(default=None, alias="openAI")
     tei: TeiEmbedding | None = None
 
+    RULES: ClassVar[tuple[Rule, ...]] = (at_most_one_of("builtin", "onnx", "openAI", "tei"),)
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         return at_most_one(self, "builtin", "onnx", "openAI", "tei")
@@ -177,6 +184,8 @@ class Keyword(Model):
     open_search: SearchServer | None = None
     elasticsearch: SearchServer | None = None
 
+    RULES: ClassVar[tuple[Rule, ...]] = (exactly_one_of("embedded", "openSearch", "elasticsearch"),)
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         return exactly_one(self, "embedded", "openSearch", "elasticsearch")
@@ -200,13 +209,17 @@ class FieldType(StrEnum):
 class MetadataField(Model):
     """A metadata field that filters may name."""
 
+    LIST_KEYS: ClassVar[tuple[str, ...]] = ("name",)
+
     name: Annotated[
         str, Field(max_length=512, pattern=r"""^[^\x00-\x1f"\\.\[\]]+(\.[^\x00-\x1f"\\.\[\]]+)*$""")
     ]
     """Dots reach into objects."""
     type: FieldType
     description: Annotated[str, Field(max_length=1024)] = ""
-    aliases: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] = ()
+    aliases: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(max_length=64)
+    ] = ()
     """Other words for it in questions."""
 
 
@@ -265,6 +278,8 @@ class Deployment(Model):
 
     embedded: Embedded | None = None
     self_hosted: SelfHosted | None = None
+
+    RULES: ClassVar[tuple[Rule, ...]] = (at_most_one_of("embedded", "selfHosted"),)
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.cel import Rule, exactly_one_of, immutable
 from sluice_api.objects.rules import exactly_one
 
 Path = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^/")]
@@ -62,6 +63,8 @@ class Source(Model):
     oci: OciSource | None = None
     local: LocalSource | None = None
 
+    RULES: ClassVar[tuple[Rule, ...]] = (exactly_one_of("huggingFace", "s3", "http", "pvc", "oci", "local"),)
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         return exactly_one(self, "huggingFace", "s3", "http", "pvc", "oci", "local")
@@ -91,6 +94,21 @@ class Placement(Model):
     replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
     min_available: Annotated[int, Field(ge=1, le=1000)] = 1
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.strategy != 'All' || !has(self.replicas)",
+            "replicas cannot be set where strategy is All: leave it out, or choose Spread, BinPack or Ordered",
+            "_fits",
+            "replicas",
+        ),
+        Rule(
+            "!has(self.replicas) || self.minAvailable <= self.replicas",
+            "minAvailable must not be more than replicas",
+            "_fits",
+            "minAvailable",
+        ),
+    )
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.strategy is Strategy.ALL and self.replicas is not None:
@@ -103,11 +121,16 @@ class Placement(Model):
 class Load(Model):
     """How a pod's load is tried."""
 
-    timeout: Duration = 60.0
-    download_timeout: Duration = 300.0
+    timeout: Annotated[Duration, Field(ge=1.0, le=3600.0)] = 60.0
+    """That the engine may take to load or unload it."""
+    download_timeout: Annotated[Duration, Field(ge=1.0, le=86400.0)] = 300.0
+    """That the agent may take to fetch and check its files."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    backoff: Duration = 5.0
-    max_backoff: Duration = 300.0
+    """Failures in a row after which a pod is left alone until it or the spec changes."""
+    backoff: Annotated[Duration, Field(ge=0.1, le=3600.0)] = 5.0
+    """Before the second attempt; doubled with each."""
+    max_backoff: Annotated[Duration, Field(ge=0.1, le=86400.0)] = 300.0
+    """The longest wait."""
 
 
 class DeletionPolicy(StrEnum):
@@ -121,8 +144,10 @@ class Deletion(Model):
     """How the adapter leaves."""
 
     policy: DeletionPolicy = DeletionPolicy.UNLOAD
-    drain: Duration = 60.0
-    timeout: Duration = 300.0
+    drain: Annotated[Duration, Field(ge=0.0, le=86400.0)] = 60.0
+    """Between a version's end in rotation and its unload: requests that came before are answered."""
+    timeout: Annotated[Duration, Field(ge=0.0, le=604800.0)] = 300.0
+    """That a deletion may take, the drain included, where pods do not let go of it; it is never shorter than that."""
 
 
 class LoRAAdapterSpec(Model):
@@ -134,7 +159,7 @@ class LoRAAdapterSpec(Model):
     revision: Annotated[str, Field(min_length=1, max_length=63)]
     """This version's label; changes together with `source` and never alone."""
     source: Source
-    digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
+    digest: Annotated[str, Field(max_length=71, pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
     """Of the adapter's weights; resolved once where it is empty."""
     rank: Annotated[int, Field(ge=1, le=512)] | None = None
     """Checked against the adapter's own configuration."""
@@ -143,9 +168,25 @@ class LoRAAdapterSpec(Model):
     """Whose requests it may serve; everybody's when empty."""
     placement: Placement = Placement()
     load: Load = Load()
-    rollback_window: Duration = 3600.0
+    rollback_window: Annotated[Duration, Field(ge=0.0, le=2592000.0)] = 3600.0
     """How long the revision before stays loaded after a change."""
     deletion: Deletion = Deletion()
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        immutable("modelServerRef", "make a new adapter for the other server"),
+        immutable("modelName", "clients send it; make a new adapter for the other alias"),
+        Rule(
+            "self.revision != oldSelf.revision || self.source == oldSelf.source"
+            " && (self.digest == oldSelf.digest || oldSelf.digest == '')",
+            "source and digest cannot change under the same revision: give the new version a revision of its own",
+            field="revision",
+        ),
+        Rule(
+            "self.revision == oldSelf.revision || self.source != oldSelf.source || self.digest != oldSelf.digest",
+            "revision cannot change alone: it names a version, so name its source, or its digest, too",
+            field="revision",
+        ),
+    )
 
 
 class LoRAAdapter(SluiceObject):

@@ -5,7 +5,9 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, SluiceObject
+from sluice_api.objects.cel import Rule, exactly_one_of
 from sluice_api.objects.rules import exactly_one
+from sluice_api.objects.vllm import Lora, Vllm
 
 Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://")]
 
@@ -21,28 +23,6 @@ class External(Model):
 
     urls: Annotated[tuple[Url, ...], Field(min_length=1, max_length=256)]
     """Base URLs, ending in `/v1`."""
-    api_key_secret: Annotated[str, Field(max_length=253)] = ""
-    """Name of a Secret (or of a file in the secrets directory) that holds the API key."""
-
-
-class Lora(Model):
-    """vLLM's LoRA slots."""
-
-    max_loras: Annotated[int, Field(ge=1, le=1024)] = 4
-    """Adapters in one batch."""
-    max_cpu_loras: Annotated[int, Field(ge=1, le=4096)] = 16
-    """Adapters held in memory."""
-    max_lora_rank: Annotated[int, Field(ge=1, le=512)] = 16
-
-
-class Vllm(Model):
-    """vLLM pods that Sluice runs; needs a cluster."""
-
-    image: Annotated[str, Field(min_length=1, max_length=512)]
-    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    args: Annotated[tuple[str, ...], Field(max_length=128)] = ()
-    gpu: Annotated[int, Field(ge=0, le=16)] = 1
-    lora: Lora | None = None
     api_key_secret: Annotated[str, Field(max_length=253)] = ""
     """Name of a Secret (or of a file in the secrets directory) that holds the API key."""
 
@@ -79,12 +59,30 @@ class ModelServerSpec(Model):
     vllm: Vllm | None = None
     routing: Routing = Routing()
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        exactly_one_of("extractive", "external", "vllm"),
+        Rule(
+            "has(self.extractive) || self.baseModel != ''",
+            "baseModel must be set unless the engine is extractive",
+            "_one",
+            "baseModel",
+        ),
+    )
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         exactly_one(self, "extractive", "external", "vllm")
         if self.extractive is None and not self.base_model:
             raise ValueError("baseModel must be set unless the engine is extractive")
         return self
+
+    @property
+    def served(self) -> "ModelServerSpec":
+        """What answers, and the requests for them, depend on: not how many pods there are, nor what they are given.
+        So nothing that is kept by a pipeline's version goes when a server is scaled."""
+        if self.vllm is None:
+            return self
+        return self.model_copy(update={"vllm": self.vllm.served})
 
 
 class ModelServer(SluiceObject):
@@ -95,3 +93,6 @@ class ModelServer(SluiceObject):
     PLURAL: ClassVar[str] = "modelservers"
 
     spec: ModelServerSpec
+
+
+__all__ = ["External", "Extractive", "Lora", "ModelServer", "ModelServerSpec", "Routing", "Url", "Vllm"]

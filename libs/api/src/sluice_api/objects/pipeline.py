@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from sluice_api.objects.answer_cache import AnswerCache
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.cel import Rule
 from sluice_api.objects.rounds import Rounds
 from sluice_api.objects.steps import Steps
 
@@ -48,7 +49,7 @@ class PipelineSpec(Model):
     description: Annotated[str, Field(max_length=1024)] = ""
     knowledge_base_ref: Name
     """Where passages come from."""
-    more_knowledge_base_refs: tuple[Name, ...] = ()
+    more_knowledge_base_refs: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
     """Where else they come from; what is found is ranked together."""
     guardrail_policy_ref: Name
     """What the gates apply."""
@@ -66,6 +67,15 @@ class PipelineSpec(Model):
     rounds: Rounds = Rounds()
     cache: AnswerCache = AnswerCache()
     steps: Steps
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!self.promote || self.payloads != 'none'",
+            "promote needs payloads: a run goes on with what its steps have given; use sealed or full",
+            "_promotes_what_is_kept",
+            "payloads",
+        ),
+    )
 
     @model_validator(mode="after")
     def _promotes_what_is_kept(self) -> Self:

@@ -2,12 +2,13 @@
 
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
 from sluice_api import templates
 from sluice_api.objects.base import Model
+from sluice_api.objects.cel import Rule
 from sluice_api.templates import Template
 
 #: What a template may hold.
@@ -51,11 +52,28 @@ def _unreserved(name: str) -> str:
 
 
 #: A field of a document's metadata, as it may stand in a tag.
-MetadataField = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"), AfterValidator(_unreserved)]
+MetadataField = Annotated[
+    str, Field(max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"), AfterValidator(_unreserved)
+]
 
 
 class Prompt(Model):
     """What of the passages and of the conversation a model reads, and how that is laid out."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            r"self.template == '' || self.template.matches('[{]\\s*passages\\s*[}]')",
+            "{passages} must stand in the template",
+            "_readable",
+            "template",
+        ),
+        Rule(
+            "self.metadata.all(name, name != 'number' && name != 'title')",
+            "metadata cannot show number and title: they are what a passage's tag says already",
+            "_unreserved",
+            "metadata",
+        ),
+    )
 
     template: Annotated[str, Field(max_length=16384), AfterValidator(_readable)] = ""
     """The system message, with `{passages}`, and, as wanted, `{instructions}`, `{rules}`, `{system}`, `{question}`,

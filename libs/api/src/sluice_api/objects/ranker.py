@@ -1,11 +1,12 @@
 """Who orders the passages that were found: the ranker of a pipeline's `rerank` step."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model
+from sluice_api.objects.cel import Rule, at_most_one_of
 from sluice_api.objects.rules import at_most_one
 
 
@@ -72,6 +73,15 @@ class RankerEndpoint(Model):
     timeout: Duration = 10.0
     """For one request."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.protocol != 'cohere' || self.model != ''",
+            "model must be set where protocol is cohere",
+            "_names_a_model",
+            "model",
+        ),
+    )
+
     @model_validator(mode="after")
     def _names_a_model(self) -> Self:
         if self.protocol is RerankProtocol.COHERE and not self.model:
@@ -97,6 +107,17 @@ class Ranker(Model):
     follow in the order of retrieval."""
     blend: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """The embedded ranker's share of the score of a passage that was read; none by default."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        at_most_one_of("embedded", "crossEncoder", "sentenceTransformers", "endpoint", "lateInteraction"),
+        Rule(
+            "!has(self.blend) || has(self.crossEncoder) || has(self.sentenceTransformers) || has(self.endpoint)"
+            " || has(self.lateInteraction)",
+            "blend mixes the embedded ranker into another one: name that, or leave it out",
+            "_one",
+            "blend",
+        ),
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -1,12 +1,13 @@
 """The steps of a pipeline: their parameters, and how their failures are handled."""
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from sluice_api.objects.arranging import Arranging
 from sluice_api.objects.base import Duration, Model, Name
+from sluice_api.objects.cel import Rule
 from sluice_api.objects.prompt import Prompt
 from sluice_api.objects.ranker import Ranker
 from sluice_api.objects.retrieval import Retrieval
@@ -24,6 +25,21 @@ class OnFail(StrEnum):
 
 
 _CATCH = "catch:"
+
+#: A run tries so many at most, one after the other.
+MAX_FALLBACKS = 5
+
+
+def _names_none(on_fail: str) -> str:
+    """In CEL: it catches nothing."""
+    return f"!{on_fail}.startsWith('{_CATCH}')"
+
+
+#: In CEL, of a list of one `onFail`: that of the fallback which it names, itself where it names none.
+_NEXT = (
+    f".map(each, {_names_none('each')} || !(each.substring(6) in self.fallbacks)"
+    " ? each : self.fallbacks[each.substring(6)].onFail)"
+)
 
 #: The name of a fallback, and so the end of its step's name in a run.
 FallbackName = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")]
@@ -76,7 +92,7 @@ class StepPolicy(Model):
     """Wait before the first retry; doubles each time, up to `maxBackoff`, with jitter."""
     max_backoff: Duration = 1.0
     """The longest wait between two attempts."""
-    retry_on: tuple[RetryReason, ...] = (RetryReason.UNAVAILABLE,)
+    retry_on: Annotated[tuple[RetryReason, ...], Field(max_length=8)] = (RetryReason.UNAVAILABLE,)
     """Failures that are retried; all others are final at once."""
     on_fail: str = OnFail.ABORT
     """What the run does when the step has failed for good."""
@@ -156,7 +172,16 @@ class RerankStep(StepPolicy):
 class Generation(StepPolicy):
     """Who writes an answer, and how it is tried."""
 
-    on_fail: Annotated[str, BeforeValidator(_abort_or_fallback)] = OnFail.ABORT
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.onFail == 'abort' || self.onFail.matches('^catch:.')",
+            "onFail must be abort or catch:NAME: only a fallback of `steps.fallbacks` can answer instead",
+            "_abort_or_fallback",
+            "onFail",
+        ),
+    )
+
+    on_fail: Annotated[str, Field(max_length=38), BeforeValidator(_abort_or_fallback)] = OnFail.ABORT
     """`catch:NAME` goes on with that one of `fallbacks`, up to the first piece of text, and the run ends `degraded`."""
     timeout: Duration = 30.0
     needs: Duration = 0.05
@@ -203,8 +228,38 @@ class Steps(Model):
     guard_passages: GuardStep = GuardStep()
     generate: GenerateStep
     guard_output: GuardStep = GuardStep()
-    fallbacks: Annotated[dict[FallbackName, FallbackStep], Field(default={}, max_length=5)]
+    fallbacks: Annotated[dict[FallbackName, FallbackStep], Field(default={}, max_length=MAX_FALLBACKS)]
     """What `catch:NAME` of `generate`, or of another fallback, goes on with."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"{_names_none('self.generate.onFail')} || self.generate.onFail.substring(6) in self.fallbacks",
+            "generate.onFail names no fallback of that name: write it under steps.fallbacks",
+            "_check_fallbacks",
+            "generate.onFail",
+        ),
+        Rule(
+            f"self.fallbacks.all(name, {_names_none('self.fallbacks[name].onFail')}"
+            " || self.fallbacks[name].onFail.substring(6) in self.fallbacks)",
+            "a fallback's onFail names no fallback of that name: write it under steps.fallbacks",
+            "_check_fallbacks",
+            "fallbacks",
+        ),
+        Rule(
+            f"self.fallbacks.all(name, [self.fallbacks[name].onFail]{_NEXT * (MAX_FALLBACKS - 1)}"
+            f".all(last, {_names_none('last')} || !(last.substring(6) in self.fallbacks)))",
+            "a fallback's onFail leads back to a fallback that has failed already: end the chain with abort",
+            "_check_fallbacks",
+            "fallbacks",
+        ),
+        Rule(
+            "self.fallbacks.all(name, self.generate.onFail == 'catch:' + name"
+            " || self.fallbacks.exists(other, self.fallbacks[other].onFail == 'catch:' + name))",
+            "a fallback is never used: have an onFail say catch:NAME, or leave the fallback out",
+            "_check_fallbacks",
+            "fallbacks",
+        ),
+    )
 
     @model_validator(mode="after")
     def _check_fallbacks(self) -> Self:

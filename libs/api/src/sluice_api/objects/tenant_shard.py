@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from sluice_api.objects.base import Duration, Model, Name, SluiceObject
+from sluice_api.objects.cel import Rule, immutable
 
 
 class Tier(StrEnum):
@@ -22,6 +23,15 @@ class Thresholds(Model):
     promote_above_points: Annotated[int, Field(ge=1)] = 20_000
     demote_below_points: Annotated[int, Field(ge=0)] = 8_000
     cooldown: Duration = 86400.0
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.demoteBelowPoints * 2 <= self.promoteAbovePoints",
+            "demoteBelowPoints must be at most half of promoteAbovePoints",
+            "_apart",
+            "demoteBelowPoints",
+        ),
+    )
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -44,6 +54,11 @@ class TenantShardSpec(Model):
     tier: Tier = Tier.AUTO
     thresholds: Thresholds = Thresholds()
     dedicated: Dedicated = Dedicated()
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        immutable("knowledgeBaseRef", "make a new object for the other knowledge base"),
+        immutable("tenantId", "make a new object for the other tenant"),
+    )
 
 
 class TenantShard(SluiceObject):

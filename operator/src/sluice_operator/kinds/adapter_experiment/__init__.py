@@ -1,1 +1,1 @@
-"""`AdapterExperiment`: outcomes read, a verdict reached and carried out."""
+"""`AdapterExperiment`: looked at until there is a verdict, which is obeyed from then on."""

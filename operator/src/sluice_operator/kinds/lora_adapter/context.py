@@ -10,15 +10,16 @@ from sluice_operator.agents.views import PodView
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """Another adapter of the same server."""
+    """Another adapter of the same server; those that are being deleted are among them."""
 
     uid: str
     name: str
     model_name: str
     created_at: str
     """RFC 3339; of two that claim an alias the older has it."""
-    pods: frozenset[str]
-    """Uids of the pods where it takes a slot: its status says so, or a call of its is under way."""
+    pods: tuple[str, ...]
+    """Uids of the pods where it takes a slot, each as often as it takes one: its status says so (`slots.taken`), or the
+    load of a name that its status does not have is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,5 @@ class Context:
     running: tuple[Running, ...]
     ended: tuple[Ended, ...]
     """Since the last pass."""
+    retired_by: str = ""
+    """The experiment that has done with it; none where empty."""

@@ -12,8 +12,10 @@ T = TypeVar("T")
 
 GENERATE = "generate"
 
+#: The reason of an engine that has no room for the question; another one may have.
+_TOO_LONG = "PROMPT_TOO_LONG"
 #: The reasons of an engine that cannot do what is asked of it, or has no room for it.
-_UNABLE = {"UNSUPPORTED_VALUE", "PROMPT_TOO_LONG"}
+_UNABLE = {"UNSUPPORTED_VALUE", _TOO_LONG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ async def written(steps: Steps, write: Callable[[str, Generation], Awaitable[T]]
             return Written(name, step, await write(name, step), "; ".join(failures))
         except StepFailedError as failed:
             unable = cause is not None and failed.error.reason in _UNABLE
-            fallback = next(following, None) if unable or is_caught(failed.error) else None
+            caught = unable or failed.error.reason == _TOO_LONG or is_caught(failed.error)
+            fallback = next(following, None) if caught else None
             if fallback is None:
                 if cause is not None and unable:
                     raise cause from failed

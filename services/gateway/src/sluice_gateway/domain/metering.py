@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from sluice_api.objects.steps import RewriteStep
+from sluice_gateway.domain.admission.priority import Priority
 from sluice_gateway.domain.model import Finish, Message, Principal, Reworded, Rewritten, Usage, Writing
 from sluice_gateway.domain.ports import Generator, Prompt
 
@@ -58,16 +59,20 @@ class Metered:
                     self.meter.tell(place, event.usage)
                 yield event
 
-    async def rewrite(self, principal: Principal, step: RewriteStep, turns: Sequence[Message]) -> Rewritten:
+    async def rewrite(
+        self, principal: Principal, step: RewriteStep, turns: Sequence[Message], priority: Priority
+    ) -> Rewritten:
         """As the generator does."""
         place = self.meter.begin()
-        rewritten = await self.generator.rewrite(principal, step, turns)
+        rewritten = await self.generator.rewrite(principal, step, turns, priority)
         self.meter.tell(place, rewritten.usage)
         return rewritten
 
-    async def reword(self, principal: Principal, step: RewriteStep, question: str, most: int) -> Reworded:
+    async def reword(
+        self, principal: Principal, step: RewriteStep, question: str, most: int, priority: Priority
+    ) -> Reworded:
         """As the generator does."""
         place = self.meter.begin()
-        reworded = await self.generator.reword(principal, step, question, most)
+        reworded = await self.generator.reword(principal, step, question, most, priority)
         self.meter.tell(place, reworded.usage)
         return reworded

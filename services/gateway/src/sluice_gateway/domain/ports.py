@@ -98,10 +98,14 @@ class Generator(Protocol):
     def generate(self, prompt: Prompt) -> AsyncGenerator[Writing, None]:
         """The answers' pieces, then the end."""
 
-    async def rewrite(self, principal: Principal, step: RewriteStep, turns: Sequence[Message]) -> Rewritten:
+    async def rewrite(
+        self, principal: Principal, step: RewriteStep, turns: Sequence[Message], priority: Priority
+    ) -> Rewritten:
         """The last turn as a question that stands alone."""
 
-    async def reword(self, principal: Principal, step: RewriteStep, question: str, most: int) -> Reworded:
+    async def reword(
+        self, principal: Principal, step: RewriteStep, question: str, most: int, priority: Priority
+    ) -> Reworded:
         """Up to `most` questions to look for, where the question alone did not find enough: its parts, or other words
         for it."""
 

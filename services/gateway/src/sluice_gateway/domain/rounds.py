@@ -148,7 +148,7 @@ class Rounds:
         question = self.retrieved.query
         most = self.steps.spec.rounds.max_queries
         written = await self.steps.services.generator.reword(
-            self.steps.request.principal, step, question, most
+            self.steps.request.principal, step, question, most, self.steps.priority
         )
         turns = (Message("user", question),)
         usable = [query for query in written.queries if not unusable(query, turns)]

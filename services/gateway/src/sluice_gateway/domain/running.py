@@ -17,7 +17,6 @@ from dataclasses import replace
 
 from sluice_api.objects.guardrail_policy import StreamingMode
 from sluice_gateway.domain import releasing, streaming
-from sluice_gateway.domain.admission.priority import less_urgent
 from sluice_gateway.domain.budgets import Budgets
 from sluice_gateway.domain.caching.looking import RunCache
 from sluice_gateway.domain.caching.serving import GivenAgain, Serving
@@ -199,7 +198,7 @@ class Run:
             self._canary,
             retrieved.request.tools,
             self._request.answer_format,
-            less_urgent(self._request.priority, self._request.principal.priority, self._spec.priority),
+            self._steps.priority,
         )
         answered = AnswerContext(
             self._spec.guardrail_policy_ref,

@@ -8,6 +8,7 @@ from typing import TypeVar
 from sluice_api.objects.pipeline import PipelineSpec
 from sluice_api.objects.retrieval import override
 from sluice_api.objects.steps import Generation, OnFail, RewriteStep, StepPolicy
+from sluice_gateway.domain.admission.priority import Priority, less_urgent
 from sluice_gateway.domain.asking import Asked, asked, unusable
 from sluice_gateway.domain.fallbacks import is_caught, written
 from sluice_gateway.domain.gating import Gates
@@ -51,6 +52,11 @@ class Steps:
     request: RunRequest
     waits: bool
     """Retrieval waits for the input gate: the question goes to a server, or the gate may replace it."""
+
+    @property
+    def priority(self) -> Priority:
+        """Before which others models are asked: the least urgent of what request, caller and pipeline say."""
+        return less_urgent(self.request.priority, self.request.principal.priority, self.spec.priority)
 
     async def screen_and_retrieve(self) -> Retrieved:
         """Both at once, unless the question goes to an engine that rewrites it or to a server that helps to find:
@@ -111,7 +117,9 @@ class Steps:
         by_rules, turns = question.query, question.turns
 
         async def work() -> Done[str]:
-            written = await self.services.generator.rewrite(self.request.principal, step, turns)
+            written = await self.services.generator.rewrite(
+                self.request.principal, step, turns, self.priority
+            )
             fault = unusable(written.query, turns)
             query = by_rules if fault else written.query
             detail = {

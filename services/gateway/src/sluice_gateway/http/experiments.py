@@ -89,6 +89,8 @@ def _experiment(name: str, experiment: CompiledExperiment) -> Json:
         ],
         "promoted": experiment.promoted,
         "min_samples_per_arm": spec.min_samples_per_arm,
+        "method": str(spec.verdict.method),
+        "alpha": spec.verdict.alpha,
     }
 
 

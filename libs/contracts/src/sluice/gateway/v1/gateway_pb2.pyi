@@ -2007,11 +2007,11 @@ class ArmComparison(_message.Message):
 
     @_builtins.property
     def difference(self) -> Global___IntervalEstimate:
-        """Treatment less control, with 95 % for a single look."""
+        """Treatment less control, with 1 - alpha (95 %) for a single look."""
 
     @_builtins.property
     def always_valid(self) -> Global___IntervalEstimate:
-        """The same with 95 % at all looks together."""
+        """The same at all looks together."""
 
     def __init__(
         self,

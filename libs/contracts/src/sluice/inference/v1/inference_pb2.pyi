@@ -890,6 +890,7 @@ class RewriteRequest(_message.Message):
     TURNS_FIELD_NUMBER: _builtins.int
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     SEARCH_QUERIES_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     model_server: _builtins.str
     """The ModelServer to use."""
     model_name: _builtins.str
@@ -900,6 +901,8 @@ class RewriteRequest(_message.Message):
     """Asks for up to so many search queries in place of one question: what to look for where the last question alone
     found too little. 0 rewrites it to stand alone.
     """
+    priority: Global___Priority.ValueType
+    """Before which others it is sent to the server; as `GenerateRequest.priority`."""
     @_builtins.property
     def principal(self) -> _common_pb2.Principal:
         """Who asks."""
@@ -917,10 +920,11 @@ class RewriteRequest(_message.Message):
         turns: _abc.Iterable[Global___Message] | None = ...,
         max_tokens: _builtins.int = ...,
         search_queries: _builtins.int = ...,
+        priority: Global___Priority.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tokens", b"max_tokens", "model_name", b"model_name", "model_server", b"model_server", "principal", b"principal", "search_queries", b"search_queries", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_tokens", b"max_tokens", "model_name", b"model_name", "model_server", b"model_server", "principal", b"principal", "priority", b"priority", "search_queries", b"search_queries", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,11 +9,12 @@ from sluice_api.objects.adapter_experiment import (
     Aggregation,
     Arm,
     GuardMetric,
+    Method,
     Metric,
     Role,
 )
 from sluice_gateway.domain.experimenting import comparing
-from sluice_gateway.domain.experimenting.comparing import ALPHA, Estimate
+from sluice_gateway.domain.experimenting.comparing import Estimate
 from sluice_gateway.domain.experimenting.outcomes import Outcomes
 
 #: Samples below which no metric is judged, however bad: intervals of means lean on the central limit.
@@ -71,8 +72,8 @@ class Check:
     limit: float
     standing: Standing
     estimate: Estimate | None
-    """The treatment's number for `max`, its gain over control for `minDelta`; the interval holds at all looks together.
-    None where there is no sample."""
+    """The treatment's number for `max`, its gain over control for `minDelta`; the interval holds at all looks together,
+    or at one, as the spec's method says. None where there is no sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +96,15 @@ class Comparison:
     control: Estimate
     treatment: Estimate
     difference: Estimate
-    """Treatment less control, with 95 % for a single look."""
+    """Treatment less control, as sure for a single look as the spec's `alpha` says: 95 % by default."""
     always: Estimate
-    """The same with 95 % at all looks together."""
+    """The same, as sure at all looks together."""
 
 
 def judge(spec: AdapterExperimentSpec, outcomes: Mapping[str, Outcomes]) -> Judgement:
     """Holds every treatment to every bound. Below `minSamplesPerArm` runs in either arm none is met. One may be broken
     before: intervals that hold at all looks are wide while samples are few, and what fails every time need not fail a
-    thousand times."""
+    thousand times. Where the verdict is that of one look, nothing is said before that."""
     checks = tuple(_checks(spec, outcomes))
     broken = next((check for check in checks if check.standing is Standing.BROKEN), None)
     if broken is not None:
@@ -150,11 +151,12 @@ def _comparison(
             comparing.estimate(control, metric, aggregation, multiplier),
         )
 
-    ours, theirs = both(comparing.single_look(treatment, control, metric, aggregation))
+    alpha = spec.verdict.alpha
+    ours, theirs = both(comparing.single_look(treatment, control, metric, aggregation, alpha))
     if ours is None or theirs is None:
         return None
     information = comparing.harmonic(ours.samples, theirs.samples)
-    wide, wider = both(comparing.sequential(information, spec.min_samples_per_arm))
+    wide, wider = both(comparing.sequential(information, spec.min_samples_per_arm, alpha))
     if wide is None or wider is None:
         return None
     return Comparison(
@@ -178,11 +180,12 @@ def _checks(spec: AdapterExperimentSpec, outcomes: Mapping[str, Outcomes]) -> It
     ]
     for arm, guard, bound, limit in asked:
         # Bonferroni: all bounds of all treatments together are wrong no more often than one alone would be.
-        found = _measured(spec, outcomes, arm, guard, bound, ALPHA / len(asked))
+        found = _measured(spec, outcomes, arm, guard, bound, spec.verdict.alpha / len(asked))
         standing = Standing.TOO_FEW
         if found is not None and found.samples >= _FEWEST:
             standing = _standing(found, bound, limit)
-            if standing is not Standing.BROKEN and not _enough(spec, outcomes, arm):
+            early = standing is Standing.BROKEN and spec.verdict.method is Method.SEQUENTIAL
+            if not early and not _enough(spec, outcomes, arm):
                 standing = Standing.TOO_FEW
         yield Check(arm.name, guard.metric, guard.aggregation, bound, limit, standing, found)
 
@@ -207,7 +210,11 @@ def _measured(
     information = float(counts[0]) if bound is Bound.MAX else comparing.harmonic(*counts)
     if not information:
         return None
-    multiplier = comparing.sequential(information, spec.min_samples_per_arm, alpha)
+    if spec.verdict.method is Method.SEQUENTIAL:
+        multiplier = comparing.sequential(information, spec.min_samples_per_arm, alpha)
+    else:
+        beside = Outcomes() if bound is Bound.MAX else control
+        multiplier = comparing.single_look(treatment, beside, metric, aggregation, alpha)
     ours = comparing.estimate(treatment, metric, aggregation, multiplier)
     if bound is Bound.MAX or ours is None:
         return ours

@@ -28,6 +28,10 @@ class ExperimentReply(BaseModel):
     promoted: str
     """The arm that all traffic goes to; empty where there is no verdict."""
     min_samples_per_arm: int
+    method: str
+    """`Sequential` or `FixedSample`: which intervals the guard metrics go by."""
+    alpha: float
+    """The chance that what they say together is wrong."""
 
 
 class ExperimentList(BaseModel):
@@ -120,9 +124,9 @@ class ComparisonReply(BaseModel):
     control: EstimateReply
     treatment: EstimateReply
     difference: EstimateReply
-    """Treatment less control, with 95 % for a single look."""
+    """Treatment less control, wrong with the chance `alpha` for a single look."""
     always_valid: Interval = Field(min_length=2, max_length=2)
-    """The same with 95 % at all looks together."""
+    """The same at all looks together."""
 
 
 class GuardMetricReply(BaseModel):

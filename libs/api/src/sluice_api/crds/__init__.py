@@ -1,0 +1,1 @@
+"""Custom resource definitions, from the models of objects and statuses."""
