@@ -125,6 +125,11 @@ class FakePods:
         pod.restarts += 1
         await self._tell(pod)
 
+    async def move(self, pod: FakePod, address: str) -> None:
+        """Says that the pod has another address, where somebody else may listen."""
+        pod.address = address
+        await self._tell(pod)
+
     async def cut_off(self, pod: FakePod) -> None:
         """Nobody reaches the agent any more: connections are refused, and the pod's status says nothing of it."""
         await pod.agent.stop()

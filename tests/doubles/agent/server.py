@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from collections import Counter
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
@@ -55,9 +56,9 @@ class AgentDouble(adapters_pb2_grpc.AdapterAgentServiceServicer):
         return set(self.engine.loaded)
 
     @property
-    def calls(self) -> dict[str, int]:
-        """How often each method was called, refused callers not counted."""
-        return dict(self.state.calls)
+    def calls(self) -> Counter[str]:
+        """How often each method was called, refused callers not counted; and by `Heard` all calls."""
+        return self.state.calls
 
     @property
     def address(self) -> str:
@@ -127,6 +128,7 @@ class AgentDouble(adapters_pb2_grpc.AdapterAgentServiceServicer):
         return status
 
     async def _hear(self, method: str, context: Any) -> None:
+        self.state.calls["Heard"] += 1
         if self.faults.silent:
             await asyncio.Event().wait()
         sent = dict(context.invocation_metadata() or ()).get("authorization", "")

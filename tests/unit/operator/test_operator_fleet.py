@@ -344,6 +344,28 @@ async def test_calls_to_a_pod_that_goes_end_as_that() -> None:
         assert late.trouble.reason == "POD_GONE"
 
 
+async def test_calls_to_a_pod_that_gets_another_address_end_and_the_new_one_is_asked() -> None:
+    async with world(2) as of:
+        moved, other = of.pods.pods
+        other.agent.engine.put("theirs", "/elsewhere")
+        moved.agent.faults.silent = True
+        for number in range(2):
+            of.fleet.start("a", Load(moved.uid, f"a--{number}", version(), seconds=300))
+        hung = moved.agent.calls["Heard"]
+
+        async def a_status_and_a_load_hang() -> bool:
+            return moved.agent.calls["Heard"] >= hung + 2
+
+        await until(a_status_and_a_load_hang)
+        await of.pods.move(moved, other.address)
+        ended = await of.ended("a", 2)
+        assert {each.trouble and each.trouble.reason for each in ended} <= {
+            "AGENT_UNREACHABLE",
+            "ADAPTER_MISSING",
+        }
+        await of.until_seen(moved, lambda agent: "theirs" in agent.loaded)
+
+
 async def test_a_token_is_read_again_when_it_is_refused_and_shown_nowhere(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -16,7 +16,9 @@ from sluice_servicekit.errors import Internal
 
 _LOG = logging.getLogger(__name__)
 
-_WAKE_SECONDS = 0.25
+#: Between two wakes of an asker that has more going; the more calls there are in all, the longer, up to the most: a
+#: thousand adapters that come together are otherwise looked at for each few of their fifty pods.
+_WAKE_SECONDS, _OF_EACH_CALL, _MOST_SECONDS = 0.25, 0.001, 5.0
 
 
 class Failed(Exception):
@@ -70,7 +72,7 @@ class Calls:
         self._make = make
         self._turn = turn
         self._wake = wake
-        self._wake_soon = Throttle(_WAKE_SECONDS, wake)
+        self._wake_soon = Throttle(self._between, wake)
         self._resolves = resolves
         self._clock = clock
         self._lanes: dict[tuple[str, bool], _Lane] = {}
@@ -78,6 +80,7 @@ class Calls:
         self._at: dict[str, set[Ongoing]] = defaultdict(set)
         self._ended: dict[str, list[Ended]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._going = 0
 
     def start(self, asker: str, call: Call) -> bool:
         """Queues a call; false where the asker has one for the same pod and purpose going."""
@@ -87,6 +90,7 @@ class Calls:
         phase = "Waiting" if isinstance(call, Resolve) else ""
         ongoing = self._of[asker][purpose] = Ongoing(asker, call, Running(call, self._clock(), phase))
         self._at[call.pod].add(ongoing)
+        self._going += 1
         self._lane(call).waiting.append(ongoing)
         self._pump(call)
         return True
@@ -131,6 +135,9 @@ class Calls:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _between(self) -> float:
+        return min(_MOST_SECONDS, _WAKE_SECONDS + _OF_EACH_CALL * self._going)
+
     def _lane(self, call: Call) -> _Lane:
         key = _place(call)
         if key not in self._lanes:
@@ -146,15 +153,17 @@ class Calls:
                 ongoing.task = task = asyncio.create_task(self._run(ongoing))
                 self._tasks.add(task)
                 # not in the task itself: one that is cancelled early enough never runs
-                task.add_done_callback(partial(self._left, call, lane))
+                task.add_done_callback(partial(self._left, ongoing, lane))
         if not lane.active:
             del self._lanes[_place(call)]
 
-    def _left(self, call: Call, lane: _Lane, task: "asyncio.Task[None]") -> None:
+    def _left(self, ongoing: Ongoing, lane: _Lane, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         lane.active -= 1
-        if self._lanes.get(_place(call)) is lane:
-            self._pump(call)
+        if self._is_wanted(ongoing):  # gRPC cancels whoever waits on a channel that is closed
+            self._end(ongoing, self._clock(), trouble=troubles.cut_off())
+        if self._lanes.get(_place(ongoing.call)) is lane:
+            self._pump(ongoing.call)
 
     async def _run(self, ongoing: Ongoing) -> None:
         began = self._clock()
@@ -192,6 +201,7 @@ class Calls:
             self._wake(ongoing.asker)
 
     def _remove(self, ongoing: Ongoing) -> None:
+        self._going -= 1
         asker, pod = ongoing.asker, ongoing.call.pod
         del self._of[asker][_purpose(ongoing.call)]
         if not self._of[asker]:

@@ -72,8 +72,8 @@ class Fleet:
         self._pods: dict[str, WatchedPod] = {}
         self._of: dict[Server, dict[str, WatchedPod]] = {}
         self._askers: dict[tuple[str, str], str] = {}
-        self._wake_adapters = Throttle[Server](_WAKE_SECONDS, self._wake_all)
-        self._wake_server = Throttle[Server](_WAKE_SECONDS, self._wake_model_server)
+        self._wake_adapters = Throttle[Server](lambda: _WAKE_SECONDS, self._wake_all)
+        self._wake_server = Throttle[Server](lambda: _WAKE_SECONDS, self._wake_model_server)
         self._following: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -242,6 +242,7 @@ class Fleet:
                 case Unload():
                     await client.unload(call)
                     pod.unloaded(call.name, boot)
+                    self._askers.pop((call.pod, call.name), None)
         except ServiceError as error:
             pod.look()
             answers = pod.agent is not None and pod.agent.reachable

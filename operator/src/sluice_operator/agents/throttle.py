@@ -15,19 +15,20 @@ class Throttle(Generic[K]):
     """Calls `do` soon after a key was given, and no more often than each `seconds` for the same key.
 
     Args:
-        seconds: Between two calls for one key.
+        seconds: Gives those between two calls for one key.
         do: Gets the key.
     """
 
-    def __init__(self, seconds: float, do: Callable[[K], None]) -> None:
+    def __init__(self, seconds: Callable[[], float], do: Callable[[K], None]) -> None:
         self._seconds = seconds
         self._do = do
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._next: dict[K, float] = {}
+        self._closed = False
 
     def __call__(self, key: K) -> None:
         """Asks for a call."""
-        if key in self._timers:
+        if self._closed or key in self._timers:
             return
         now = time.monotonic()
         wait = max(_FIRST_SECONDS, self._next.get(key, 0.0) - now)
@@ -40,12 +41,13 @@ class Throttle(Generic[K]):
         self._next.pop(key, None)
 
     def close(self) -> None:
-        """No calls are wanted any more."""
+        """No calls are wanted any more, whoever asks."""
+        self._closed = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 
     def _fire(self, key: K) -> None:
         del self._timers[key]
-        self._next[key] = time.monotonic() + self._seconds
+        self._next[key] = time.monotonic() + self._seconds()
         self._do(key)

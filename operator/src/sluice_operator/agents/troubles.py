@@ -37,6 +37,11 @@ def pod_gone() -> Trouble:
     return Trouble(POD_GONE, "the pod is gone")
 
 
+def cut_off() -> Trouble:
+    """Of a call whose connection was given up, since the pod has another address."""
+    return Trouble(AGENT_UNREACHABLE, "the connection to the adapter agent was closed")
+
+
 def too_slow(call: Call) -> Trouble:
     """Of a call that an agent, which answers, did not end in time."""
     if isinstance(call, Resolve):

@@ -195,13 +195,14 @@ class WatchedPod:
                 asked = time.monotonic()
                 asking = asyncio.create_task(self._ask(client))
                 await asyncio.wait({asking}, timeout=_TURN_SECONDS)
-            view = await asking
+            await asyncio.wait({asking})
         finally:
             if asking:
                 asking.cancel()  # does nothing once it has ended
-        if boot != self._boot:
+        if boot != self._boot or asking.cancelled():  # gRPC cancels whoever waits on a channel that is closed
             self._due.set()
             return
+        view = asking.result()
         self._failures = 0 if view.reachable else self._failures + 1
         self._loads = {name: done for name, done in self._loads.items() if done[0] >= asked}
         later = {name: version for name, (_, version) in self._loads.items()}
