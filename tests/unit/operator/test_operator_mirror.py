@@ -134,6 +134,17 @@ async def test_own_writes_are_news_to_others_alone() -> None:
     assert await woken(wakeups)
 
 
+async def test_a_kind_that_cannot_tell_whom_it_concerns_ends_nothing() -> None:
+    class Faulty(Listening):
+        def concerned(self, changed: Manifest, resource: Resource, mirror: Mirror) -> Iterable[str]:
+            raise KeyError("status")
+
+    mirror = Mirror()
+    news = News([Faulty()], mirror, Wakeups())
+    news.changed(PODS, thing("pod", 1))
+    assert mirror.by_uid(PODS, "pod") is not None
+
+
 async def test_who_waits_for_an_object_that_goes_is_released_and_nothing_is_kept_of_it() -> None:
     wakeups = Wakeups()
     waiting = asyncio.create_task(wakeups.wait("toy", 60.0))

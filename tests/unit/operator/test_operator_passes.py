@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from sluice_operator.cluster.resources import CONFIG_MAPS, EVENTS
 from sluice_operator.reconciling.announcing import Announcer
@@ -13,7 +14,14 @@ from sluice_operator.reconciling.reconciler import Outcome, Reconciler
 from sluice_servicekit import errors
 from support.fake_cluster import FakeCluster
 from support.toy_cluster import TOYS, condition
-from support.toys import ToyKind, toy
+from support.toys import Toy, ToyKind, toy
+
+
+def _fault_of_ours() -> ValidationError:
+    """Of something other than the object that a pass is about."""
+    with pytest.raises(ValidationError) as caught:
+        Toy.model_validate({})
+    return caught.value
 
 
 class World:
@@ -112,6 +120,7 @@ async def test_a_condition_keeps_its_time_until_its_status_flips() -> None:
         (errors.InvalidArgument("spec: field is immutable"), "Stalled", "ImmutableField", "stalled"),
         (errors.Unimplemented("no such resource"), "Stalled", "NotInstalled", "stalled"),
         (RuntimeError("a fault"), "Stalled", "InternalError", "stalled"),
+        (_fault_of_ours(), "Stalled", "InternalError", "stalled"),
     ],
 )
 async def test_a_pass_that_fails_says_why_and_keeps_what_was_so(
@@ -228,6 +237,9 @@ async def test_a_deletion_that_fails_is_tried_again_and_one_that_cannot_be_read_
     world.error = None
     assert (await world.reconciler.leave_once(world.kind, uid)).done
     assert (await world.reconciler.leave_once(world.kind, "nobody")).done
+
+    world.error = _fault_of_ours()
+    assert not (await world.reconciler.leave_once(world.kind, uid)).done
 
     world = World()
     uid = world.make(limit=11, leaving=True)

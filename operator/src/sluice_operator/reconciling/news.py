@@ -1,5 +1,6 @@
 """What the streams tell: into the mirror, and on to the objects that it concerns."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
 from typing import Any
@@ -11,6 +12,8 @@ from sluice_operator.reconciling.kind import Kind
 from sluice_operator.reconciling.labels import OWNER_UID
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_operator.reconciling.wakeups import Wakeups
+
+_LOG = logging.getLogger(__name__)
 
 
 class News:
@@ -73,5 +76,8 @@ class News:
 
     def _tell_listeners(self, resource: Resource, manifest: Manifest) -> None:
         for kind in self._listeners.get(resource, ()):
-            for uid in kind.concerned(manifest, resource, self._mirror):
-                self._wakeups.wake(uid)
+            try:
+                for uid in kind.concerned(manifest, resource, self._mirror):
+                    self._wakeups.wake(uid)
+            except Exception:  # no stream may end for it, and no pass that has written
+                _LOG.exception("%s cannot tell whom a %s concerns", kind.resource.kind, resource.kind)

@@ -104,14 +104,14 @@ class Reconciler:
 
     async def _leave(self, kind: Kind[Any, Any], body: Manifest) -> Leaving:
         try:
-            item = parse(kind.model, body)
+            item = _read(kind, body)
             leaving = await kind.leave(item, await kind.gather(item))
             if leaving.status is not None:
                 before = body.get("status") or {}
                 status = conditions.after_pass(leaving.status, before, item.generation, self._clock())
                 await self._tell(kind, body, status)
-        except ValidationError as error:
-            _LOG.warning("%s is let go: %s", _named(body), troubles.of(error).message)
+        except troubles.Unreadable as error:
+            _LOG.warning("%s is let go: %s", _named(body), error)
             return Leaving(done=True)
         except Exception as error:
             trouble = await self._in_trouble(kind, body, error)
@@ -129,7 +129,7 @@ class Reconciler:
         return Outcome(failed=True, again_in=trouble.retry_after or None, name=name)
 
     async def _pass(self, kind: Kind[Any, Any], body: Manifest) -> Outcome:
-        item = parse(kind.model, body)
+        item = _read(kind, body)
         context = await kind.gather(item)
         plan = kind.plan(item, context)
         children = [
@@ -203,6 +203,13 @@ def _of_another(metadata: Manifest, uid: str) -> bool:
     """True where another object controls it: some controllers, such as KEDA's, copy labels to what they make."""
     owners = metadata.get("ownerReferences") or ()
     return any(owner.get("controller") and owner.get("uid") != uid for owner in owners)
+
+
+def _read(kind: Kind[Any, Any], body: Manifest) -> Item[Any]:
+    try:
+        return parse(kind.model, body)
+    except ValidationError as error:
+        raise troubles.Unreadable(error) from error
 
 
 def _named(body: Manifest) -> str:

@@ -50,10 +50,17 @@ _REMEDIES = {
 }
 
 
+class Unreadable(Exception):
+    """The API server has let through an object that its model refuses; no other validation is its author's matter."""
+
+    def __init__(self, error: ValidationError) -> None:
+        super().__init__(_invalid(error))
+
+
 def of(error: Exception) -> Trouble:
     """The trouble that an exception is."""
-    if isinstance(error, ValidationError):
-        return Trouble("Invalid", _invalid(error), stalled=True, invalid=True)
+    if isinstance(error, Unreadable):
+        return Trouble("Invalid", str(error), stalled=True, invalid=True)
     if isinstance(error, errors.ServiceError):
         reason, stalled = _reason(error)
         if reason:
