@@ -93,6 +93,16 @@ class Run:
 
         return await until(look, what=f"{number} pods")
 
+    def sent(self) -> list[str]:
+        """What the operator has written about children."""
+        return [
+            f"{entry['verb']} {entry['requestURI']}"
+            for entry in self.server.writes("sluice-operator")
+            if entry.get("objectRef", {}).get("namespace") == self.namespace  # type: ignore[attr-defined]
+            and "modelservers" not in str(entry["requestURI"])
+            and "events" not in str(entry["requestURI"])
+        ]
+
     async def make_ready(self, pod: Any, address: str) -> None:
         """What a kubelet would say once all containers answer."""
         containers = [
@@ -301,6 +311,61 @@ async def test_secrets_wake_a_server_and_a_bad_template_leaves_the_pods_as_they_
         await run.apply(body("llama", run.namespace, apiKeySecret="key", podTemplate=unknown))
         told = await run.condition("llama", "Stalled", "Refused")
         assert "imagePullPolcy" in told["message"]
+
+
+async def test_what_is_as_the_spec_says_is_not_sent_again(run: Run) -> None:
+    spec = {
+        "replicas": 2,
+        "gpu": 2,
+        "lora": LORA,
+        "resources": {"requests": {"cpu": "0.5", "memory": "1024Mi"}, "limits": {"memory": "2000Mi"}},
+        "sharedMemory": "1024Mi",
+        "weights": {"claimName": "models", "path": "llama"},
+        "cache": {"sizeLimit": "0.5Gi"},
+        "env": [
+            {"name": "EMPTY", "value": ""},
+            {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "key", "key": "api-key"}}},
+        ],
+        "apiKeySecret": "key",
+        "agent": {"claims": ["a", "b"], "sourceSecrets": {"huggingFace": "key"}, "volumeSize": "1.5Gi"},
+        "imagePullSecrets": ["pull"],
+        "serviceAccountName": "models",
+        "allowFrom": [{"podLabels": {"app": "prometheus"}}],
+        "podTemplate": {
+            "metadata": {"annotations": {"note": "ours"}},
+            "spec": {
+                "nodeSelector": {"gpu": "a100"},
+                "tolerations": [{"key": "gpu", "operator": "Exists"}],
+                "topologySpreadConstraints": None,
+                "containers": [
+                    {"name": "proxy", "image": "envoy", "resources": {"limits": {"cpu": "1000m"}}}
+                ],
+                "initContainers": [{"name": "first", "image": "busybox"}],
+            },
+        },
+    }
+    literals = ("--from-literal=api-key=a", "--from-literal=token=b")
+    await run.kubectl("create", "secret", "generic", "key", *literals)
+    server = body("llama", run.namespace, **spec)
+    async with running_operator(run.server, kinds, run.namespace):
+        await run.apply(server)
+        await run.condition("llama", "Configured", "Configured")
+        deployment = await run.there(DEPLOYMENTS, "llama")
+
+        async def settled() -> list[str]:
+            before = run.sent()
+            generation = json.loads(await run.kubectl("get", "msrv", "llama", "-o", "json"))["metadata"][
+                "generation"
+            ]
+            await run.apply({**server, "spec": {**server["spec"], "routing": {"maxQueued": generation}}})
+            told = lambda each: each["status"].get("observedGeneration") == generation + 1  # noqa: E731
+            await run.there(SERVERS, "llama", told)
+            return before if run.sent() == before else []
+
+        sent = await until(settled)
+        assert sum("deployments" in each for each in sent) <= 2
+        kept = await run.there(DEPLOYMENTS, "llama")
+        assert kept["metadata"]["generation"] == deployment["metadata"]["generation"]
 
 
 async def test_a_queue_needs_keda(run: Run) -> None:

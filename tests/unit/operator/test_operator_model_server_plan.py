@@ -291,6 +291,8 @@ BAD_TEMPLATES: list[tuple[dict[str, Any], str]] = [
     ({"spec": {"volumes": [{"name": "agent-token", "emptyDir": {}}]}}, "volume 'agent-token' is another one"),
     ({"spec": {"volumes": [{"name": "adapters", "$patch": "delete"}]}}, "volume 'adapters' is missing"),
     ({"spec": {"enableServiceLinks": True}}, "enableServiceLinks must be false"),
+    ({"spec": {"terminationGracePeriodSeconds": None}}, "terminationGracePeriodSeconds must be 90 at least"),
+    ({"spec": {"terminationGracePeriodSeconds": 89}}, "must be 90 at least, for spec.vllm.drain; lower that"),
     ({"spec": {"restartPolicy": "Never"}}, "restartPolicy must be Always"),
 ]
 
@@ -322,7 +324,7 @@ def test_a_patch_merges_as_kubectl_does() -> None:
                 {"name": "proxy", "image": "envoy"},
             ],
             "volumes": [{"name": "cache", "hostPath": {"path": "/srv"}}, {"name": "data", "emptyDir": {}}],
-            "terminationGracePeriodSeconds": None,
+            "topologySpreadConstraints": None,
         },
     }
     template = made(item(podTemplate=patch))[DEPLOYMENTS]["spec"]["template"]
@@ -338,7 +340,7 @@ def test_a_patch_merges_as_kubectl_does() -> None:
     # Of a volume's sources there is one.
     assert {"name": "cache", "hostPath": {"path": "/srv"}} in pod["volumes"]
     assert pod["tolerations"] == [{"operator": "Exists"}]
-    assert "terminationGracePeriodSeconds" not in pod
+    assert "topologySpreadConstraints" not in pod
 
 
 def test_a_patch_deletes_and_replaces_by_directive() -> None:

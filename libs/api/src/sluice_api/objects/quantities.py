@@ -12,7 +12,7 @@ _LONGEST = 32
 
 def number_as_text(value: object) -> object:
     """`4` in YAML is the number that `"4"` means."""
-    return f"{value}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return f"{value}" if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 #: Kubernetes' quantity that is not negative, such as `500m`, `4` or `20Gi`.

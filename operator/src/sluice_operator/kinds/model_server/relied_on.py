@@ -27,6 +27,9 @@ def lost(before: Part, after: Part) -> Iterator[str]:
     spec, patched = before["spec"], after["spec"]
     if patched.get("restartPolicy", "Always") != "Always":
         yield "restartPolicy must be Always"
+    least, grace = spec["terminationGracePeriodSeconds"], patched.get("terminationGracePeriodSeconds")
+    if not isinstance(grace, int) or grace < least:
+        yield f"terminationGracePeriodSeconds must be {least} at least, for spec.vllm.drain; lower that"
     if patched.get("enableServiceLinks") is not False:
         yield "enableServiceLinks must be false: a Service called `vllm` would set VLLM_PORT"
     for container in spec["containers"]:
