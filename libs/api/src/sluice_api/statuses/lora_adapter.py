@@ -160,7 +160,7 @@ SOURCE_RESOLVED = ConditionType(
         "WaitingForAgent": "No agent can be asked to fetch the files. See `Placed` and the pods of the ModelServer.",
         "SourceInvalid": "The source cannot be right. Correct `spec.source` as the message says.",
         "NotFound": "The source has nothing of that name. Correct `spec.source`, or put the adapter there and set "
-        "another `revision`.",
+        "`digest` and another `revision`.",
         "AuthFailed": "The source wants credentials that the agent has not, or refuses those it has. Give the "
         "ModelServer's agents credentials.",
         "AddressRefused": "The agent may not ask that server. Allow it in the agent's settings.",
