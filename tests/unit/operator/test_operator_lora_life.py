@@ -1,15 +1,17 @@
 """An adapter's life in a small world of pods and agents: load, swap, going back, restarts, retries."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.adapter_world import Adapter, World, calls_of, resolved, version
+from tests.support.adapter_world import START, Adapter, World, calls_of, resolved, version
 
 from sluice_api.adapters import is_resting, names_in_rotation
 from sluice_api.statuses.lora_adapter import PodState
 from sluice_operator.agents.protocol import Call, Load, Resolve, Unload
 from sluice_operator.agents.views import Trouble
 from sluice_operator.kinds.lora_adapter.naming import alias_of, engine_name
+from sluice_operator.kinds.lora_adapter.plan import plan
 
 R1, R2, R3 = (engine_name("fr", version(each)) for each in ("r1", "r2", "r3"))
 
@@ -438,3 +440,26 @@ def test_a_source_that_stays_away_is_given_up_and_the_message_says_so(world: Wor
     assert adapter.reason("Ready") == ("False", "SourceUnavailable")
     assert "change the spec" in adapter.message("Ready")
     assert "by itself" not in adapter.message("Ready")
+
+
+def test_what_an_agent_said_before_a_load_ended_says_nothing_of_it() -> None:
+    world = World(pods=1)
+    adapter = _settled(world)
+    context = world.context(adapter)
+    (pod,) = context.pods
+    assert pod.agent is not None
+    for at, calls in ((START, 0), (world.now + 1, 1)):
+        earlier = replace(pod, agent=replace(pod.agent, loaded={}, at=at))
+        assert len(plan(adapter.item, replace(context, pods=(earlier,))).actions) == calls
+
+
+def test_a_name_that_the_engine_says_is_taken_is_unloaded_and_loaded_again(world: World) -> None:
+    adapter = world.add()
+    world.troubles = lambda call: (
+        Trouble("NAME_TAKEN", "other files", True)
+        if isinstance(call, Load) and call.pod == "p1" and not calls_of(adapter, Unload)
+        else None
+    )
+    world.settle()
+    assert [call.pod for call in calls_of(adapter, Unload)] == ["p1"]
+    assert adapter.told.loaded == "3/3"
