@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sluice_operator.cluster.resources import CONFIG_MAPS, SECRETS
+from sluice_servicekit import errors
 from support.fake_cluster import FakeCluster
 from support.operated import Operated
 from support.shelved_toys import TOYS, Shelf, ToyKind, toy
@@ -61,6 +62,23 @@ async def test_the_status_of_an_object_that_is_gone_is_not_told_of_another_of_it
     await operated.step()
 
     assert "status" not in cluster.objects[TOYS, NAMESPACE, "a"]
+
+
+async def test_a_status_whose_reply_was_lost_is_not_written_over_by_an_older_one(
+    cluster: FakeCluster, operated: Operated
+) -> None:
+    cluster.create(TOYS, toy("a", NAMESPACE))
+    await operated.settle()
+    cluster.edit(TOYS, NAMESPACE, "a", {"spec": {"words": {"x": "1"}}})
+    operated.streams.flow()
+
+    lost = errors.DeadlineExceeded("the API server did not answer in 30 s")
+    operated.faults.fail(1, lambda: lost, taken=True)  # the child has been written
+    await operated.step()
+    told = cluster.objects[TOYS, NAMESPACE, "a"]["status"]
+
+    assert told["words"] == 1
+    assert [condition["type"] for condition in told["conditions"]] == ["Ready"]
 
 
 async def test_a_child_without_its_labels_gets_them_back(cluster: FakeCluster, operated: Operated) -> None:

@@ -12,6 +12,11 @@ from sluice_operator.reconciling.troubles import NAME_TAKEN
 from sluice_servicekit import errors
 
 
+class OutdatedError(errors.Conflict):
+    """A status was worked out from one that is no longer the newest: a write of before had taken effect, and its reply
+    was lost. The mirror has the newest now; what it says must not be undone."""
+
+
 class Applier:
     """Writes through to the mirror, so that an own write is no news when the stream brings it."""
 
@@ -83,6 +88,9 @@ class Applier:
             now = await self._cluster.get(resource, namespace, name)
         if now is None or now["metadata"]["uid"] != metadata["uid"]:
             return None
+        if now.get("status") != body.get("status"):
+            self._mirror.put(resource, now)
+            raise OutdatedError(f"{resource.kind} {namespace}/{name} has a newer status")
         return await write(now["metadata"]["resourceVersion"])
 
     def forget(self, uid: str) -> None:

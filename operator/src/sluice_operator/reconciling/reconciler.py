@@ -15,7 +15,7 @@ from sluice_operator import metrics
 from sluice_operator.cluster.protocol import Cluster, Manifest
 from sluice_operator.reconciling import conditions, troubles
 from sluice_operator.reconciling.announcing import Announcer
-from sluice_operator.reconciling.applying import Applier
+from sluice_operator.reconciling.applying import Applier, OutdatedError
 from sluice_operator.reconciling.kind import Item, Kind, Leaving, Plan
 from sluice_operator.reconciling.labels import MANAGED_BY, OPERATOR
 from sluice_operator.reconciling.mirror import Mirror
@@ -113,6 +113,9 @@ class Reconciler:
         except troubles.Unreadable as error:
             _LOG.warning("%s is let go: %s", _named(body), error)
             return Leaving(done=True)
+        except OutdatedError as error:
+            _LOG.info("%s; looking again", error.message)
+            return Leaving(done=False, again_in=0.0)
         except Exception as error:
             trouble = await self._in_trouble(kind, body, error)
             return Leaving(done=False, failed=True, again_in=trouble.retry_after)
@@ -121,6 +124,9 @@ class Reconciler:
     async def _guarded(self, kind: Kind[Any, Any], body: Manifest) -> Outcome:
         try:
             return await self._pass(kind, body)
+        except OutdatedError as error:
+            _LOG.info("%s; looking again", error.message)
+            return Outcome(again_in=0.0, name="retried")
         except Exception as error:
             trouble = await self._in_trouble(kind, body, error)
         if trouble.invalid:
