@@ -1,5 +1,7 @@
 """Adapters on ten fake pods, in a running operator on a real API server."""
 
+from pathlib import Path
+
 import pytest
 
 from sluice_operator.cluster.kube import KubeCluster
@@ -17,8 +19,8 @@ def installed(server: ApiServer) -> ApiServer:
 
 
 @pytest.fixture
-def place(installed: ApiServer, cluster: KubeCluster, namespace: str) -> Place:
-    return Place(installed, cluster, namespace)
+def place(installed: ApiServer, cluster: KubeCluster, namespace: str, tmp_path: Path) -> Place:
+    return Place(installed, cluster, namespace, tmp_path / "log")
 
 
 async def test_an_adapter_is_loaded_on_all_pods_and_kubectl_tells_of_it(place: Place) -> None:
@@ -96,7 +98,7 @@ async def test_pods_that_come_or_restart_get_their_adapters_back(place: Place) -
 
 
 async def test_a_deletion_unloads_everywhere_and_ends_though_a_pod_cannot_be_reached(
-    place: Place, caplog: pytest.LogCaptureFixture
+    place: Place,
 ) -> None:
     async with place.scene() as scene:
         await scene.make("support", deletion={"drain": "0s", "timeout": "3s"})
@@ -107,5 +109,5 @@ async def test_a_deletion_unloads_everywhere_and_ends_though_a_pod_cannot_be_rea
         await scene.until_gone("support")
         assert {pod.name for pod in scene.pods.pods if pod.agent.loaded} == {far.name}
         assert far.agent.loaded == {name}
-        (warning,) = (each for each in caplog.messages if "deletion.timeout" in each)
+        (warning,) = (each for each in place.log.read_text().splitlines() if "deletion.timeout" in each)
         assert f"{name} on {far.name}" in warning

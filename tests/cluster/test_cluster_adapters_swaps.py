@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from sluice_inference.adapter_agent.reasons import Reason
 from sluice_operator.cluster.kube import KubeCluster
 from support import crds
-from support.adapter_scenes import Json, Scene, condition_of, operated
+from support.adapter_scenes import Json, Place, Scene, condition_of
 from support.api_server import ApiServer
 
 pytestmark = pytest.mark.needs("cluster")
@@ -42,10 +43,10 @@ async def always_served(scene: Scene, name: str) -> AsyncIterator[list[str]]:
 
 
 async def test_the_old_revision_serves_until_the_new_one_can_and_comes_back_without_a_load(
-    server: ApiServer, cluster: KubeCluster, namespace: str
+    server: ApiServer, cluster: KubeCluster, namespace: str, tmp_path: Path
 ) -> None:
     crds.install(server)
-    async with operated(server, cluster, namespace, 3) as scene:
+    async with Place(server, cluster, namespace, tmp_path / "log").scene(3) as scene:
         await scene.make("support", source=OLD, rollbackWindow="1h", placement={"minAvailable": 2})
         old = (await scene.until_ready("support"))["engineName"]
         async with always_served(scene, "support") as names:
@@ -88,10 +89,10 @@ async def test_the_old_revision_serves_until_the_new_one_can_and_comes_back_with
 
 
 async def test_a_new_revision_whose_files_are_bad_changes_nothing_of_what_serves(
-    server: ApiServer, cluster: KubeCluster, namespace: str
+    server: ApiServer, cluster: KubeCluster, namespace: str, tmp_path: Path
 ) -> None:
     crds.install(server)
-    async with operated(server, cluster, namespace, 2) as scene:
+    async with Place(server, cluster, namespace, tmp_path / "log").scene(2) as scene:
         await scene.make("support", source=OLD)
         old = (await scene.until_ready("support"))["engineName"]
         scene.pods.catalogue.wrong["/models/new"] = Reason.SHAPE_MISMATCH

@@ -1,18 +1,17 @@
-"""An operator that looks after adapters alone; `python -m support.adapter_operator` runs one as a process."""
+"""An operator that looks after adapters alone: `python -m support.adapter_operator`."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from sluice_operator.agents.fleet import Fleet
 from sluice_operator.agents.settings import FleetSettings
 from sluice_operator.assembly import Dependencies, Kinds
 from sluice_operator.kinds.lora_adapter.kind import LoRAAdapterKind
 from support.api_server import ApiServer
-from support.operator_process import operator_process, running_operator
+from support.operator_process import operator_process
 
 #: Shorter than a user's, so that tests need not wait.
 PACES = FleetSettings(interval=1.0)
@@ -24,14 +23,6 @@ async def build_adapters(given: Dependencies) -> AsyncIterator[Kinds]:
     settings = replace(PACES, port=given.settings.agent_port)
     async with Fleet(given.cluster, given.mirror, given.wakeups.wake, settings, given.clock) as fleet:
         yield [LoRAAdapterKind(given.mirror, fleet, given.clock)]
-
-
-def adapter_operator(
-    server: ApiServer, namespace: str, port: int, **settings: Any
-) -> AbstractAsyncContextManager[None]:
-    """An operator in this process, for the length of the block. Not for fixtures: at its end kopf cancels all tasks of
-    the loop that it did not find there."""
-    return running_operator(server, build_adapters, namespace, agent_port=port, **settings)
 
 
 def adapter_process(

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +14,7 @@ from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_api.objects.model_server import ModelServer
 from sluice_operator.cluster.kube import KubeCluster
 from sluice_operator.cluster.resources import resource_of
-from support.adapter_operator import adapter_operator
+from support.adapter_operator import adapter_process
 from support.api_server import ApiServer
 from support.fake_pods import FakePods
 from support.waiting import until
@@ -153,18 +154,6 @@ async def scene(
         yield made
 
 
-@asynccontextmanager
-async def operated(
-    server: ApiServer, cluster: KubeCluster, namespace: str, count: int, **lora: int
-) -> AsyncIterator[Scene]:
-    """The same, and an operator that runs; not for fixtures, see `adapter_operator`."""
-    async with (
-        scene(server, cluster, namespace, count, lora) as made,
-        adapter_operator(server, namespace, made.pods.port),
-    ):
-        yield made
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a test's scene is."""
@@ -172,10 +161,18 @@ class Place:
     server: ApiServer
     cluster: KubeCluster
     namespace: str
+    log: Path
+    """What the operator logs."""
 
-    def scene(self, count: int = 10, **lora: int) -> AbstractAsyncContextManager[Scene]:
-        """Pods, and an operator that runs."""
-        return operated(self.server, self.cluster, self.namespace, count, **lora)
+    @asynccontextmanager
+    async def scene(self, count: int = 10, **lora: int) -> AsyncIterator[Scene]:
+        """Pods, and an operator that runs: as a process, since kopf at its end cancels all tasks of its loop, those of
+        gRPC's servers included."""
+        async with (
+            scene(self.server, self.cluster, self.namespace, count, lora) as made,
+            adapter_process(self.server, self.namespace, made.pods.port, self.log),
+        ):
+            yield made
 
 
 def condition_of(status: Json, type_: str) -> Json:

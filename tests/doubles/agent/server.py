@@ -92,13 +92,7 @@ class AgentDouble(adapters_pb2_grpc.AdapterAgentServiceServicer):
         """Cuts every call and is gone: connections are refused."""
         if self._server is not None:
             server, self._server = self._server, None
-            try:
-                await server.drain(0)
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                # its own tasks were: kopf cancels all of its loop that it did not find there when it ends
+            await server.drain(0)
 
     def restart_engine(self) -> None:
         """The engine's container comes back with nothing loaded; the agent and its files stay."""
