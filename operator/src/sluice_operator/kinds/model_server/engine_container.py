@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sluice_api.objects.model_server import ModelServerSpec
+from sluice_api.objects.pod_parts import Variable
 from sluice_api.objects.quantities import Resources
-from sluice_api.objects.vllm import Variable, Vllm, argument_name
+from sluice_api.objects.vllm import Vllm, argument_name
 from sluice_operator.kinds.model_server import layout
 
 Part = dict[str, Any]

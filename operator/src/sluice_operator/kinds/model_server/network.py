@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sluice_api.objects.model_server import ModelServer
-from sluice_api.objects.vllm import Peer, Vllm
+from sluice_api.objects.pod_parts import Peer
+from sluice_api.objects.vllm import Vllm
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.cluster.resources import NETWORK_POLICIES, Resource
 from sluice_operator.kinds.model_server import layout, names
