@@ -10,6 +10,7 @@ wait for each other. What is measured is told by the operator's process, the API
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,7 @@ def main() -> None:
     arguments = _arguments()
     if not api_server.is_there():
         sys.exit(f"There is no API server: {api_server.missing()}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended
     measured = asyncio.run(_measure(arguments))
     measured["machine"] = report.machine()
     arguments.results.parent.mkdir(parents=True, exist_ok=True)

@@ -293,4 +293,4 @@ def _status(manifest: dict[str, Any]) -> LoRAAdapterStatus:
     return LoRAAdapterStatus.model_validate(manifest.get("status") or {})
 
 
-TestAdapters = bounded(Adapters, examples=15, steps=25)
+TestAdapters = bounded(Adapters, examples=30, steps=25)

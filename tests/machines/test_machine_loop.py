@@ -259,4 +259,4 @@ class Loop(RuleBasedStateMachine):
         return {key[2]: found for key, found in self.cluster.objects.items() if is_child(key, found)}
 
 
-TestLoop = bounded(Loop)
+TestLoop = bounded(Loop, examples=150)

@@ -235,4 +235,4 @@ def _told(manifest: dict[str, Any], owner: str) -> dict[str, Any]:
     return found
 
 
-TestServers = bounded(Servers, examples=25, steps=25)
+TestServers = bounded(Servers, examples=60, steps=25)

@@ -295,8 +295,6 @@ def _check_version(manifest: Manifest, live: Manifest | None, subresource: str) 
             raise errors.Conflict(f"uid mismatch: the provided object specified uid {uid}")
         return
     if version and version != live["metadata"]["resourceVersion"]:
-        raise errors.Conflict(
-            "the object has been modified; please apply your changes to the latest version and try again"
-        )
+        raise errors.Conflict("the object has been modified; apply your changes to the latest version")
     if uid and uid != live["metadata"]["uid"] and not subresource:
         raise errors.InvalidArgument("metadata.uid: field is immutable")
