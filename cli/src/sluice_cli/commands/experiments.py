@@ -55,7 +55,8 @@ def show_experiment(
 ) -> None:
     """Show what an experiment has shown so far.
 
-    Intervals hold at all looks together, with 95 % or as the experiment's `verdict.alpha` says: look as often as you like.
+    Intervals hold at all looks together, with 95 % or as `verdict.alpha` of the experiment says: look as often as you
+    like.
     """
     with Api(Target(url, api_key, tenant)) as api:
         found = api.get(f"/v1/experiments/{name}", **({"since": since} if since else {}))

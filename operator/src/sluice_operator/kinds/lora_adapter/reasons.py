@@ -54,6 +54,8 @@ VERDICTS: Final[dict[str, Verdict]] = {
     "POD_GONE": Verdict(LOADED, "AgentUnreachable"),
     "CANCELLED": Verdict(LOADED, "AgentUnreachable"),
     "DEADLINE_EXCEEDED": Verdict(LOADED, "TimedOut"),
+    "ENGINE_TOO_SLOW": Verdict(LOADED, "TimedOut"),
+    "TOKEN_UNREADABLE": Verdict(LOADED, "AgentRefused"),
     "UNAUTHENTICATED": Verdict(LOADED, "AgentRefused"),
     "PERMISSION_DENIED": Verdict(LOADED, "AgentRefused"),
 }
@@ -68,6 +70,7 @@ OUTAGES: Final = frozenset(
         "UNAVAILABLE",
         "POD_GONE",
         "CANCELLED",
+        "TOKEN_UNREADABLE",
         "UNAUTHENTICATED",
         "PERMISSION_DENIED",
     }

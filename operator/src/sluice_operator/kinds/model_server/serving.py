@@ -52,7 +52,9 @@ def serving(adapter: Manifest) -> Serving:
     status: Mapping[str, Any] = adapter.get("status") or {}
     engine_name = str(status.get("engineName") or "")
     previous = str((status.get("previous") or {}).get("engineName") or "")
-    engine_names = frozenset(filter(None, (engine_name, previous)))
+    # Of the spec's version it must be known where it can be asked before the alias becomes its name.
+    coming = str((status.get("resolved") or {}).get("engineName") or "")
+    engine_names = frozenset(filter(None, (engine_name, previous, coming)))
     pods: dict[tuple[str, int], frozenset[str]] = {}
     single = {name: frozenset({name}) for name in engine_names}
     for pod in status.get("pods") or ():
