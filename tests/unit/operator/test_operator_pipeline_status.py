@@ -72,6 +72,7 @@ def test_what_is_not_there_yet_may_be_on_its_way() -> None:
     two = conditions(of(view(state=State.LEFT_OUT), unusable))
 
     assert one["ReferencesResolved"].reason == "NotFound"
+    assert one["DependenciesReady"].reason == "Missing"
     assert "Stalled" not in one
     assert two["ReferencesResolved"].reason == "Unusable"
     assert "Stalled" in two

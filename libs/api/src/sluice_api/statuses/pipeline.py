@@ -29,6 +29,7 @@ DEPENDENCIES_READY: Final = ConditionType(
     {
         "Ready": "All of it does, as far as it says anything.",
         "NotReady": "Something does not; the message names it, and its own conditions say why.",
+        "Missing": "Something that it refers to is not there. See `ReferencesResolved`.",
         "AdaptersResting": "An adapter is not ready; the base model answers in its place meanwhile. The adapter's "
         "conditions say why.",
     },

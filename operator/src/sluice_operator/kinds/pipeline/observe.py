@@ -66,6 +66,8 @@ def _dependencies(context: Context) -> Condition:
             "AdaptersResting",
             f"The base model answers in place of {', '.join(map(repr, context.resting))} until that is ready.",
         )
+    if any(each.presence is Presence.MISSING for each in context.referents):
+        return DEPENDENCIES_READY.is_unknown("Missing", "Something is not there, see ReferencesResolved.")
     return DEPENDENCIES_READY.is_true("Ready", "What it needs is ready.")
 
 
