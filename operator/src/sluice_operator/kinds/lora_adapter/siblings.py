@@ -53,8 +53,9 @@ class Siblings:
     def of(self, server: Server) -> Iterator[Known]:
         """The adapters of a server, those that are being deleted among them."""
         self._catch_up()
-        for known in tuple(self._of.get(server, {}).values()):
-            if self._mirror.by_uid(ADAPTERS, known.sibling.uid) is not None:
+        there = self._mirror.uids(ADAPTERS)
+        for uid, known in tuple(self._of.get(server, {}).items()):
+            if uid in there:
                 yield known
 
     def known(self, uid: str) -> Known | None:
