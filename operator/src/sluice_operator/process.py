@@ -1,6 +1,7 @@
 """The operator's process: login, metrics, probe, Lease, and the work itself."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -40,6 +41,7 @@ def run_process(build_kinds: BuildKinds) -> None:
         logs.set_up("operator", settings.log_level, settings.log_format)
         tracing.set_up("operator", settings.instance, settings.traces)
         common_metrics.serve(settings.metrics_listen)
+        _collect_seldom()
         asyncio.run(operate(settings, build_kinds))
     except (ValidationError, ValueError, OSError) as error:
         _fail(str(error))
@@ -124,6 +126,13 @@ async def _leading(
         return
     async with lease.held(lost):
         yield True
+
+
+def _collect_seldom() -> None:
+    """A mirror of thousands of objects, none of them garbage, is a long way for the collector."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _end(why: str) -> None:

@@ -46,6 +46,15 @@ def test_one_pod_resolves_and_all_load(world: World) -> None:
     assert [call.digest for call in calls_of(adapter, Resolve)] == ["", *[version("r1").digest] * 2]
 
 
+@pytest.mark.parametrize("strategy", ["Spread", "BinPack", "Ordered"])
+def test_files_are_fetched_once_where_one_pod_is_to_have_them(world: World, strategy: str) -> None:
+    for number in range(6):
+        adapter = world.add(f"of{number}", placement={"strategy": strategy, "replicas": 1})
+        world.settle()
+        assert adapter.told.loaded == "1/1"
+        assert len(calls_of(adapter, Resolve)) == 1
+
+
 def test_a_name_is_the_alias_and_what_the_files_are() -> None:
     assert R1.startswith("fr--")
     assert len(R1) == len("fr--") + 10

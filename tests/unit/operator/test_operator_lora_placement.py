@@ -211,3 +211,16 @@ def test_each_version_takes_a_slot() -> None:
     ]
     status = LoRAAdapterStatus(pods=tuple(entries), also_loaded=("p9",))
     assert Counter(taken(status)) == {"p1": 2, "p2": 1, "p9": 1}
+
+
+@pytest.mark.parametrize("strategy", [Strategy.SPREAD, Strategy.BIN_PACK])
+def test_of_pods_that_are_as_good_one_with_the_files_is_taken(strategy: Strategy) -> None:
+    names = "abcdef"
+    for chosen in names:
+        pool = [Candidate(each, each, taken=1, here=each == chosen) for each in names]
+        assert _uids(_placement(strategy), *pool) == [chosen]
+
+
+def test_files_alone_move_no_adapter_to_a_fuller_pod() -> None:
+    pool = [Candidate("a", "a", taken=2, here=True), Candidate("b", "b", taken=1)]
+    assert _uids(_placement(Strategy.SPREAD), *pool) == ["b"]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -14,6 +15,7 @@ from sluice_api.objects.model_server import ModelServer
 from sluice_operator.agents import messages, troubles
 from sluice_operator.agents.calls import Calls, Failed, Ongoing
 from sluice_operator.agents.protocol import Call, Ended, Load, Resolve, Running, Unload
+from sluice_operator.agents.rousing import Later, is_concerned
 from sluice_operator.agents.settings import FleetSettings
 from sluice_operator.agents.throttle import Throttle
 from sluice_operator.agents.tokens import Tokens
@@ -72,6 +74,11 @@ class Fleet:
         self._pods: dict[str, WatchedPod] = {}
         self._of: dict[Server, dict[str, WatchedPod]] = {}
         self._askers: dict[tuple[str, str], str] = {}
+        #: Pods that have changed since their servers' adapters were last woken.
+        self._news: dict[Server, set[str]] = defaultdict(set)
+        self._later = Later(wake)
+        #: By server, the mirror's edition of pods that has been taken over.
+        self._editions: dict[Server, int] = {}
         self._wake_adapters = Throttle[Server](lambda: _WAKE_SECONDS, self._wake_all)
         self._wake_server = Throttle[Server](lambda: _WAKE_SECONDS, self._wake_model_server)
         self._following: asyncio.Task[None] | None = None
@@ -88,6 +95,7 @@ class Fleet:
     async def close(self) -> None:
         """Ends all calls and closes all channels; nobody is woken any more."""
         self._wake_adapters.close()
+        self._later.close()
         self._wake_server.close()
         if self._following:
             self._following.cancel()
@@ -123,6 +131,7 @@ class Fleet:
     def forget(self, asker: str) -> None:
         """Ends what the asker has going."""
         self._calls.forget(asker)
+        self._later.forget(asker)
         for key in [key for key, each in self._askers.items() if each == asker]:
             del self._askers[key]
 
@@ -145,6 +154,10 @@ class Fleet:
                 _LOG.exception("the pods of model servers cannot be told")  # and are looked at again
 
     def _refresh(self, servers: set[Server]) -> None:
+        edition = self._mirror.edition(PODS)
+        servers = {server for server in servers if self._editions.get(server) != edition}
+        if not servers:
+            return
         found: dict[Server, dict[str, Manifest]] = {server: {} for server in servers}
         labelled = {(namespace, names.label(name)): (namespace, name) for namespace, name in servers}
         for manifest in self._mirror.all(PODS, *_narrowed(servers)):
@@ -156,17 +169,21 @@ class Fleet:
             if self._took_over(server, there):
                 self._wake_adapters(server)
                 self._wake_server(server)
+            self._editions[server] = edition
 
     def _took_over(self, server: Server, there: Mapping[str, Manifest]) -> bool:
         """Whether anything has changed."""
-        known = self._of[server]
+        known, news = self._of[server], self._news[server]
         changed = False
         for uid in known.keys() - there.keys():
             changed = True
+            news.add(uid)
             self._lose(server, uid)
         for uid, manifest in there.items():
             if uid in known:
-                changed |= known[uid].seen(manifest)
+                if known[uid].seen(manifest):
+                    changed = True
+                    news.add(uid)
             else:
                 pod = WatchedPod(manifest, server[1], self._tokens, self._looks, self._settings, self._heard)
                 known[uid] = self._pods[uid] = pod
@@ -192,19 +209,28 @@ class Fleet:
         if own:
             return
         if now is None or before is None or _state(now) != _state(before):
+            self._news[server].add(pod.facts.uid)
             self._wake_adapters(server)
             return
         for name in _differing(before, now):
             if asker := self._askers.get((pod.facts.uid, name)):
                 self._wake(asker)
             else:
+                self._news[server].add(pod.facts.uid)
                 self._wake_adapters(server)
 
     def _wake_all(self, server: Server) -> None:
         namespace, name = server
+        pods, others = self._news.pop(server, set()), []
         for manifest in self._mirror.all(_ADAPTERS, namespace):
             if manifest["spec"].get("modelServerRef") == name:
-                self._wake(manifest["metadata"]["uid"])
+                uid = manifest["metadata"]["uid"]
+                if is_concerned(manifest, pods):
+                    self._later.forget(uid)
+                    self._wake(uid)
+                else:
+                    others.append(uid)
+        self._later.add(others)
 
     def _wake_model_server(self, server: Server) -> None:
         if manifest := self._mirror.get(_SERVERS, *server):

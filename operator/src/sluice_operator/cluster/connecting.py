@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from urllib.request import getproxies
 
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
@@ -29,6 +30,8 @@ async def connect(kubeconfig: str = "", context: str = "") -> AsyncIterator[ApiC
         FailedPrecondition: there is neither, or what there is cannot be read.
     """
     configuration = Configuration()
+    # With this, aiohttp asks a thread for .netrc and for the proxy before each call.
+    configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
     configuration.connection_pool_maxsize = 0  # a stream for each watch; calls are bounded by who makes them
     try:
         if not kubeconfig and not context and "KUBERNETES_SERVICE_HOST" in os.environ:

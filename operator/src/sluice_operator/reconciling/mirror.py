@@ -1,8 +1,8 @@
 """What the watch streams have told: reading costs no call."""
 
 import sys
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
 
 from sluice_operator.cluster.protocol import Manifest
@@ -19,6 +19,7 @@ class Mirror:
         self._objects: dict[Resource, dict[str, Manifest]] = defaultdict(dict)
         self._names: dict[tuple[Resource, str, str], str] = {}
         self._owned: dict[tuple[Resource, str], set[str]] = defaultdict(set)
+        self._editions: Counter[Resource] = Counter()
         #: Told of everything new, the operator's own writes included.
         self.hearers: list[Callable[[Resource, Manifest], None]] = []
         #: At which version an object was gone: what is older comes too late.
@@ -37,6 +38,7 @@ class Mirror:
             self._unlist(resource, known)
         manifest = _slim(manifest)
         self._objects[resource][uid] = manifest
+        self._editions[resource] += 1
         self._names[_name(resource, manifest)] = uid
         if owner := _owner(manifest):
             self._owned[resource, owner].add(uid)
@@ -55,6 +57,7 @@ class Mirror:
                 self._graves.popitem(last=False)
         if known is not None:
             del self._objects[resource][uid]
+            self._editions[resource] += 1
             self._unlist(resource, known)
         return known
 
@@ -82,6 +85,14 @@ class Mirror:
                 own.get(key) == value for key, value in (labels or {}).items()
             ):
                 yield manifest
+
+    def uids(self, resource: Resource) -> Set[str]:
+        """Of the objects that there are, also of those that come later."""
+        return self._objects[resource].keys()
+
+    def edition(self, resource: Resource) -> int:
+        """Another one after each change: while it is the same, nobody need look again."""
+        return self._editions[resource]
 
     def count(self, resource: Resource) -> int:
         """How many objects there are."""

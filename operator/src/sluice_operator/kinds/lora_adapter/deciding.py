@@ -22,7 +22,7 @@ from sluice_operator.kinds.lora_adapter.placement import Candidate, Choice, choo
 from sluice_operator.kinds.lora_adapter.reasons import is_of_the_adapter
 from sluice_operator.kinds.lora_adapter.retries import fraction
 from sluice_operator.kinds.lora_adapter.rotation import turn
-from sluice_operator.kinds.lora_adapter.state import RETIRING, Key, State, changed, entry
+from sluice_operator.kinds.lora_adapter.state import RETIRING, Key, State, changed, entry, files
 from sluice_operator.reconciling.kind import Item
 
 
@@ -89,7 +89,7 @@ def _placed(
 ) -> tuple[State, Choice]:
     """Gives a version its places: an entry on each, and none beside them."""
     name = version.engine_name
-    choice = choose(item.object.spec.placement, list(_candidates(item, context, state, name)), item.uid)
+    choice = choose(item.object.spec.placement, list(_candidates(item, context, state, version)), item.uid)
     entries = dict(state.entries)
     for pod in living(context):
         each = entries.get((pod.uid, name))
@@ -103,7 +103,10 @@ def _placed(
     return replace(state, entries=entries), choice
 
 
-def _candidates(item: Item[LoRAAdapter], context: Context, state: State, name: str) -> Iterator[Candidate]:
+def _candidates(
+    item: Item[LoRAAdapter], context: Context, state: State, version: NamedVersion | None
+) -> Iterator[Candidate]:
+    name, wants = (version.engine_name, files(version)) if version is not None else ("", None)
     own: Counter[str] = Counter(
         uid for (uid, of), each in state.entries.items() if of and each.state is not PodState.UNLOADED
     )
@@ -130,6 +133,7 @@ def _candidates(item: Item[LoRAAdapter], context: Context, state: State, name: s
             loaded=each is not None and each.state is PodState.LOADED,
             barred=each is not None and _is_barred(each),
             preferred=pod.uid in kept,
+            here=pod.agent is not None and wants in pod.agent.here,
         )
 
 
@@ -186,7 +190,14 @@ def _scouting(item: Item[LoRAAdapter], context: Context, state: State) -> State:
     free = [pod for pod in reachable if (pod.uid, "") not in entries]
     if free:
         held = {uid for uid, name in entries if name}
-        best = min(free, key=lambda pod: (pod.uid not in held, fraction(item.uid, pod.uid)))
+        # Where they are to be loaded, as far as that can be told, so that they are fetched once.
+        likely = choose(
+            item.object.spec.placement, list(_candidates(item, context, state, None)), item.uid
+        ).uids
+        best = min(
+            free,
+            key=lambda pod: (pod.uid not in held, pod.uid not in likely, fraction(item.uid, pod.uid)),
+        )
         entries[best.uid, ""] = entry(best, "").model_copy(update={"attempts": attempts})
     return replace(state, entries=entries)
 

@@ -150,9 +150,13 @@ class LoRAAdapterKind(Kind[LoRAAdapter, Context]):
             sibling = known.sibling
             if sibling.uid == uid:
                 continue
+            running = self._agents.running(sibling.uid)
+            if not running:  # as nearly all
+                yield sibling
+                continue
             under_way = tuple(
                 each.call.pod
-                for each in self._agents.running(sibling.uid)
+                for each in running
                 if isinstance(each.call, Load) and each.call.name not in known.names
             )
             yield replace(sibling, pods=sibling.pods + under_way) if under_way else sibling

@@ -68,10 +68,10 @@ def obstacle(item: Item[LoRAAdapter], context: Context) -> Obstacle | None:
 
 def older_sibling(item: Item[LoRAAdapter], context: Context) -> str:
     """The name of the adapter that has the alias; empty where this one has it."""
-    own = (context.created_at, item.uid)
+    own, alias = (context.created_at, item.uid), item.object.spec.model_name
     rivals = [
         (each.created_at, each.uid, each.name)
         for each in context.siblings
-        if each.model_name == item.object.spec.model_name and (each.created_at, each.uid) < own
+        if each.model_name == alias and (each.created_at, each.uid) < own
     ]
     return min(rivals)[2] if rivals else ""

@@ -35,6 +35,8 @@ class Candidate:
     """It cannot be loaded there, and no further try is due."""
     preferred: bool = False
     """Another version of the adapter is there."""
+    here: bool = False
+    """The files lie there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def _best(
     strategy: Strategy, pool: Iterable[Candidate], count: int, adapter: str, beside: Iterable[Candidate] = ()
 ) -> list[Candidate]:
     """The best of a pool, at most `count`; what is chosen already stands `beside`."""
-    left = sorted(pool, key=lambda each: (fraction(adapter, each.uid), each.uid))
+    # Of pods that are as good, those that need not fetch the files.
+    left = sorted(pool, key=lambda each: (not each.here, fraction(adapter, each.uid), each.uid))
     if count >= len(left):
         return left
     nodes = Counter(each.node for each in beside)

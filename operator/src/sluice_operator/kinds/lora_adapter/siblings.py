@@ -1,7 +1,7 @@
 """The adapters of each model server, each read once for each version of it."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -33,7 +33,7 @@ class Known:
     waits: bool
     """It is not where it ought to be, for want of slots."""
     turns: bool
-    """Another version than the spec's is in rotation."""
+    """Another version than the spec's is in rotation; the first one waits for no endpoints."""
 
 
 class Siblings:
@@ -50,12 +50,11 @@ class Siblings:
         }
         mirror.hearers.append(self._hear)
 
-    def of(self, server: Server) -> Iterator[Known]:
+    def of(self, server: Server) -> Sequence[Known]:
         """The adapters of a server, those that are being deleted among them."""
         self._catch_up()
-        for known in tuple(self._of.get(server, {}).values()):
-            if self._mirror.by_uid(ADAPTERS, known.sibling.uid) is not None:
-                yield known
+        there = self._mirror.uids(ADAPTERS)
+        return [known for uid, known in self._of.get(server, {}).items() if uid in there]
 
     def known(self, uid: str) -> Known | None:
         """The adapter of a uid, unless it is gone."""
@@ -112,7 +111,7 @@ def _read(manifest: Manifest) -> Known:
         server=(metadata["namespace"], spec.get("modelServerRef") or ""),
         names=frozenset(each.engine_name for each in (*versions, *status.pods) if each),
         leaving=bool(metadata.get("deletionTimestamp")),
-        turns=_name(status.resolved) != _name(status.in_rotation),
+        turns=status.in_rotation is not None and _name(status.resolved) != _name(status.in_rotation),
         waits=placed is not None and placed.reason == "NoFreeSlots",
     )
 
