@@ -27,7 +27,7 @@ _IN_FLIGHT = 2
 #: Seconds that a gateway which answered before may be away.
 _PATIENCE = 90.0
 #: Seconds that a retriever may take to start.
-_START_PATIENCE = 15.0
+_START_PATIENCE = 30.0
 
 
 @dataclass

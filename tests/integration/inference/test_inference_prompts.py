@@ -11,6 +11,7 @@ from sluice_api.objects.model_server import External, ModelServerSpec
 from sluice_api.objects.prompt import Prompt
 from sluice_inference.domain.model import Delta, Finish, Message, Passage, Prepared, Sampling, Task
 from sluice_inference.domain.tools import Tool, Tools
+from sluice_inference.engines import server_facts
 from sluice_inference.engines.composing import Composer
 from sluice_inference.engines.openai_compatible import OpenAiCompatibleEngine
 from sluice_inference.engines.registry import Engines
@@ -94,7 +95,10 @@ async def test_estimate_learns_from_a_server_that_does_not_count():
 
 
 @pytest.mark.parametrize(("of_a_word", "fits"), [(0.5, True), (3.0, False)])
-async def test_question_is_counted_before_it_is_refused(of_a_word: float, fits: bool):
+async def test_question_is_counted_before_it_is_refused(
+    of_a_word: float, fits: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(server_facts, "_PATIENCE", 60.0)  # the machine may be busy
     long = replace(_task(1), messages=(Message("user", "word " * 1500),))
     counted = ModelServer(tokens=lambda text: int(len(text.split()) * of_a_word), context=3000)
     async with serving(counted) as server, _engine(server) as engine:

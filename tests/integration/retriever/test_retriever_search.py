@@ -127,7 +127,7 @@ async def test_vectors_made_once_serve_the_search(client: "Client") -> None:
 
     assert [p.chunk_id for p in given.passages] == [p.chunk_id for p in encoded_here.passages]
     assert given.question_vectors == embedded.question_vectors
-    assert given.timings_ms["embed"] < 0.1 < encoded_here.timings_ms["embed"]
+    assert given.timings_ms["embed"] < encoded_here.timings_ms["embed"]
     assert given.timings_ms["query"] > 0
 
 
