@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.support.adapter_world import Adapter, World, calls_of, model_server
 
 from sluice_api.adapters import is_resting, names_in_rotation
 from sluice_api.statuses.lora_adapter import PodState
 from sluice_operator.agents.protocol import Load, Resolve, Unload
 from sluice_operator.agents.views import Trouble
+from support.adapter_world import Adapter, World, calls_of, model_server
 
 
 @pytest.fixture(params=[True, False], ids=["agents say when", "agents are up to date"])

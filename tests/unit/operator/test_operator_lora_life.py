@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.adapter_world import START, Adapter, World, calls_of, resolved, version
 
 from sluice_api.adapters import is_resting, names_in_rotation
 from sluice_api.statuses.lora_adapter import PodState
@@ -12,6 +11,7 @@ from sluice_operator.agents.protocol import Call, Load, Resolve, Unload
 from sluice_operator.agents.views import Trouble
 from sluice_operator.kinds.lora_adapter.naming import alias_of, engine_name
 from sluice_operator.kinds.lora_adapter.plan import plan
+from support.adapter_world import START, Adapter, World, calls_of, resolved, version
 
 R1, R2, R3 = (engine_name("fr", version(each)) for each in ("r1", "r2", "r3"))
 

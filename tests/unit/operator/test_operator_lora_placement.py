@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.adapter_world import World
 
 from sluice_api.objects.lora_adapter import Placement, Strategy
 from sluice_api.statuses.lora_adapter import LoRAAdapterStatus, PodState, PodStatus
@@ -15,6 +14,7 @@ from sluice_operator.agents.protocol import Load
 from sluice_operator.agents.views import Trouble
 from sluice_operator.kinds.lora_adapter.placement import Candidate, choose, wanted
 from sluice_operator.kinds.lora_adapter.slots import taken
+from support.adapter_world import World
 
 
 def _placement(strategy: Strategy, replicas: int = 1) -> Placement:
@@ -201,6 +201,17 @@ def test_a_lost_race_for_a_slot_ends_on_another_pod() -> None:
     assert adapter.reason("Ready") == ("True", "Ready")
 
 
+def test_where_the_files_were_found_out_they_are_loaded_though_another_pod_has_fewer_by_then() -> None:
+    scout = Candidate(uid="p1", name="p1", taken=3, here=True, scouted=True)
+    emptier = Candidate(uid="p2", name="p2", taken=1)
+
+    def chosen(*candidates: Candidate) -> frozenset[str]:
+        return choose(Placement(strategy=Strategy.SPREAD, replicas=1), candidates, "a").uids
+
+    assert chosen(scout, emptier) == {"p1"}
+    assert chosen(replace(scout, free=0), emptier) == chosen(replace(scout, scouted=False), emptier) == {"p2"}
+
+
 def test_each_version_takes_a_slot() -> None:
     entries = [
         PodStatus(pod_uid="p1", engine_name="a--1", state=PodState.LOADED),
@@ -208,9 +219,10 @@ def test_each_version_takes_a_slot() -> None:
         PodStatus(pod_uid="p2", engine_name="a--2", state=PodState.PENDING),
         PodStatus(pod_uid="p2", engine_name="a--1", state=PodState.UNLOADED),
         PodStatus(pod_uid="p3", engine_name="", state=PodState.DOWNLOADING),
+        PodStatus(pod_uid="p4", engine_name="", state=PodState.FAILED),
     ]
     status = LoRAAdapterStatus(pods=tuple(entries), also_loaded=("p9",))
-    assert Counter(taken(status)) == {"p1": 2, "p2": 1, "p9": 1}
+    assert Counter(taken(status)) == {"p1": 2, "p2": 1, "p3": 1, "p9": 1}
 
 
 @pytest.mark.parametrize("strategy", [Strategy.SPREAD, Strategy.BIN_PACK])

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.adapter_world import Adapter, World, model_server
 
 from sluice_api.statuses.base import ConditionType
 from sluice_api.statuses.lora_adapter import CONDITIONS, LOADED, READY
@@ -13,6 +12,7 @@ from sluice_inference.adapter_agent.reasons import Reason, failure, is_permanent
 from sluice_operator.agents.protocol import Load, Resolve
 from sluice_operator.agents.views import Trouble
 from sluice_operator.kinds.lora_adapter.reasons import VERDICTS, is_of_the_adapter, verdict
+from support.adapter_world import Adapter, World, model_server
 
 Said = dict[str, tuple[str, str]]
 """Conditions' status and reason."""

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.support.adapter_world import Adapter, World
-
 from sluice_api.objects.adapter_experiment import AdapterExperiment
 from sluice_api.objects.lora_adapter import LoRAAdapter
 from sluice_operator.agents.protocol import Call, Ended, Load, Running, Unload
@@ -15,6 +13,7 @@ from sluice_operator.kinds.lora_adapter.kind import LoRAAdapterKind
 from sluice_operator.reconciling.mirror import Mirror
 from sluice_operator.reconciling.reconciler import parse
 from support import experiment_objects as objects
+from support.adapter_world import Adapter, World
 
 
 class Agents:

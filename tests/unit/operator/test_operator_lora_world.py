@@ -5,7 +5,6 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.adapter_world import Adapter, Pod, World, version
 
 from sluice_api.statuses.lora_adapter import PodState
 from sluice_operator.agents.protocol import Call
@@ -13,6 +12,7 @@ from sluice_operator.agents.views import Trouble
 from sluice_operator.kinds.lora_adapter.deciding import decide
 from sluice_operator.kinds.lora_adapter.naming import engine_name
 from sluice_operator.kinds.lora_adapter.placement import wanted
+from support.adapter_world import Adapter, Pod, World, version
 
 _WORDS = (
     ("SOURCE_UNAVAILABLE", False),

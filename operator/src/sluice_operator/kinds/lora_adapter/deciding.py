@@ -134,6 +134,7 @@ def _candidates(
             barred=each is not None and _is_barred(each),
             preferred=pod.uid in kept,
             here=pod.agent is not None and wants in pod.agent.here,
+            scouted=(scout := state.entries.get((pod.uid, ""))) is not None and not _is_barred(scout),
         )
 
 

@@ -37,6 +37,8 @@ class Candidate:
     """Another version of the adapter is there."""
     here: bool = False
     """The files lie there."""
+    scouted: bool = False
+    """It has found out for this adapter which files there are, and has a slot kept for it since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _merit(each: Candidate) -> tuple[bool, ...]:
 
 def _rank(strategy: Strategy, each: Candidate, nodes: Counter[str]) -> tuple[object, ...]:
     if strategy is Strategy.SPREAD:
-        return (nodes[each.node], each.taken)
+        return (not each.scouted, nodes[each.node], each.taken)
     if strategy is Strategy.BIN_PACK:
         return (-each.taken,)
     if strategy is Strategy.ORDERED:
