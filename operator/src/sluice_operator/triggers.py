@@ -24,6 +24,9 @@ FINALIZER = "sluice.dev/operator"
 #: kopf's word on each object that it starts and stops looking at.
 _OBJECTS_LOG = logging.getLogger("kopf.objects")
 _SPREAD_SECONDS = 0.5
+#: kopf writes a finalizer on each new object, on thousands at once where it may, and each connection by TLS holds some
+#: 300 kB. Its streams, one for each kind, are among them.
+_CONNECTIONS = 48
 
 
 def registry_of(
@@ -146,7 +149,7 @@ async def _session(client: ApiClient) -> kopf.AiohttpSession:
     await client.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
     rest = client.rest_client
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=rest.ssl_context),
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=rest.ssl_context),
         headers=headers,
         proxy=rest.proxy or None,
         read_bufsize=2**21,
