@@ -30,7 +30,9 @@ def after_pass(status: Status, before: Json, generation: int, now: float) -> dic
     ready = found.get(READY)
     if ready is not None and ready.status is not Truth.TRUE and STALLED.name not in found:
         found.setdefault(RECONCILING.name, RECONCILING.is_true("Progressing", ready.message))
-    dump = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    dump = status.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"conditions", "observed_generation"}
+    )
     return dump | {
         "observedGeneration": generation,
         "conditions": _dated(list(found.values()), before, generation, now),

@@ -4,6 +4,7 @@ An index named `sluice-snapshot` names the chunks; a chunk's name has the conten
 after its chunks and before older ones are deleted, so it always names what is there and whole.
 """
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -68,7 +69,8 @@ class LastGood:
         Raises:
             ServiceError: of `Cluster`; what stood there before still does.
         """
-        content = encode(good)
+        # Compressing a thousand objects takes a while, and comes after each compilation.
+        content = await asyncio.to_thread(encode, good)
         digest = digest_of(content)
         if digest == self._written:
             return False
