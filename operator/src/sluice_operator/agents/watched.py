@@ -17,6 +17,7 @@ from sluice_operator.agents.tokens import Tokens
 from sluice_operator.agents.views import AgentView, PodView, Trouble, Version
 from sluice_operator.cluster.protocol import Manifest
 from sluice_operator.kinds.model_server import names
+from sluice_operator.reconciling.wakeups import within
 from sluice_servicekit.errors import Internal, ServiceError
 
 _LOG = logging.getLogger(__name__)
@@ -181,11 +182,7 @@ class WatchedPod:
             wait = self._settings.interval * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the looks
             if self._failures:
                 wait = min(wait, _FIRST_RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10))
-            try:
-                async with asyncio.timeout(wait):
-                    await self._due.wait()
-            except TimeoutError:
-                continue
+            await within(self._due, wait)
 
     async def _look(self, client: AgentClient) -> None:
         boot = self._boot

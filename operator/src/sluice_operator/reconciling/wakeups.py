@@ -51,16 +51,20 @@ class Wakeups:
 
     async def wait(self, uid: str, seconds: float) -> bool:
         """Returns once the object is woken, else after `seconds`; true where it was woken."""
-        event = self._flag(uid).event
-        try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await within(self._flag(uid).event, seconds)
 
     def _flag(self, uid: str) -> _Flag:
         flag = self._flags.get(uid)
         if flag is None:
             flag = self._flags[uid] = _Flag()
         return flag
+
+
+async def within(event: asyncio.Event, seconds: float) -> bool:
+    """Returns once an event is set, else after `seconds`; true where it is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -15,7 +15,7 @@ from sluice_api.snapshot import Snapshot
 from sluice_api.tolerant import Current, Good, Key, Settled, Standing, State, settle
 from sluice_operator.cluster.resources import resource_of
 from sluice_operator.reconciling.mirror import Mirror
-from sluice_operator.reconciling.wakeups import Wakeups
+from sluice_operator.reconciling.wakeups import Wakeups, within
 from sluice_operator.snapshots import metrics
 from sluice_operator.snapshots.last_good import LastGood
 from sluice_operator.snapshots.source import Source
@@ -152,7 +152,7 @@ class Distributor:
             self._due = False
         took = time.monotonic() - began
         await asyncio.sleep(max(self._pace.between - took, 3 * took, self._sending(before), 0.0))
-        if await _within(self._poked, self._pace.look):
+        if await within(self._poked, self._pace.look):
             await asyncio.sleep(self._pace.gather)
 
     def _sending(self, before: str) -> float:
@@ -252,12 +252,3 @@ def _versions(snapshot: Snapshot) -> Mapping[Name, str]:
         **{(Pipeline.KIND, name): each.version for name, each in snapshot.pipelines.items()},
         **{(GuardrailPolicy.KIND, name): each.version for name, each in snapshot.guardrail_policies.items()},
     }
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
