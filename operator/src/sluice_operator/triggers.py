@@ -69,6 +69,8 @@ def _register(
     async def slim(event: kopf.RawEvent, **_: object) -> None:
         cast(dict[str, Any], event["object"]["metadata"]).pop("managedFields", None)
 
+    kopf.on.event(*where, id="lighten", registry=registry)(_lighten)
+
     # A daemon that does not end by itself is cancelled at once: passes may be cut anywhere.
     @kopf.daemon(
         *where,
@@ -106,6 +108,14 @@ def _register(
             failures = failures + 1 if leaving.failed else 0
             outcome = Outcome(failed=leaving.failed, again_in=leaving.again_in)
             await wakeups.wait(uid, pace.wait(outcome, failures))
+
+
+async def _lighten(event: kopf.RawEvent, **_: object) -> None:
+    """kopf keeps what it was last told of an object for as long as its daemon lives, and the loops read the mirror."""
+    told = cast(dict[str, Any], event["object"])
+    for part in ("spec", "status"):
+        told.pop(part, None)
+    told["metadata"].pop("managedFields", None)
 
 
 def kopf_settings(*, namespaced: bool) -> kopf.OperatorSettings:
